@@ -1,0 +1,388 @@
+"""Writing rows: what a front end's fragment becomes in the tables, an object's whole skeleton in one call.
+
+An object of n declared members is 6 + 2n rows: the payload's own row (the opening brace), then from `first` on
+
+    first       after the brace: white space, `}` if nothing is required, `"`
+    first + 1   after a member: white space, `,`, `}`
+    first + 2   after a comma: white space, `"`
+    first + 3   inside a name (names_kernels)
+    first + 4 + 2j, + 5 + 2j   member j after its name: white space, `:`; then white space and its value; j = n: additional
+
+How far the object has come is in the register y, so the rows are the same all along.
+"""
+
+from __future__ import annotations
+
+from .kernel import (
+    device,
+    kernel,
+    subroutine,
+)
+from .table_kernels import (
+    BOTTOM,
+    CALLS,
+    CELL_PROGRESS,
+    CELL_STRING,
+    COUNTED,
+    DATA,
+    DONE,
+    D_ADDITIONAL,
+    D_BYTE,
+    D_CHILD,
+    D_CHILD_BYTE,
+    D_CHILD_NODE,
+    D_COUNT,
+    D_FIRST,
+    D_HIGH,
+    D_IS_REQUIRED,
+    D_LENGTH,
+    D_LIMIT,
+    D_LOW,
+    D_ORDERED,
+    D_PARENT,
+    D_RANKED,
+    D_REQUIRED,
+    D_STATE,
+    D_TERMINAL,
+    D_TEXT,
+    EDGES,
+    ENDS,
+    EXPANDED,
+    ITEMS,
+    I_MAX,
+    I_MIN,
+    I_PREFIX,
+    I_SATURATE,
+    LEAVES,
+    MEMBERS,
+    NAMES,
+    NODES,
+    NODE_INDEX,
+    OK,
+    ROWS,
+    ROW_WIDTH,
+    R_BODY,
+    R_CALL,
+    R_CALLS,
+    R_CLOSE,
+    R_DESC,
+    R_EDGE,
+    R_EDGES,
+    R_FLAGS,
+    R_MAX,
+    R_MIN,
+    R_NEXT,
+    R_NEXT_TO,
+    R_SPACE,
+    WANTS_ROOM,
+    cell,
+    i32,
+    intern_quad,
+    mix,
+    room,
+    store_of,
+    width,
+)
+
+OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON, QUOTE = 123, 125, 91, 93, 44, 58, 34
+# Rows of an object beside two for each member, and of an array beside one for each place of its prefix.
+MEMBER_ROWS, ITEM_ROWS = 6, 3
+
+
+@device
+def write_row(ctx, row, flags, space):
+    """Writes a row without edges and calls; its offset."""
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    for k in range(ROW_WIDTH):
+        rows[o + k] = 0
+    rows[o + R_SPACE] = space
+    rows[o + R_CLOSE] = -1
+    rows[o + R_NEXT] = -1
+    rows[o + R_FLAGS] = flags | EXPANDED
+    return o
+
+
+@device
+def write_next(rows, o, byte, to):
+    rows[o + R_NEXT] = byte
+    rows[o + R_NEXT_TO] = to
+
+
+@subroutine("void(int64[::1], int64, int64, int64)")
+def write_call(ctx, o, callee, back):
+    """Gives the row at offset o its only call. The caller has made sure of room."""
+    rows = i32(ctx, ROWS)
+    calls = i32(ctx, CALLS)
+    c = ctx[3 * CALLS + 2]
+    calls[c] = callee
+    calls[c + 1] = back
+    ctx[3 * CALLS + 2] = c + 2
+    rows[o + R_CALL] = c
+    rows[o + R_CALLS] = 1
+
+
+@kernel("void(int64[::1])")
+def begin_tables(ctx):
+    """The elements that every machine has: row 0 and node 0 (the bottom, where a text may end), cells 0 and 1."""
+    write_row(ctx, 0, ENDS | DONE, 0)
+    ctx[3 * ROWS + 2] = ROW_WIDTH
+    intern_quad(ctx, NODES, NODE_INDEX, 0, 0, 0, 0)
+    cell(ctx, 0, 0, 0, CELL_PROGRESS)
+    cell(ctx, 0, 0, 0, CELL_STRING)
+
+
+@kernel("int64(int64[::1], int64)")
+def root_node(ctx, row):
+    """The configuration at the start of a text."""
+    return intern_quad(ctx, NODES, NODE_INDEX, row, 0, 0, BOTTOM)
+
+
+@kernel("int64(int64[::1], int64, int64, int64, int32[::1], int32[::1])")
+def write_fragment(ctx, row, flags, space, edges, calls):
+    """A plain row. edges: triples low, high, target row; calls: pairs callee row, return row."""
+    n, m = edges.shape[0] // 3, calls.shape[0] // 2
+    if not (room(ctx, EDGES, 2 * n) and room(ctx, CALLS, 2 * m)):
+        return WANTS_ROOM
+    if flags & ENDS and n == 0 and m == 0 and space == 0:
+        flags |= DONE
+    o = write_row(ctx, row, flags, space)
+    rows = i32(ctx, ROWS)
+    table = i32(ctx, EDGES)
+    e = ctx[3 * EDGES + 2]
+    rows[o + R_EDGE] = e
+    rows[o + R_EDGES] = n
+    for k in range(n):
+        table[e + 2 * k] = edges[3 * k] | (edges[3 * k + 1] << 8)
+        table[e + 2 * k + 1] = edges[3 * k + 2]
+    ctx[3 * EDGES + 2] = e + 2 * n
+    table = i32(ctx, CALLS)
+    c = ctx[3 * CALLS + 2]
+    rows[o + R_CALL] = c
+    rows[o + R_CALLS] = m
+    for k in range(2 * m):
+        table[c + k] = calls[k]
+    ctx[3 * CALLS + 2] = c + 2 * m
+    return OK
+
+
+@kernel("int64(int64[::1], int64, int64, int64, int64, int64)")
+def write_text(ctx, row, body, least, most, close):
+    """A counted row: body is the leaf state (index into LEAVES) at which an iteration starts; most, close: -1 for none."""
+    o = write_row(ctx, row, COUNTED | (ENDS if close < 0 else 0), 0)
+    rows = i32(ctx, ROWS)
+    rows[o + R_BODY] = body
+    rows[o + R_MIN] = least
+    rows[o + R_MAX] = most
+    rows[o + R_CLOSE] = close
+    return OK
+
+
+@kernel("int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int64)")
+def write_items(ctx, row, first, space, least, most, values, has_item):
+    """An array. values: the callee rows of the prefix, then that of all further items (if has_item)."""
+    prefix = values.shape[0] - has_item
+    if not (room(ctx, CALLS, 2 * values.shape[0] + 2) and room(ctx, DATA, 8)):
+        return WANTS_ROOM
+    data = i32(ctx, DATA)
+    d = ctx[3 * DATA + 2]
+    ctx[3 * DATA + 2] = d + 5
+    data[d + I_MIN] = least
+    data[d + I_MAX] = most
+    data[d + I_PREFIX] = prefix
+    # Beyond the prefix and the minimum the count matters only against a maximum.
+    data[d + I_SATURATE] = -1 if most >= 0 else (prefix if prefix > least else least)
+    rows = i32(ctx, ROWS)
+    after = first + 1
+    write_next(rows, write_row(ctx, row, 0, 0), OPEN_BRACKET, first)
+    for k in range(-1, values.shape[0] + 1):
+        at = first if k < 0 else (after if k == 0 else first + 1 + k)
+        o = write_row(ctx, at, ITEMS, space)
+        rows[o + R_DESC] = d
+        if k <= 0:
+            rows[o + R_CLOSE] = CLOSE_BRACKET
+        if k == 0:
+            write_next(rows, o, COMMA, first + 2)
+        elif values.shape[0] > 0 and most != 0:
+            write_call(ctx, o, values[k - 1 if k > 0 else 0], after)
+    return OK
+
+
+@subroutine("int64(int64[::1], int64[::1], int64, int64, Array(uint8, 1, 'C', True), int32[::1], int32[::1])")
+def write_trie(ctx, s, d, at, names, offsets, order):
+    """The trie of sorted names into DATA from offset `at` of the descriptor on. Returns the offset behind it.
+
+    names : uint8[total], offsets : int32[n + 1], order : int32[n], the declared index of the i-th name in byte order.
+    """
+    data = i32(ctx, DATA)
+    n = order.shape[0]
+    most = offsets[n] + 1
+    text = data[d + D_TEXT]
+    leaves = i32(s, LEAVES)
+    for field in range(D_RANKED, D_LENGTH):
+        data[d + field] = at
+        at += n if field == D_RANKED else (most + 1 if field == D_CHILD else most)
+    ranked, terminal = d + data[d + D_RANKED], d + data[d + D_TERMINAL]
+    low, high, state = d + data[d + D_LOW], d + data[d + D_HIGH], d + data[d + D_STATE]
+    parent, byte = d + data[d + D_PARENT], d + data[d + D_BYTE]
+    data[terminal] = -1
+    data[low] = 0
+    data[high] = n
+    data[state] = 0
+    data[parent] = 0
+    data[byte] = 0
+    places = 1
+    u = 0
+    depth = 0
+    for i in range(n):
+        data[ranked + i] = order[i]
+        start, end = offsets[i], offsets[i + 1]
+        common = 0
+        if i > 0:
+            before = offsets[i - 1]
+            while before + common < start and common < end - start and names[before + common] == names[start + common]:
+                common += 1
+        while depth > common:
+            u = data[parent + u]
+            depth -= 1
+        for k in range(start + common, end):
+            b = names[k]
+            v = places
+            places += 1
+            data[parent + v] = u
+            data[byte + v] = b
+            data[terminal + v] = -1
+            data[low + v] = i
+            # A byte that JSON only spells as an escape is a whole character.
+            if b < 32 or b == QUOTE or b == 92:
+                data[state + v] = 0
+            else:
+                data[state + v] = leaves[256 * (data[state + u] + text) + b] - text
+            u = v
+            depth += 1
+        data[terminal + u] = order[i]
+        v = u
+        while True:
+            data[high + v] = i + 1
+            if v == 0:
+                break
+            v = data[parent + v]
+    children, child_byte, child_node = d + data[d + D_CHILD], d + data[d + D_CHILD_BYTE], d + data[d + D_CHILD_NODE]
+    for u in range(places + 1):
+        data[children + u] = 0
+    for v in range(1, places):
+        data[children + data[parent + v] + 1] += 1
+    for u in range(places):
+        data[children + u + 1] += data[children + u]
+    # Places are in depth-first order, so taking them backwards puts the children of each in the order of their bytes.
+    for v in range(places - 1, 0, -1):
+        u = data[parent + v]
+        data[children + u + 1] -= 1
+        data[child_node + data[children + u + 1]] = v
+        data[child_byte + data[children + u + 1]] = data[byte + v]
+    # The ends have become starts.
+    for u in range(places):
+        data[children + u] = data[children + u + 1]
+    data[children + places] = places - 1
+    return at
+
+
+@kernel(
+    "int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int32[::1], Array(uint8, 1, 'C', True), int32[::1],"
+    " int32[::1])"
+)
+def write_members(ctx, row, first, space, ordered, text, values, required, names, offsets, order):
+    """An object. values: the callee rows of the declared members, then -1 or that of additional ones.
+
+    text : the leaf state (index into LEAVES) of a name's spelling at its start.
+    required : int32[n], 0 or 1. names, offsets, order : all names in byte order, absent ones with an index from n on.
+    """
+    n = values.shape[0] - 1
+    m = order.shape[0]
+    most = offsets[m] + 2
+    if not (room(ctx, DATA, D_LENGTH + 2 * n + m + 10 * most + 16) and room(ctx, CALLS, 2 * n + 2)):
+        return WANTS_ROOM
+    data = i32(ctx, DATA)
+    d = ctx[3 * DATA + 2]
+    additional = values[n] >= 0
+    data[d + D_COUNT] = n
+    data[d + D_ORDERED] = ordered
+    data[d + D_ADDITIONAL] = 1 if additional else 0
+    data[d + D_TEXT] = text
+    data[d + D_FIRST] = first + 4
+    at = D_LENGTH
+    data[d + D_LIMIT] = at
+    data[d + at + n] = n
+    total = 0
+    for j in range(n - 1, -1, -1):
+        data[d + at + j] = j if required[j] else data[d + at + j + 1]
+        total += required[j]
+    data[d + D_REQUIRED] = total
+    at += n + 1
+    data[d + D_IS_REQUIRED] = at
+    for j in range(n):
+        data[d + at + j] = required[j]
+    ctx[3 * DATA + 2] = d + write_trie(ctx, store_of(ctx), d, at + n, names, offsets, order)
+    rows = i32(ctx, ROWS)
+    write_next(rows, write_row(ctx, row, 0, 0), OPEN_BRACE, first)
+    for k in range(3):
+        o = write_row(ctx, first + k, MEMBERS, space)
+        rows[o + R_DESC] = d
+        if k < 2:
+            rows[o + R_CLOSE] = CLOSE_BRACE
+        write_next(rows, o, COMMA if k == 1 else QUOTE, first + 2 if k == 1 else first + 3)
+    rows[write_row(ctx, first + 3, NAMES, 0) + R_DESC] = d
+    for j in range(n + 1 if additional else n):
+        colon = first + 4 + 2 * j
+        write_next(rows, write_row(ctx, colon, 0, space), COLON, colon + 1)
+        write_call(ctx, write_row(ctx, colon + 1, 0, space), values[j], first + 1)
+    return OK
+
+
+# ------------------------------------------------------------------------------------------------ growing
+
+
+@kernel("void(int64[::1], int64, int64, int32[::1])")
+def reindex(ctx, table, width, slots):
+    """Fills a larger index of a table of rows keyed by their first fields; slots[0] holds its mask already.
+
+    width : 4 for quadruples (all four are the key), 12 for records (three), 2 for steps (rows of 4, two), 0 for sets.
+    """
+    rows = i32(ctx, table)
+    mask = slots[0]
+    n = ctx[3 * table + 2]
+    o = 0
+    while o < n:
+        if width == 0:
+            keys, size = rows[o] + 1, rows[o] + 1
+            h = rows[o] + 0
+            for k in range(1, keys):
+                h = mix(h, rows[o + k])
+            name = o + 1
+        else:
+            size = 4 if width == 2 else width
+            keys = 4 if width == 4 else (3 if width == 12 else 2)
+            h = 17
+            for k in range(keys):
+                h = mix(h, rows[o + k])
+            name = o // size + 1
+        h = h & mask
+        while slots[1 + h] != 0:
+            h = (h + 1) & mask
+        slots[1 + h] = name
+        o += size
+
+
+@kernel("void(int64[::1], int64, int64, int32[::1])")
+def reindex_dense(ctx, table, words, slots):
+    """Fills a larger index of the dense rows, as `reindex`."""
+    rows = i32(ctx, table)
+    mask = slots[0]
+    for row in range(ctx[3 * table + 2] // words):
+        h = 7
+        for k in range(words):
+            h = mix(h, rows[row * words + k])
+        h = h & mask
+        while slots[1 + h] != 0:
+            h = (h + 1) & mask
+        slots[1 + h] = row + 1

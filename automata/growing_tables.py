@@ -1,0 +1,85 @@
+"""Flat tables that only grow, and the context array through which kernels see them.
+
+A table is an int32 array (MISC: int64) at an address that the context names. All tables of an owner start in one zeroed
+block, because a machine is made for every schema and twenty allocations would cost more than the first mask; a table that
+gets full moves to an array of its own, twice as large.
+
+INVARIANT: an array that was replaced is kept while its owner lives: a thread that reads without a lock may be in it.
+Together the old ones are smaller than the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+__all__ = ["GrowingTables"]
+
+Reindex = Callable[["GrowingTables", np.ndarray], None]
+
+
+class GrowingTables:
+    """The tables of one owner. `context` is int64[3 * slots]: address, capacity and count (in elements) of each."""
+
+    __slots__ = ("_arrays", "_block", "_indexes", "_kept", "context")
+
+    def __init__(self, slots: int, capacities: dict[int, int], indexes: dict[int, Reindex]) -> None:
+        self.context = np.zeros(3 * slots, np.int64)
+        self._indexes = indexes
+        self._kept: list[np.ndarray] = []
+        self._arrays: dict[int, np.ndarray] = {}
+        # Eight-byte steps, so that every table is aligned.
+        self._block = np.zeros(sum(n + (n & 1) for n in capacities.values()), np.int32)
+        base, at = self._block.ctypes.data, 0
+        context = self.context
+        for slot, n in capacities.items():
+            context[3 * slot] = base + 4 * at
+            context[3 * slot + 1] = n
+            if slot in indexes:
+                self._block[at] = n - 2
+            at += n + (n & 1)
+
+    def put(self, slot: int, array: np.ndarray) -> None:
+        """Makes a whole array (contiguous, kept alive here) a table that is full."""
+        if not array.flags.c_contiguous:
+            raise ValueError("a table is one contiguous array")
+        self._arrays[slot] = array
+        self.context[3 * slot : 3 * slot + 3] = (array.ctypes.data, array.size, array.size)
+
+    def view(self, slot: int) -> np.ndarray:
+        """int32[capacity], the table as it is now."""
+        known = self._arrays.get(slot)
+        if known is not None:
+            return known
+        start = (int(self.context[3 * slot]) - self._block.ctypes.data) // 4
+        return self._block[start : start + int(self.context[3 * slot + 1])]
+
+    def count(self, slot: int) -> int:
+        """Elements in use."""
+        return int(self.context[3 * slot + 2])
+
+    def grow(self, slot: int, n: int) -> None:
+        """Makes room for n more elements (entries, for a hash index); at least doubles."""
+        old = self.view(slot)
+        count = self.count(slot)
+        reindex = self._indexes.get(slot)
+        if reindex is None:
+            size = max(2 * old.size, count + n)
+            new = np.zeros(size, old.dtype)
+            new[: old.size] = old
+        else:
+            # A power of two and the element that holds the mask; at most a quarter full, so that growing is rare.
+            new = np.zeros((1 << (4 * (count + n)).bit_length()) + 1, np.int32)
+            new[0] = new.size - 2
+            reindex(self, new)
+        if slot in self._arrays:
+            self._kept.append(old)
+        self._arrays[slot] = new
+        self.context[3 * slot + 1] = new.size
+        self.context[3 * slot] = new.ctypes.data
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables in use and kept."""
+        return self._block.nbytes + sum(a.nbytes for a in self._arrays.values()) + sum(a.nbytes for a in self._kept)

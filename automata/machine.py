@@ -1,0 +1,315 @@
+"""The lazily expanded pushdown automaton of one compiled grammar: payloads become rows when a kernel asks for them.
+
+A machine owns the states, the persistent stack and the memos of one grammar. Kernels that meet an unexpanded row or a full
+table say so and return; `_serve` expands or grows, and the kernel goes on. Everything that writes runs under the store's
+lock; what is memoised is read without it.
+
+Its memory is bounded by replacement: a machine that has outgrown `Limits.memory` is left as it is, its grammar gets a new,
+empty one, and each matcher moves over by replaying its text the next time it needs something that is not memoised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .byte_dfa import ByteDfa
+from .errors import LimitError
+from .expand_kernels import (
+    ITEM_ROWS,
+    MEMBER_ROWS,
+    begin_tables,
+    reindex,
+    root_node,
+    write_fragment,
+    write_items,
+    write_members,
+    write_text,
+)
+from .fragment import Fragment, Items, Members, Target, Text
+from .growing_tables import GrowingTables
+from .limits import Limits
+from .mask_kernels import allowed_bytes, make_mask
+from .step_kernels import DEAD_AT, SCRATCH_SIZE, UNKNOWN, may_end, step_bytes, step_token
+from .table_kernels import (
+    CALLS,
+    CELL_INDEX,
+    CELLS,
+    CONTEXT_INDEX,
+    CONTEXT_MASK,
+    CONTEXTS,
+    DATA,
+    EDGES,
+    ENDS,
+    FULL,
+    LEAF,
+    MASK_INTS,
+    MASKS,
+    NODE_INDEX,
+    NODE_MASK,
+    NODES,
+    OK,
+    ROW_WIDTH,
+    ROWS,
+    SCRATCH,
+    SET_INDEX,
+    SET_MASK,
+    SETS,
+    SLOTS,
+    STEP_INDEX,
+    STEPS,
+    STORE,
+    TOO_AMBIGUOUS,
+    WANTED,
+    WANTS_ROWS,
+    WIDTH,
+)
+
+if TYPE_CHECKING:
+    from .store import Store
+
+__all__ = ["Machine"]
+
+
+_CAPACITIES = {
+    ROWS: 128 * ROW_WIDTH,
+    EDGES: 1024,
+    CALLS: 512,
+    DATA: 2048,
+    NODES: 24 * WIDTH,
+    NODE_INDEX: (1 << 12) + 1,
+    SETS: 20 * WIDTH,
+    SET_INDEX: (1 << 11) + 1,
+    CELLS: 12 * WIDTH,
+    CELL_INDEX: (1 << 12) + 1,
+    STEPS: 1 << 12,
+    STEP_INDEX: (1 << 12) + 1,
+    NODE_MASK: 6 * WIDTH,
+    SET_MASK: 20 * WIDTH,
+    CONTEXTS: 1 << 11,
+    CONTEXT_INDEX: (1 << 11) + 1,
+    CONTEXT_MASK: 1 << 9,
+    MASKS: 1 << 10,
+    MASK_INTS: 1 << 13,
+    WANTED: 256,
+    SCRATCH: SCRATCH_SIZE,
+}
+_INDEXES = {
+    NODE_INDEX: lambda tables, slots: reindex(tables.context, NODES, 4, slots),
+    CELL_INDEX: lambda tables, slots: reindex(tables.context, CELLS, 4, slots),
+    CONTEXT_INDEX: lambda tables, slots: reindex(tables.context, CONTEXTS, 4, slots),
+    STEP_INDEX: lambda tables, slots: reindex(tables.context, STEPS, 2, slots),
+    SET_INDEX: lambda tables, slots: reindex(tables.context, SETS, 0, slots),
+}
+# Memos that are as long as the table whose elements they are about: (memo, elements of the table for one of its own).
+_FOLLOWERS = {NODES: (NODE_MASK, 4), SETS: (SET_MASK, 1), CONTEXTS: (CONTEXT_MASK, 4)}
+_NO_INTS = np.zeros(0, np.int32)
+
+
+class Machine:
+    """States, stack and memos of one grammar over one store. `start`: the configuration of the empty text."""
+
+    __slots__ = ("_payloads", "_rows", "_tables", "context", "limits", "start", "store")
+
+    def __init__(self, root: Target, store: Store, limits: Limits) -> None:
+        self.store = store
+        self.limits = limits
+        self._tables = GrowingTables(SLOTS, _CAPACITIES, _INDEXES)
+        self.context = self._tables.context
+        self.context[3 * STORE] = store.context.ctypes.data
+        begin_tables(self.context)
+        self._payloads: dict[int, Any] = {}
+        self._rows: dict[Any, int] = {None: 0}
+        with store.lock:
+            self.start: int = root_node(self.context, self._row(root))
+
+    # ------------------------------------------------------------------------------------------------ questions
+
+    def step(self, ref: int, token: int) -> int:
+        """The configuration after a token with bytes, or DEAD."""
+        context = self.context
+        with self.store.lock:
+            while (to := step_token(context, ref, token)) >= UNKNOWN:
+                self._serve(to - UNKNOWN)
+        return to
+
+    def step_bytes(self, ref: int, data: bytes) -> tuple[int, int]:
+        """(configuration, len(data)), or (the last living one, offset of the byte that is not allowed)."""
+        array = np.frombuffer(data, np.uint8)
+        context = self.context
+        with self.store.lock:
+            while (to := step_bytes(context, ref, array, 0)) >= UNKNOWN:
+                if to >= DEAD_AT:
+                    at = to - DEAD_AT
+                    return (self.step_bytes(ref, data[:at])[0] if at else ref), at
+                self._serve(to - UNKNOWN)
+        return to, len(data)
+
+    def may_end(self, ref: int) -> bool:
+        """Whether the text is a sentence."""
+        context = self.context
+        with self.store.lock:
+            while (answer := may_end(context, ref)) >= UNKNOWN:
+                self._serve(answer - UNKNOWN)
+        return bool(answer)
+
+    def make_mask(self, ref: int) -> None:
+        """Makes and memoises the configuration's mask."""
+        context = self.context
+        with self.store.lock:
+            try:
+                while (status := make_mask(context, ref)) != OK:
+                    self._serve(status)
+            except BaseException:
+                self.store.forget_walk()
+                raise
+
+    def next_bytes(self, ref: int) -> np.ndarray:
+        """int32[257]: 1 for each byte that may come next; [256]: whether the text may end."""
+        out = np.zeros(257, np.int32)
+        context = self.context
+        with self.store.lock:
+            while (status := allowed_bytes(context, ref, out)) != OK:
+                self._serve(status)
+        return out
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the tables have outgrown the budget."""
+        return self._tables.nbytes > self.limits.memory
+
+    @property
+    def n_states(self) -> int:
+        """Rows made so far."""
+        return self._tables.count(ROWS) // ROW_WIDTH
+
+    # ------------------------------------------------------------------------------------------------ serving
+
+    def _serve(self, status: int) -> None:
+        """Does what a kernel has asked for before it can go on."""
+        if status == TOO_AMBIGUOUS:
+            raise LimitError("ambiguity (states that one byte leads to)", WIDTH + 1, WIDTH)
+        if status == WANTS_ROWS:
+            wanted = self._tables.view(WANTED)
+            n = self._tables.count(WANTED)
+            rows = wanted[:n].tolist()
+            self.context[3 * WANTED + 2] = 0
+            for row in rows:
+                self._expand(row)
+            return
+        for tables in (self._tables, self.store.tables):
+            n = int(tables.context[3 * FULL + 1])
+            if n:
+                slot = int(tables.context[3 * FULL])
+                tables.context[3 * FULL + 1] = 0
+                if tables is self._tables:
+                    self._grow(slot, n)
+                else:
+                    tables.grow(slot, n)
+
+    def _grow(self, slot: int, n: int) -> None:
+        tables = self._tables
+        if slot in _FOLLOWERS:
+            # The follower first: a reader must never see an element beyond its memo.
+            follower, each = _FOLLOWERS[slot]
+            wanted = max(2 * tables.view(slot).size, tables.count(slot) + n) // each
+            tables.grow(follower, wanted)
+        tables.grow(slot, n)
+
+    # ------------------------------------------------------------------------------------------------ rows
+
+    def _row(self, target: Target) -> int:
+        """Row of a target, new and unexpanded if it has none."""
+        known = self._rows.get(target)
+        if known is not None:
+            return known
+        if isinstance(target, ByteDfa):
+            row = self.store.leaf(target)
+        else:
+            row = self._new_rows(1)
+            self._payloads[row] = target
+        self._rows[target] = row
+        return row
+
+    def _new_rows(self, n: int) -> int:
+        """The first of n new, zeroed rows."""
+        context = self.context
+        at = int(context[3 * ROWS + 2])
+        if at // ROW_WIDTH + n > self.limits.states:
+            self._too_many_states(at // ROW_WIDTH + n)
+        if at + n * ROW_WIDTH > context[3 * ROWS + 1]:
+            self._tables.grow(ROWS, n * ROW_WIDTH)
+        context[3 * ROWS + 2] = at + n * ROW_WIDTH
+        return at // ROW_WIDTH
+
+    def _too_many_states(self, n: int) -> NoReturn:
+        raise LimitError("states", n, self.limits.states)
+
+    def _expand(self, row: int) -> None:
+        """Writes the row of a payload. The payload is kept until the row is whole, so an error can be met again."""
+        payload = self._payloads.get(row)
+        if payload is None:
+            return
+        shape = payload.expand()
+        if isinstance(shape, Fragment):
+            self._write_fragment(row, shape)
+        elif isinstance(shape, Members):
+            self._write_members(row, shape)
+        elif isinstance(shape, Items):
+            self._write_items(row, shape)
+        else:
+            self._write_text(row, shape)
+        del self._payloads[row]
+
+    def _write_fragment(self, row: int, shape: Fragment) -> None:
+        edges, calls = _NO_INTS, _NO_INTS
+        if shape.edges:
+            flat = []
+            for low, high, target in shape.edges:
+                flat += (low, high, self._row(target))
+            edges = np.array(flat, np.int32)
+        if shape.calls:
+            calls = np.array([self._row(target) for call in shape.calls for target in call], np.int32)
+        flags = ENDS if shape.ends else 0
+        while write_fragment(self.context, row, flags, shape.whitespace, edges, calls) != OK:
+            self._serve(-1)
+
+    def _write_text(self, row: int, shape: Text) -> None:
+        body = self.store.leaf(shape.body) - LEAF
+        most = -1 if shape.most is None else shape.most
+        write_text(self.context, row, body, shape.least, most, -1 if shape.close is None else shape.close)
+
+    def _write_items(self, row: int, shape: Items) -> None:
+        values = [self._row(target) for target in shape.prefix]
+        if shape.item is not None:
+            values.append(self._row(shape.item))
+        most = -1 if shape.most is None else shape.most
+        if shape.item is None and (most < 0 or most > len(values)):
+            most = len(values)
+        first = self._new_rows(ITEM_ROWS + len(values))
+        array = np.array(values, np.int32)
+        has_item = int(shape.item is not None)
+        while write_items(self.context, row, first, shape.whitespace, shape.least, most, array, has_item) != OK:
+            self._serve(-1)
+
+    def _write_members(self, row: int, shape: Members) -> None:
+        values = [self._row(target) for target in shape.values]
+        values.append(-1 if shape.additional is None else self._row(shape.additional))
+        names = shape.names + shape.absent
+        order = sorted(range(len(names)), key=names.__getitem__)
+        in_order = [names[i] for i in order]
+        offsets = np.zeros(len(names) + 1, np.int32)
+        np.cumsum([len(name) for name in in_order], out=offsets[1:])
+        first = self._new_rows(MEMBER_ROWS + 2 * len(shape.names))
+        text = self.store.leaf(shape.spelling) - LEAF
+        arguments = (
+            np.array(values, np.int32),
+            np.array(shape.required, np.int32),
+            np.frombuffer(b"".join(in_order), np.uint8),
+            offsets,
+            np.array(order, np.int32),
+        )
+        ordered = int(shape.ordered)
+        while write_members(self.context, row, first, shape.whitespace, ordered, text, *arguments) != OK:
+            self._serve(-1)

@@ -1,0 +1,379 @@
+"""Masks: made by a walk, memoised by node and by context, written into a caller's bitmask.
+
+A *mask* is a dense row that many masks share (or none), a list of further tokens, and whether stop tokens are allowed.
+Writing one is a copy of 16 KB and a few bits.
+
+A *context* is the top state and as many return states below it as the walk looked at, registers generalised to what a
+token can notice: a count farther from its bound than the longest token is long is like any other such count. Contexts
+form a trie (CONTEXTS holds (row, x, y, context above)), and CONTEXT_MASK says at each: a mask, DEEPER, or nothing yet.
+
+INVARIANT: NODE_MASK, SET_MASK and CONTEXT_MASK are set after all that they refer to is written (a fence lies between), so
+`fill_known` and `fill_batch` need no lock.
+"""
+
+from __future__ import annotations
+
+from .kernel import (
+    device,
+    fence,
+    i64_at,
+    kernel,
+    subroutine,
+)
+from .record_kernels import (
+    LONGEST_LIST,
+    dense_row,
+)
+from .step_kernels import (
+    advance,
+    close_over,
+    room_for_a_byte,
+)
+from .table_kernels import (
+    BOTTOM,
+    CONTEXTS,
+    CONTEXT_INDEX,
+    CONTEXT_MASK,
+    COUNTED,
+    DATA,
+    DEAD,
+    DENSE,
+    ITEMS,
+    I_MAX,
+    I_MIN,
+    I_PREFIX,
+    LEAF,
+    MASKS,
+    MASK_INTS,
+    MASK_WIDTH,
+    MISC,
+    M_ACCEPTS,
+    M_BASE,
+    M_BASES,
+    M_BRANCHING,
+    M_DEEPEST,
+    M_LOWEST,
+    M_SPACE,
+    M_WALKING,
+    M_WORDS,
+    NAMES,
+    NODES,
+    NODE_MASK,
+    OK,
+    OUT,
+    ROWS,
+    ROW_WIDTH,
+    R_DESC,
+    R_FLAGS,
+    R_MAX,
+    R_MIN,
+    R_SPACE,
+    SCRATCH,
+    SET_MASK,
+    SLOTS,
+    STOPS,
+    WANTS_ROOM,
+    WANTS_ROWS,
+    bit,
+    find_quad,
+    i32,
+    intern_quad,
+    member,
+    room,
+    room_index,
+    store_of,
+    width,
+)
+from .walk_kernels import (
+    allow,
+    allow_dense,
+    misc,
+    start_walk,
+    walk_node,
+)
+
+# What a memo holds beside the id + 1 of a mask.
+UNKNOWN_MASK, DEEPER = 0, -1
+BAD_SHAPE = 7
+
+
+# ------------------------------------------------------------------------------------------------ contexts
+
+
+@device
+def within(n, cap):
+    return n if n < cap else cap
+
+
+@subroutine("int64(int64[::1], int64[::1], int64, int64)")
+def general_x(ctx, s, row, x):
+    """The register x as far as a mask can depend on it: all long enough rests of a white-space run are one."""
+    if row >= LEAF:
+        return x
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    if rows[o + R_FLAGS] & (COUNTED | NAMES) == 0 and rows[o + R_SPACE] - x >= misc(s)[M_SPACE]:
+        return 0
+    return x
+
+
+@subroutine("int64(int64[::1], int64[::1], int64, int64)")
+def general_y(ctx, s, row, y):
+    """The register y as far as a mask can depend on it: counts farther from a bound than a token is long are one."""
+    if row >= LEAF:
+        return y
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    flags = rows[o + R_FLAGS]
+    if flags & COUNTED:
+        least, most, first = rows[o + R_MIN], rows[o + R_MAX], 0
+    elif flags & ITEMS:
+        d = rows[o + R_DESC]
+        data = i32(ctx, DATA)
+        least, most, first = data[d + I_MIN], data[d + I_MAX], data[d + I_PREFIX]
+    else:
+        return y
+    if y < first:
+        return y
+    cap = misc(s)[M_DEEPEST] + 1
+    below = within(least - y, cap) if least > y else 0
+    above = cap if most < 0 else within(most - y, cap)
+    return -1 - (below * (cap + 1) + above)
+
+
+@subroutine("int64(int64[::1], int64[::1], int64)")
+def find_context(ctx, s, ref):
+    """The memoised mask of a node's context, or UNKNOWN_MASK."""
+    nodes = i32(ctx, NODES)
+    masks = i32(ctx, CONTEXT_MASK)
+    prefix = -1
+    while True:
+        o = 4 * ref
+        x = general_x(ctx, s, nodes[o], nodes[o + 1])
+        y = general_y(ctx, s, nodes[o], nodes[o + 2])
+        prefix = find_quad(ctx, CONTEXTS, CONTEXT_INDEX, nodes[o], x, y, prefix)
+        if prefix < 0:
+            return UNKNOWN_MASK
+        if masks[prefix] != DEEPER:
+            return masks[prefix]
+        ref = nodes[o + 3]
+        if ref < 0:
+            return UNKNOWN_MASK
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64)")
+def remember_context(ctx, s, ref, mask, levels):
+    """Memoises a node's mask under its state and `levels` return states below. The caller has made sure of room."""
+    nodes = i32(ctx, NODES)
+    masks = i32(ctx, CONTEXT_MASK)
+    prefix = -1
+    for level in range(levels + 1):
+        o = 4 * ref
+        x = general_x(ctx, s, nodes[o], nodes[o + 1])
+        y = general_y(ctx, s, nodes[o], nodes[o + 2])
+        prefix = intern_quad(ctx, CONTEXTS, CONTEXT_INDEX, nodes[o], x, y, prefix)
+        masks[prefix] = mask + 1 if level == levels else DEEPER
+        ref = nodes[o + 3]
+
+
+# ------------------------------------------------------------------------------------------------ making
+
+
+@subroutine("int64(int64[::1], int64[::1])")
+def finish_mask(ctx, s):
+    """The mask id of the walk's output (dense rows and listed tokens); -1 without room.
+
+    Mask (int32[MASK_WIDTH]): dense row or -1, offset of a list in MASK_INTS, its length, whether stop tokens are allowed.
+    """
+    state = misc(s)
+    words = state[M_WORDS]
+    n = s[3 * OUT + 2]
+    if not (room(ctx, MASKS, MASK_WIDTH) and room(ctx, MASK_INTS, n) and room(s, OUT, words)):
+        return -1
+    dense = i32(s, DENSE)
+    out = i32(s, OUT)
+    bases = state[M_BASES]
+    base = -1
+    if bases > 1 or n > LONGEST_LIST:
+        bits = out[n : n + words]
+        bits[:] = 0
+        for k in range(bases):
+            o = state[M_BASE + k] * words
+            for w in range(words):
+                bits[w] |= dense[o + w]
+        for k in range(n):
+            bits[out[k] >> 5] |= bit(out[k])
+        base = dense_row(s, bits, 0)
+        if base < 0:
+            return -1
+        n = 0
+    elif bases == 1:
+        base = state[M_BASE]
+    masks = i32(ctx, MASKS)
+    ints = i32(ctx, MASK_INTS)
+    at = ctx[3 * MASK_INTS + 2]
+    kept = 0
+    for k in range(n):
+        token = out[k]
+        if base < 0 or dense[base * words + (token >> 5)] & bit(token) == 0:
+            ints[at + kept] = token
+            kept += 1
+    m = ctx[3 * MASKS + 2]
+    masks[m] = base
+    masks[m + 1] = at
+    masks[m + 2] = kept
+    masks[m + 3] = state[M_ACCEPTS]
+    ctx[3 * MASK_INTS + 2] = at + kept
+    ctx[3 * MASKS + 2] = m + MASK_WIDTH
+    return m // MASK_WIDTH
+
+
+@subroutine("int64(int64[::1], int64[::1], int64)")
+def mask_of_node(ctx, s, ref):
+    """Makes the mask of a node, if it is not there yet: OK, or why the caller has to serve and call again."""
+    node_mask = i32(ctx, NODE_MASK)
+    if node_mask[ref] != UNKNOWN_MASK:
+        return OK
+    state = misc(s)
+    if state[M_WALKING] != ref:
+        known = find_context(ctx, s, ref)
+        if known != UNKNOWN_MASK:
+            node_mask[ref] = known
+            return OK
+    status = walk_node(ctx, s, ref)
+    if status != OK:
+        return status
+    levels = state[M_LOWEST]
+    if not (room(ctx, CONTEXTS, 4 * (levels + 1)) and room_index(ctx, CONTEXT_INDEX, levels + 1)):
+        return WANTS_ROOM
+    mask = finish_mask(ctx, s)
+    if mask < 0:
+        return WANTS_ROOM
+    if state[M_BRANCHING] == 0:
+        remember_context(ctx, s, ref, mask, levels)
+    state[M_WALKING] = -1
+    fence()
+    i32(ctx, NODE_MASK)[ref] = mask + 1
+    return OK
+
+
+@subroutine("int64(int64[::1], int64[::1], int64)")
+def join_masks(ctx, s, ref):
+    """The union of the masks of a configuration's nodes, which are there; -1 without room."""
+    state = misc(s)
+    start_walk(ctx, s, BOTTOM)
+    state[M_WALKING] = -1
+    state[M_ACCEPTS] = 0
+    masks = i32(ctx, MASKS)
+    ints = i32(ctx, MASK_INTS)
+    for i in range(width(ctx, ref)):
+        m = MASK_WIDTH * (i32(ctx, NODE_MASK)[member(ctx, ref, i)] - 1)
+        if masks[m] >= 0:
+            allow_dense(s, masks[m])
+        for k in range(masks[m + 1], masks[m + 1] + masks[m + 2]):
+            allow(s, ints[k])
+        if masks[m + 3]:
+            state[M_ACCEPTS] = 1
+    return finish_mask(ctx, s)
+
+
+@device
+def known_mask(ctx, ref):
+    """The memoised mask of a configuration, or UNKNOWN_MASK."""
+    if ref >= 0:
+        return i32(ctx, NODE_MASK)[ref]
+    return i32(ctx, SET_MASK)[~ref]
+
+
+@kernel("int64(int64[::1], int64)")
+def make_mask(ctx, ref):
+    """Makes a configuration's mask and memoises it: OK, or why the caller has to serve and call again.
+
+    The caller holds the writers' lock, and sets M_WALKING to -1 when it gives up in between.
+    """
+    s = store_of(ctx)
+    if known_mask(ctx, ref) != UNKNOWN_MASK:
+        return OK
+    for i in range(width(ctx, ref)):
+        status = mask_of_node(ctx, s, member(ctx, ref, i))
+        if status != OK:
+            return status
+    if ref < 0:
+        mask = join_masks(ctx, s, ref)
+        if mask < 0:
+            return WANTS_ROOM
+        fence()
+        i32(ctx, SET_MASK)[~ref] = mask + 1
+    return OK
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+@device
+def write_mask(ctx, s, mask, bitmask, row):
+    """Writes a mask over a whole row of bitmask (int32[rows, words])."""
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
+    masks = i32(ctx, MASKS)
+    ints = i32(ctx, MASK_INTS)
+    m = MASK_WIDTH * mask
+    out = bitmask[row]
+    if masks[m] >= 0:
+        o = masks[m] * words
+        out[:] = i32(s, DENSE)[o : o + words]
+    else:
+        out[:] = 0
+    for k in range(masks[m + 1], masks[m + 1] + masks[m + 2]):
+        out[ints[k] >> 5] |= bit(ints[k])
+    if masks[m + 3]:
+        stops = i32(s, STOPS)
+        for k in range(s[3 * STOPS + 2]):
+            out[stops[k] >> 5] |= bit(stops[k])
+
+
+@kernel("int64(int64[::1], int64, int32[:, ::1], int64)")
+def fill_known(ctx, ref, bitmask, row):
+    """Writes a configuration's memoised mask: OK, WANTS_ROWS where it is not memoised, or BAD_SHAPE. Reads only."""
+    s = store_of(ctx)
+    if bitmask.shape[1] != i64_at(s[3 * MISC], M_BASE)[M_WORDS] or row < 0 or row >= bitmask.shape[0]:
+        return BAD_SHAPE
+    mask = known_mask(ctx, ref)
+    if mask == UNKNOWN_MASK:
+        return WANTS_ROWS
+    write_mask(ctx, s, mask - 1, bitmask, row)
+    return OK
+
+
+@kernel("void(int64[::1], int64[::1], int32[:, ::1], int64[::1], uint8[::1])")
+def fill_batch(contexts, refs, bitmask, rows, done):
+    """Writes the memoised masks of a batch; done[i] = 1 where it was memoised. Reads only.
+
+    contexts : int64[n], addresses of the machines' contexts. refs, rows : int64[n]. done : uint8[n], out.
+    """
+    for i in range(contexts.shape[0]):
+        ctx = i64_at(contexts[i], 3 * SLOTS)
+        mask = known_mask(ctx, refs[i])
+        if mask != UNKNOWN_MASK:
+            write_mask(ctx, store_of(ctx), mask - 1, bitmask, rows[i])
+            done[i] = 1
+        else:
+            done[i] = 0
+
+
+@kernel("int64(int64[::1], int64, int32[::1])")
+def allowed_bytes(ctx, ref, out):
+    """Marks what may come next: out[b] = 1 for a byte, out[256] = 1 for the end (int32[257]); OK, or why not yet."""
+    s = store_of(ctx)
+    out[:] = 0
+    if not room_for_a_byte(ctx):
+        return WANTS_ROOM
+    status, _, bottom = close_over(ctx, s, i32(ctx, SCRATCH), ref, -1)
+    if status != OK:
+        return status
+    out[256] = 1 if bottom else 0
+    for b in range(256):
+        status, to = advance(ctx, s, ref, b)
+        if status != OK:
+            return status
+        out[b] = 1 if to != DEAD else 0
+    return OK

@@ -1,0 +1,289 @@
+"""What a leaf state allows below a place of the token tree: computed once, shared by every grammar of the vocabulary.
+
+A *record* of (place t, leaf state q, stop byte) says, for the subtree of t entered in state q: which tokens stay inside
+the leaf, how many iterations of a loop body each of them needs, and the *exits*: the tree places at which the frame may
+end with more of the token to come. Everything that depends on the stack below starts at an exit; inside a JSON string
+that is 91 of 275,000 places (Llama 3), so masks of different grammars share nearly all of their work.
+
+Two kinds of exit. Without a stop byte (stop = -1): places where the leaf accepts and that have children. With one (the
+quote of a counted string or of a member's name): the children by that byte of places where the leaf is at its start,
+whether or not they have children themselves; their tokens are not in the record.
+
+Needs: entering the start state completes an iteration, a token that stops within one needs it too. Tokens are stored in
+ascending order of need, so the tokens within a bound are a prefix of the list.
+
+Record (int32[RECORD_WIDTH]): t, q, stop, dense row or -1, list offset, tokens, exit offset, exits, offset of the list
+lengths by need (most + 2 of them), most needed, offset of dense rows by need, 0. Exits are pairs (place, iterations).
+"""
+
+from __future__ import annotations
+
+from .kernel import (
+    i64_at,
+    kernel,
+    subroutine,
+)
+from .table_kernels import (
+    ACCEPTS,
+    DENSE,
+    DENSE_INDEX,
+    LEAF_INFO,
+    LEAF_WIDTH,
+    LEAVES,
+    L_FLAGS,
+    L_START,
+    MISC,
+    M_DEEPEST,
+    M_WORDS,
+    OUT,
+    RECORDS,
+    RECORD_INDEX,
+    RECORD_INTS,
+    RECORD_WIDTH,
+    T_BYTE,
+    T_CHILD_FIRST,
+    T_DEPTH,
+    T_END,
+    T_TOKENS,
+    T_TOKEN_FIRST,
+    bit,
+    i32,
+    mix,
+    room,
+    room_index,
+)
+
+# Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
+LONGEST_LIST = 1024
+# Fields of a record.
+(P_PLACE, P_STATE, P_STOP, P_DENSE, P_LIST, P_TOKENS, P_EXIT, P_EXITS, P_NEEDS, P_MOST, P_ROWS) = range(11)
+
+
+@subroutine("int64(int64[::1], int32[::1], int64)")
+def dense_row(s, source, offset):
+    """Id of the dense row equal to source[offset : offset + words], appended if new; -1 without room."""
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    rows = i32(s, DENSE)
+    if not (room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+        return -1
+    slots = i32(s, DENSE_INDEX)
+    mask = slots[0]
+    h = 7
+    for i in range(words):
+        h = mix(h, source[offset + i])
+    h = h & mask
+    while slots[1 + h] != 0:
+        o = (slots[1 + h] - 1) * words
+        i = 0
+        while i < words and rows[o + i] == source[offset + i]:
+            i += 1
+        if i == words:
+            return slots[1 + h] - 1
+        h = (h + 1) & mask
+    o = s[3 * DENSE + 2]
+    for i in range(words):
+        rows[o + i] = source[offset + i]
+    s[3 * DENSE + 2] = o + words
+    s[3 * DENSE_INDEX + 2] += 1
+    slots[1 + h] = o // words + 1
+    return o // words
+
+
+@subroutine("int64(int64[::1], int64, int64, int64)")
+def find_record(s, t, q, stop):
+    """Record id of (t, q, stop), or -1."""
+    records = i32(s, RECORDS)
+    slots = i32(s, RECORD_INDEX)
+    mask = slots[0]
+    h = mix(mix(mix(17, t), q), stop) & mask
+    while True:
+        found = slots[1 + h]
+        if found == 0:
+            return -1
+        o = RECORD_WIDTH * (found - 1)
+        if records[o] == t and records[o + 1] == q and records[o + 2] == stop:
+            return found - 1
+        h = (h + 1) & mask
+
+
+@subroutine("UniTuple(int64, 3)(int64[::1], int64, int64, int64, int32[::1], int32[::1])")
+def scan_subtree(s, t, q, stop, found, depths):
+    """Lists the tokens and exits below t in state q. Returns (tokens, exits, most needed).
+
+    found : int32[4 * n], out: pairs (token, need) from the front, pairs (place, iterations) from the middle on.
+    depths : int32[2 * (deepest + 1)], scratch: state and iterations by depth.
+    """
+    leaves = i32(s, LEAVES)
+    info = i32(s, LEAF_INFO)
+    byte = i32(s, T_BYTE)
+    end = i32(s, T_END)
+    depth = i32(s, T_DEPTH)
+    token_first = i32(s, T_TOKEN_FIRST)
+    token_ids = i32(s, T_TOKENS)
+    child_first = i32(s, T_CHILD_FIRST)
+    start = info[LEAF_WIDTH * q + L_START]
+    top = depth[t]
+    depths[0] = q
+    depths[1] = 0
+    half = found.shape[0] // 2
+    tokens, exits, most = 0, 0, 0
+    i = t + 1
+    stop_at = end[t]
+    while i < stop_at:
+        d = depth[i] - top
+        q1 = depths[2 * d - 2]
+        b = byte[i]
+        if b == stop and q1 == start:
+            found[half + 2 * exits] = i
+            found[half + 2 * exits + 1] = depths[2 * d - 1]
+            exits += 1
+            i = end[i]
+            continue
+        q2 = leaves[256 * q1 + b]
+        if q2 == 0:
+            i = end[i]
+            continue
+        done = depths[2 * d - 1]
+        if q2 == start:
+            done += 1
+            need = done
+        else:
+            need = done + 1
+        for k in range(token_first[i], token_first[i + 1]):
+            found[2 * tokens] = token_ids[k]
+            found[2 * tokens + 1] = need
+            tokens += 1
+            most = max(most, need)
+        if child_first[i] == child_first[i + 1]:
+            i += 1
+            continue
+        if stop < 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
+            found[half + 2 * exits] = i
+            found[half + 2 * exits + 1] = done
+            exits += 1
+        depths[2 * d] = q2
+        depths[2 * d + 1] = done
+        i += 1
+    return tokens, exits, most
+
+
+@subroutine("int64(int64[::1], int64, int64, int64)")
+def record_of(s, t, q, stop):
+    """Record id of (t, q, stop), made if new; -1 without room (the caller grows and calls again)."""
+    known = find_record(s, t, q, stop)
+    if known >= 0:
+        return known
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    token_first = i32(s, T_TOKEN_FIRST)
+    end = i32(s, T_END)
+    stack = 2 * i64_at(s[3 * MISC], 16)[M_DEEPEST] + 2
+    below = token_first[end[t]] - token_first[t + 1]
+    places = end[t] - t
+    widest = below if below > places else places
+    if not (
+        room(s, OUT, 4 * widest + stack + words + 16)
+        and room(s, RECORDS, RECORD_WIDTH)
+        and room_index(s, RECORD_INDEX, 1)
+        and room(s, RECORD_INTS, below + 2 * places + stack)
+        and room(s, DENSE, words)
+        and room_index(s, DENSE_INDEX, 1)
+    ):
+        return -1
+    base = s[3 * OUT + 2]
+    free = i32(s, OUT)[base:]
+    depths = free[:stack]
+    found = free[stack : stack + 4 * widest]
+    bits = free[stack + 4 * widest : stack + 4 * widest + words]
+    tokens, exits, most = scan_subtree(s, t, q, stop, found, depths)
+    ints = i32(s, RECORD_INTS)
+    records = i32(s, RECORDS)
+    o = s[3 * RECORDS + 2]
+    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, stop
+    at = s[3 * RECORD_INTS + 2]
+    # List lengths by need, by counting sort: lengths[k] = tokens that need at most k iterations.
+    records[o + P_NEEDS], records[o + P_MOST] = at, most
+    lengths = ints[at : at + most + 1]
+    rows = ints[at + most + 1 : at + 2 * most + 2]
+    lengths[:] = 0
+    rows[:] = -1
+    records[o + P_ROWS] = at + most + 1
+    at += 2 * most + 2
+    for k in range(tokens):
+        lengths[found[2 * k + 1]] += 1
+    total = 0
+    for k in range(most + 1):
+        total += lengths[k]
+        lengths[k] = total
+    records[o + P_LIST], records[o + P_TOKENS] = at, tokens
+    for k in range(tokens - 1, -1, -1):
+        need = found[2 * k + 1]
+        lengths[need] -= 1
+        ints[at + lengths[need]] = found[2 * k]
+    # The sort has moved each length to the start of its group; restore the ends.
+    for k in range(most):
+        lengths[k] = lengths[k + 1]
+    lengths[most] = tokens
+    records[o + P_DENSE] = -1
+    if tokens > LONGEST_LIST:
+        bits[:] = 0
+        for k in range(tokens):
+            bits[ints[at + k] >> 5] |= bit(ints[at + k])
+        records[o + P_DENSE] = dense_row(s, bits, 0)
+    at += tokens
+    records[o + P_EXIT], records[o + P_EXITS] = at, exits
+    half = found.shape[0] // 2
+    for k in range(2 * exits):
+        ints[at + k] = found[half + k]
+    s[3 * RECORD_INTS + 2] = at + 2 * exits
+    s[3 * RECORDS + 2] = o + RECORD_WIDTH
+    s[3 * RECORD_INDEX + 2] += 1
+    slots = i32(s, RECORD_INDEX)
+    mask = slots[0]
+    h = mix(mix(mix(17, t), q), stop) & mask
+    while slots[1 + h] != 0:
+        h = (h + 1) & mask
+    slots[1 + h] = o // RECORD_WIDTH + 1
+    return o // RECORD_WIDTH
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def dense_within(s, record, most):
+    """Dense row of a record's tokens that need at most `most` iterations, made if new; -1 without room."""
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    if most >= records[o + P_MOST]:
+        return records[o + P_DENSE]
+    ints = i32(s, RECORD_INTS)
+    place = records[o + P_ROWS] + most
+    if ints[place] >= 0:
+        return ints[place]
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+        return -1
+    base = s[3 * OUT + 2]
+    bits = i32(s, OUT)[base : base + words]
+    first = records[o + P_LIST]
+    kept = ints[records[o + P_NEEDS] + most]
+    tokens = records[o + P_TOKENS]
+    if 2 * kept < tokens:
+        bits[:] = 0
+        for k in range(first, first + kept):
+            bits[ints[k] >> 5] |= bit(ints[k])
+    else:
+        row = records[o + P_DENSE] * words
+        rows = i32(s, DENSE)
+        bits[:] = rows[row : row + words]
+        for k in range(first + kept, first + tokens):
+            bits[ints[k] >> 5] &= ~bit(ints[k])
+    made = dense_row(s, bits, 0)
+    ints[place] = made
+    return made
+
+
+@kernel("void(uint8[::1], int32[::1], int32[::1])")
+def count_quotes(byte, parent, quotes):
+    """quotes[t] (int32[n], zeroed, out): the most quote bytes on a way down from place t, itself left out."""
+    for t in range(byte.shape[0] - 1, 0, -1):
+        n = quotes[t] + (1 if byte[t] == 34 else 0)
+        if n > quotes[parent[t]]:
+            quotes[parent[t]] = n

@@ -1,0 +1,197 @@
+"""What all grammars of one vocabulary share: the token tree, the leaf automata, their records, the dense mask rows.
+
+A leaf DFA is registered once by its digest, so equal leaves of different grammars are one, with their records. The store
+also owns the scratch of walks, and with it the writers' lock: whoever expands, steps anew or makes a mask for any grammar
+of the vocabulary holds `lock`; what is memoised is read without.
+
+A store is never emptied: when it has outgrown its budget, the vocabulary gets a new one (`store_for`), machines made from
+then on use that, and the old one is freed with the last machine that refers to it.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+import numpy as np
+
+from .byte_dfa import ByteDfa
+from .expand_kernels import reindex, reindex_dense
+from .growing_tables import GrowingTables
+from .kernel import ProgressLine, compile_all
+from .record_kernels import count_quotes
+from .table_kernels import (
+    ACCEPTS,
+    DEFERRED,
+    DENSE,
+    DENSE_INDEX,
+    FRAMES,
+    LEAF,
+    LEAF_DONE,
+    LEAF_INFO,
+    LEAF_WIDTH,
+    LEAVES,
+    M_BASE,
+    M_DEEPEST,
+    M_SPACE,
+    M_WALKING,
+    M_WORDS,
+    MISC,
+    MOST_BASES,
+    OUT,
+    RECORD_INDEX,
+    RECORD_INTS,
+    RECORD_WIDTH,
+    RECORDS,
+    SEEN,
+    SLOTS,
+    SPACES,
+    STOPS,
+    T_BYTE,
+    T_CHILD_BYTE,
+    T_CHILD_FIRST,
+    T_CHILD_NODE,
+    T_DEPTH,
+    T_END,
+    T_PARENT,
+    T_QUOTES,
+    T_TOKEN_FIRST,
+    T_TOKENS,
+    TOKEN_BYTES,
+    TOKEN_OFFSETS,
+    WORK,
+)
+from .token_trie import TokenTrie
+from .vocabulary import Vocabulary
+
+__all__ = ["Store", "store_for"]
+
+_SPACE = b" \t\n\r"
+
+
+class Store:
+    """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
+
+    __slots__ = ("__weakref__", "_leaves", "_misc", "context", "lock", "tables")
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        compile_all(ProgressLine())
+        self.lock = threading.RLock()
+        self._leaves: dict[bytes, int] = {}
+        words = (vocabulary.size + 31) // 32
+        self.tables = GrowingTables(
+            SLOTS,
+            {
+                LEAVES: 256 * 64,
+                LEAF_INFO: LEAF_WIDTH * 64,
+                RECORDS: RECORD_WIDTH * 256,
+                RECORD_INDEX: (1 << 10) + 1,
+                RECORD_INTS: 1 << 14,
+                DENSE: 4 * words,
+                DENSE_INDEX: (1 << 7) + 1,
+                WORK: 1 << 13,
+                DEFERRED: 1 << 10,
+                FRAMES: 1 << 12,
+                OUT: len(vocabulary.tokens) + words + 64,
+                SEEN: words,
+            },
+            {
+                RECORD_INDEX: lambda tables, slots: reindex(tables.context, RECORDS, RECORD_WIDTH, slots),
+                DENSE_INDEX: lambda tables, slots: reindex_dense(tables.context, DENSE, words, slots),
+            },
+        )
+        self.context = self.tables.context
+        # Leaf state 0 is dead.
+        self.context[3 * LEAVES + 2] = 256
+        self.context[3 * LEAF_INFO + 2] = LEAF_WIDTH
+        self._put_vocabulary(vocabulary, vocabulary.trie)
+        self._misc = np.zeros(M_BASE + MOST_BASES, np.int64)
+        self._misc[M_WORDS] = words
+        spaces = self.tables.view(SPACES)
+        self._misc[M_SPACE] = max(spaces[2::3], default=0)
+        self._misc[M_DEEPEST] = vocabulary.max_token_bytes
+        self._misc[M_WALKING] = -1
+        self.tables.put(MISC, self._misc)
+
+    def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
+        quotes = np.zeros(trie.n_nodes, np.int32)
+        count_quotes(np.array(trie.byte), np.array(trie.parent), quotes)
+        spaces = _space_runs(trie)
+        arrays = {
+            T_BYTE: trie.byte,
+            T_END: trie.subtree_end,
+            T_DEPTH: trie.depth,
+            T_TOKEN_FIRST: trie.token_first,
+            T_TOKENS: trie.token_ids,
+            T_CHILD_FIRST: trie.child_first,
+            T_CHILD_BYTE: trie.child_byte,
+            T_CHILD_NODE: trie.child_node,
+            T_PARENT: trie.parent,
+            T_QUOTES: quotes,
+            TOKEN_OFFSETS: vocabulary.token_offsets,
+            STOPS: np.array(vocabulary.stop_token_ids, np.int32),
+            SPACES: np.array([len(spaces), *(value for run in spaces for value in run)], np.int32),
+        }
+        for slot, array in arrays.items():
+            self.tables.put(slot, np.ascontiguousarray(array, np.int32))
+        self.tables.put(TOKEN_BYTES, np.ascontiguousarray(vocabulary.token_bytes))
+
+    def leaf(self, dfa: ByteDfa) -> int:
+        """Row of a leaf DFA's start state, registered if new. The caller holds the lock."""
+        known = self._leaves.get(dfa.digest)
+        if known is not None:
+            return known
+        n = dfa.n_states - 1
+        tables = self.tables
+        if self.context[3 * LEAVES + 2] + 256 * n > self.context[3 * LEAVES + 1]:
+            tables.grow(LEAVES, 256 * n)
+        if self.context[3 * LEAF_INFO + 2] + LEAF_WIDTH * n > self.context[3 * LEAF_INFO + 1]:
+            tables.grow(LEAF_INFO, LEAF_WIDTH * n)
+        first = tables.count(LEAVES) // 256
+        transitions = dfa.transitions[1:]
+        moved = np.where(transitions, transitions + (first - 1), 0)
+        tables.view(LEAVES)[256 * first : 256 * (first + n)] = moved.ravel()
+        info = tables.view(LEAF_INFO)[LEAF_WIDTH * first : LEAF_WIDTH * (first + n)].reshape(n, LEAF_WIDTH)
+        accepting = dfa.accepting[1:].astype(bool)
+        info[:, 0] = accepting * ACCEPTS + (accepting & ~transitions.any(axis=1)) * LEAF_DONE
+        info[:, 1] = first
+        self.context[3 * LEAF_INFO + 2] += LEAF_WIDTH * n
+        self.context[3 * LEAVES + 2] += 256 * n
+        self._leaves[dfa.digest] = LEAF + first
+        return LEAF + first
+
+    def forget_walk(self) -> None:
+        """Drops a walk that was given up half-way. The caller holds the lock."""
+        self._misc[M_WALKING] = -1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables that grow with use."""
+        return self.tables.nbytes
+
+
+def _space_runs(trie: TokenTrie) -> list[tuple[int, int, int]]:
+    """(place, length, 1 if a byte that is not white space follows) of the tree places reached by white space alone."""
+    runs = []
+    waiting = [0]
+    while waiting:
+        t = waiting.pop()
+        below = range(int(trie.child_first[t]), int(trie.child_first[t + 1]))
+        spaces = [int(trie.child_node[i]) for i in below if int(trie.child_byte[i]) in _SPACE]
+        waiting.extend(spaces)
+        if t:
+            runs.append((t, int(trie.depth[t]), int(len(spaces) < len(below))))
+    return sorted(runs)
+
+
+_stores: weakref.WeakKeyDictionary[Vocabulary, Store] = weakref.WeakKeyDictionary()
+_stores_lock = threading.Lock()
+
+
+def store_for(vocabulary: Vocabulary) -> Store:
+    """The store that new machines of a vocabulary use."""
+    with _stores_lock:
+        store = _stores.get(vocabulary)
+        if store is None:
+            store = _stores[vocabulary] = Store(vocabulary)
+        return store

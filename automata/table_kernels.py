@@ -1,0 +1,331 @@
+"""The layout of the engine's tables, and the device functions that read them and append to them.
+
+A *context* is one int64 array of `SLOTS` triples (address, capacity, count), one triple per table; a kernel takes it as
+its only table argument (0.16 us to enter) and makes array views of the addresses. There are two: the machine's (states,
+stack, memos of one compiled grammar) and the store's (leaf automata, token tree, mask rows of one vocabulary), whose
+address the machine's context holds.
+
+A *state* is (row, x, y): a row of the state table and two registers. Rows at or above `LEAF` are states of leaf DFAs in
+the store. What registers mean depends on the row's kind:
+
+    kind      x                                     y
+    plain     length of the white-space run         progress of the frame (members: a cell; items: a count)
+    counted   state of the body's leaf DFA          iterations of the body that are complete
+    names     place in the name trie, or ~cell      progress of the members (a cell)
+    leaf      0                                     0
+
+A *cell* is a hash-consed quadruple (a, b, c, tag) and is what registers point to when a number is too little:
+
+    CELL_PROGRESS   a = next declared index (in order) or required members seen (any order), b = set, c = members seen
+    CELL_SET        a = rest, b = element (string cell, or ~index of a declared name), c = size     (0 = empty set)
+    CELL_STRING     a = string without its last byte, b = that byte, c = length                     (1 = empty string)
+    CELL_TYPING     a = trie place, or ~string cell, b = state of the string DFA, c = escape so far (names only)
+
+A *stack reference* is an int32: a node id >= 0, or ~set id < 0 for several nodes. A *node* is (row, x, y, parents) with
+parents a stack reference; node 0 is the bottom. A *configuration* is a stack reference to its tops.
+
+INVARIANT: tables are only ever appended to; a table that is full is replaced by a larger copy between kernel calls, and
+the old one lives as long as a reader may be in it. Hash indexes keep their capacity in their own element 0, so that one
+load of an address gives a consistent pair.
+"""
+
+from __future__ import annotations
+
+from .kernel import (
+    device,
+    i32_at,
+    i64_at,
+    subroutine,
+)
+
+# ------------------------------------------------------------------------------------------------ context slots
+
+SLOTS = 28
+FULL = 27  # in both: which table had no room, and for how much
+# Machine.
+ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX, STEPS = range(11)
+NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
+STORE, STEP_INDEX = 20, 21
+# Store. LEAVES holds int32[n, 256] transitions; LEAF_INFO int32[n, LEAF_WIDTH].
+(
+    LEAVES,
+    LEAF_INFO,
+    T_BYTE,
+    T_END,
+    T_DEPTH,
+    T_TOKEN_FIRST,
+    T_TOKENS,
+    T_CHILD_FIRST,
+    T_CHILD_BYTE,
+    T_CHILD_NODE,
+    T_PARENT,
+    T_QUOTES,
+    TOKEN_OFFSETS,
+    TOKEN_BYTES,
+    RECORDS,
+    RECORD_INDEX,
+    RECORD_INTS,
+    DENSE,
+    DENSE_INDEX,
+    WORK,
+    DEFERRED,
+    FRAMES,
+    OUT,
+    SEEN,
+    STOPS,
+    SPACES,
+    MISC,
+) = range(27)
+
+# MISC of the store (int64): scalars. The first three are fixed, the rest is the state of the walk in progress.
+(M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(
+    10
+)
+M_BASE = 16  # the dense rows that the walk in progress has met: M_BASES of them from here on
+MOST_BASES = 32
+
+# ------------------------------------------------------------------------------------------------ widths
+
+LEAF = 1 << 24
+ROW_WIDTH, NODE_WIDTH, CELL_WIDTH, LEAF_WIDTH = 16, 4, 4, 4
+RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
+
+# Row fields.
+(
+    R_FLAGS,
+    R_EDGE,
+    R_EDGES,
+    R_CALL,
+    R_CALLS,
+    R_SPACE,
+    R_CLOSE,
+    R_CLOSE_TO,
+    R_NEXT,
+    R_NEXT_TO,
+    R_DESC,
+    R_BODY,
+    R_MIN,
+    R_MAX,
+) = range(14)
+# Row flags. DONE: the frame ends here and nothing else can happen, so the state is never on a stack.
+EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS = 1, 2, 4, 8, 16, 32, 64
+
+# Leaf info: flags and the DFA's start state.
+L_FLAGS, L_START = 0, 1
+ACCEPTS, LEAF_DONE = 1, 2
+
+CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3
+NO_PROGRESS, EMPTY_STRING = 0, 1
+
+BOTTOM = 0
+DEAD = -(1 << 31)  # not a stack reference: no configuration
+
+# Statuses of kernels that may have to come back.
+OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
+
+# Members descriptor, in DATA.
+(
+    D_COUNT,
+    D_ORDERED,
+    D_ADDITIONAL,
+    D_TEXT,
+    D_FIRST,
+    D_REQUIRED,
+    D_LIMIT,
+    D_IS_REQUIRED,
+    D_RANKED,
+    D_TERMINAL,
+    D_LOW,
+    D_HIGH,
+    D_STATE,
+    D_CHILD,
+    D_CHILD_BYTE,
+    D_CHILD_NODE,
+    D_PARENT,
+    D_BYTE,
+    D_LENGTH,
+) = range(19)
+# Items descriptor, in DATA.
+I_MIN, I_MAX, I_FIRST, I_PREFIX, I_SATURATE = range(5)
+
+# The most states that one byte may lead to at once; beyond it the grammar is refused as too ambiguous.
+WIDTH = 256
+
+
+# ------------------------------------------------------------------------------------------------ views and room
+
+
+@device
+def i32(ctx, slot):
+    """int32[capacity] view of a table."""
+    return i32_at(ctx[3 * slot], ctx[3 * slot + 1])
+
+
+@device
+def store_of(ctx):
+    """The store's context, int64[3 * SLOTS]."""
+    return i64_at(ctx[3 * STORE], 3 * SLOTS)
+
+
+@device
+def count(ctx, slot):
+    return ctx[3 * slot + 2]
+
+
+@device
+def room(ctx, slot, n):
+    """Whether `n` more elements fit in a table; if not, the slot is noted in FULL for the caller to grow."""
+    if ctx[3 * slot + 2] + n <= ctx[3 * slot + 1]:
+        return True
+    ctx[3 * FULL] = slot
+    ctx[3 * FULL + 1] = n
+    return False
+
+
+@device
+def room_index(ctx, slot, n):
+    """Whether `n` more entries leave a hash index at most half full."""
+    if 2 * (ctx[3 * slot + 2] + n) < ctx[3 * slot + 1]:
+        return True
+    ctx[3 * FULL] = slot
+    ctx[3 * FULL + 1] = n
+    return False
+
+
+@device
+def bit(i):
+    """Bit i % 32 as an int32."""
+    return 1 << (i & 31) if i & 31 != 31 else -(1 << 31)
+
+
+@device
+def mix(h, a):
+    """31-bit hash step; the product stays below 2^63, so machine code and plain Python agree."""
+    h = (h ^ (a & 0x7FFFFFFF)) * 0x9E3779B1
+    return (h ^ (h >> 29)) & 0x7FFFFFFF
+
+
+# ------------------------------------------------------------------------------------------------ hash consing
+
+
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int64, int64)")
+def intern_quad(ctx, table, index, a, b, c, d):
+    """Id of (a, b, c, d) in a table of int32[n, 4] with an index of int32 slots (id + 1; 0 = free; [0] = mask).
+
+    The caller has made sure of room in both.
+    """
+    rows = i32(ctx, table)
+    slots = i32(ctx, index)
+    mask = slots[0]
+    h = mix(mix(mix(mix(17, a), b), c), d) & mask
+    while True:
+        found = slots[1 + h]
+        if found == 0:
+            break
+        o = 4 * (found - 1)
+        if rows[o] == a and rows[o + 1] == b and rows[o + 2] == c and rows[o + 3] == d:
+            return found - 1
+        h = (h + 1) & mask
+    n = ctx[3 * table + 2] // 4
+    o = 4 * n
+    rows[o] = a
+    rows[o + 1] = b
+    rows[o + 2] = c
+    rows[o + 3] = d
+    ctx[3 * table + 2] = o + 4
+    ctx[3 * index + 2] += 1
+    slots[1 + h] = n + 1
+    return n
+
+
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int64, int64)")
+def find_quad(ctx, table, index, a, b, c, d):
+    """As intern_quad, but -1 where it is not there."""
+    rows = i32(ctx, table)
+    slots = i32(ctx, index)
+    mask = slots[0]
+    h = mix(mix(mix(mix(17, a), b), c), d) & mask
+    while True:
+        found = slots[1 + h]
+        if found == 0:
+            return -1
+        o = 4 * (found - 1)
+        if rows[o] == a and rows[o + 1] == b and rows[o + 2] == c and rows[o + 3] == d:
+            return found - 1
+        h = (h + 1) & mask
+
+
+@device
+def cell(ctx, a, b, c, tag):
+    return intern_quad(ctx, CELLS, CELL_INDEX, a, b, c, tag)
+
+
+@device
+def node(ctx, row, x, y, parents):
+    return intern_quad(ctx, NODES, NODE_INDEX, row, x, y, parents)
+
+
+@subroutine("int64(int64[::1], int32[::1], int64)")
+def node_set(ctx, ids, n):
+    """Stack reference to the nodes ids[0:n] (int32, n >= 1; sorted in place, duplicates dropped).
+
+    A set is stored in SETS as [n, id...]; its name is ~offset.
+    """
+    for i in range(1, n):
+        v = ids[i]
+        j = i - 1
+        while j >= 0 and ids[j] > v:
+            ids[j + 1] = ids[j]
+            j -= 1
+        ids[j + 1] = v
+    kept = 1
+    for i in range(1, n):
+        if ids[i] != ids[kept - 1]:
+            ids[kept] = ids[i]
+            kept += 1
+    if kept == 1:
+        return ids[0]
+    sets = i32(ctx, SETS)
+    slots = i32(ctx, SET_INDEX)
+    mask = slots[0]
+    h = kept
+    for i in range(kept):
+        h = mix(h, ids[i])
+    h = h & mask
+    while True:
+        found = slots[1 + h]
+        if found == 0:
+            break
+        o = found - 1
+        same = sets[o] == kept
+        i = 0
+        while same and i < kept:
+            same = sets[o + 1 + i] == ids[i]
+            i += 1
+        if same:
+            return ~o
+        h = (h + 1) & mask
+    o = ctx[3 * SETS + 2]
+    sets[o] = kept
+    for i in range(kept):
+        sets[o + 1 + i] = ids[i]
+    ctx[3 * SETS + 2] = o + 1 + kept
+    ctx[3 * SET_INDEX + 2] += 1
+    slots[1 + h] = o + 1
+    return ~o
+
+
+@device
+def width(ctx, ref):
+    """How many nodes a stack reference names."""
+    if ref >= 0:
+        return 1
+    return i32(ctx, SETS)[~ref]
+
+
+@device
+def member(ctx, ref, i):
+    """The i-th node of a stack reference."""
+    if ref >= 0:
+        return ref
+    return i32(ctx, SETS)[~ref + 1 + i]

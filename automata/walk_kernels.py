@@ -1,0 +1,695 @@
+"""The mask of a stack node: a walk over the token tree and the automaton together.
+
+The walk holds *items* (place t of the token tree, state, stack below): the bytes up to t have been consumed, the tokens
+below t are open. A leaf state hands its record over (record_kernels) and goes on from the record's exits only; any other
+row looks up the few bytes that it allows. Stacks that the walk itself pushes are *frames*, local to it; below those lie
+the real nodes of the configuration.
+
+Masks are memoised three times: by node; by *context*, the top state and as many return states below it as the walk
+looked at (so that a node never seen before, on a stack never seen before, is still a lookup); and their parts by record.
+
+Unexpanded rows are put aside with the items that met them, the walk goes on, and the caller expands them all at once;
+then the walk resumes. Nothing is ever walked twice.
+
+Every alternative is an item of its own, which is exponential for wildly ambiguous grammars within one token. After
+`PATIENCE` items the walk gives up, and the mask is made from configurations instead (`general_mask`): slow, but
+polynomial, and exact likewise.
+
+Cost, Llama 3: 0.05 us an item, 0.6 us to write a row, 1.5 ms for the record of a leaf state that allows everything.
+"""
+
+from __future__ import annotations
+
+from .kernel import (
+    device,
+    i64_at,
+    subroutine,
+)
+from .names_kernels import (
+    QUOTE,
+    additional_is_live,
+    after_additional,
+    name_child,
+    off_trie_is_clean,
+    step_name,
+)
+from .record_kernels import (
+    LONGEST_LIST,
+    P_DENSE,
+    P_EXIT,
+    P_EXITS,
+    P_LIST,
+    P_MOST,
+    P_NEEDS,
+    P_TOKENS,
+    dense_within,
+    record_of,
+)
+from .step_kernels import (
+    advance,
+    close_is_open,
+    close_over,
+    ends_here,
+    is_done,
+    next_is_open,
+    next_row,
+    progress_after_call,
+    room_for_a_byte,
+    want,
+)
+from .table_kernels import (
+    BOTTOM,
+    CALLS,
+    CELLS,
+    COUNTED,
+    DATA,
+    DEAD,
+    DEFERRED,
+    DENSE,
+    D_CHILD,
+    D_CHILD_BYTE,
+    D_COUNT,
+    D_FIRST,
+    D_STATE,
+    D_TEXT,
+    EDGES,
+    EXPANDED,
+    FRAMES,
+    FRAME_WIDTH,
+    LEAF,
+    MISC,
+    MOST_BASES,
+    M_ACCEPTS,
+    M_BASE,
+    M_BASES,
+    M_BRANCHING,
+    M_ITEMS,
+    M_LOWEST,
+    M_PARENTS,
+    M_WALKING,
+    M_WORDS,
+    NAMES,
+    NODES,
+    OK,
+    OUT,
+    RECORDS,
+    RECORD_INTS,
+    RECORD_WIDTH,
+    ROWS,
+    ROW_WIDTH,
+    R_BODY,
+    R_CALL,
+    R_CALLS,
+    R_CLOSE,
+    R_CLOSE_TO,
+    R_DESC,
+    R_EDGE,
+    R_EDGES,
+    R_FLAGS,
+    R_MAX,
+    R_MIN,
+    R_NEXT,
+    R_SPACE,
+    SCRATCH,
+    SEEN,
+    SPACES,
+    TOO_AMBIGUOUS,
+    T_BYTE,
+    T_CHILD_BYTE,
+    T_CHILD_FIRST,
+    T_CHILD_NODE,
+    T_DEPTH,
+    T_PARENT,
+    T_QUOTES,
+    T_TOKENS,
+    T_TOKEN_FIRST,
+    WANTED,
+    WANTS_ROOM,
+    WANTS_ROWS,
+    WIDTH,
+    WORK,
+    WORK_WIDTH,
+    bit,
+    i32,
+    member,
+    room,
+    width,
+)
+
+# Stack references at or above are frames of the walk; below are nodes and sets of the configuration.
+FRAME = 1 << 30
+# Items after which a walk counts as wildly ambiguous.
+PATIENCE = 1 << 17
+# Added to the register of a plain row whose white space has been walked already.
+SPACE_DONE = 1 << 20
+# Room that the walk keeps ahead for the items of one row.
+AHEAD = 4 * WIDTH
+UNKNOWN_MASK, DEEPER = -1, -2
+BAD_SHAPE = 7
+
+
+# ------------------------------------------------------------------------------------------------ output
+
+
+@device
+def misc(s):
+    return i64_at(s[3 * MISC], M_BASE + MOST_BASES)
+
+
+@device
+def allow(s, token):
+    """Adds a token to the walk's output, once. The caller has made sure of room in OUT."""
+    seen = i32(s, SEEN)
+    if seen[token >> 5] & bit(token):
+        return
+    seen[token >> 5] |= bit(token)
+    i32(s, OUT)[s[3 * OUT + 2]] = token
+    s[3 * OUT + 2] += 1
+
+
+@subroutine("void(int64[::1], int64)")
+def allow_place(s, t):
+    """Adds the tokens that end at place t."""
+    first = i32(s, T_TOKEN_FIRST)
+    ids = i32(s, T_TOKENS)
+    for k in range(first[t], first[t + 1]):
+        allow(s, ids[k])
+
+
+@subroutine("void(int64[::1], int64)")
+def allow_dense(s, row):
+    """Adds a dense row to the walk's output."""
+    state = misc(s)
+    n = state[M_BASES]
+    for k in range(n):
+        if state[M_BASE + k] == row:
+            return
+    if n < MOST_BASES:
+        state[M_BASE + n] = row
+        state[M_BASES] = n + 1
+        return
+    words = state[M_WORDS]
+    rows = i32(s, DENSE)
+    for w in range(words):
+        bits = rows[row * words + w]
+        for k in range(32):
+            if bits & bit(k):
+                allow(s, 32 * w + k)
+
+
+@subroutine("boolean(int64[::1], int64, int64)")
+def allow_record(s, record, most):
+    """Adds a record's tokens that need at most `most` iterations (-1: all). False without room."""
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    ints = i32(s, RECORD_INTS)
+    n = records[o + P_TOKENS]
+    if most >= 0 and most < records[o + P_MOST]:
+        n = ints[records[o + P_NEEDS] + most]
+    if records[o + P_DENSE] >= 0 and n > LONGEST_LIST:
+        row = records[o + P_DENSE]
+        if n < records[o + P_TOKENS]:
+            row = dense_within(s, record, most)
+            if row < 0:
+                return False
+        allow_dense(s, row)
+        return True
+    if not room(s, OUT, n):
+        return False
+    for k in range(records[o + P_LIST], records[o + P_LIST] + n):
+        allow(s, ints[k])
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ items and frames
+
+
+@device
+def push(s, t, row, x, y, below):
+    """Queues an item; the caller has made sure of room."""
+    work = i32(s, WORK)
+    o = s[3 * WORK + 2]
+    work[o] = t
+    work[o + 1] = row
+    work[o + 2] = x
+    work[o + 3] = y
+    work[o + 4] = below
+    s[3 * WORK + 2] = o + WORK_WIDTH
+
+
+@subroutine("void(int64[::1], int64[::1], int64)")
+def note_depth(ctx, s, ref):
+    """Notes that the walk has looked at the nodes of a stack reference: which level of the configuration that is."""
+    state = misc(s)
+    nodes = i32(ctx, NODES)
+    r = state[M_PARENTS]
+    level = 1
+    while r != ref:
+        if r < 0 or r == BOTTOM:
+            state[M_BRANCHING] = 1
+            return
+        r = nodes[4 * r + 3]
+        level += 1
+    state[M_LOWEST] = max(state[M_LOWEST], level)
+    if ref < 0:
+        state[M_BRANCHING] = 1
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64)")
+def pop(ctx, s, t, below):
+    """The frame has ended at place t: goes on in the states below. The caller has made sure of room."""
+    if below >= FRAME:
+        frames = i32(s, FRAMES)
+        o = FRAME_WIDTH * (below - FRAME)
+        push(s, t, frames[o], frames[o + 1], frames[o + 2], frames[o + 3])
+        return
+    note_depth(ctx, s, below)
+    nodes = i32(ctx, NODES)
+    for i in range(width(ctx, below)):
+        q = member(ctx, below, i)
+        if q == BOTTOM:
+            if t == 0:
+                misc(s)[M_ACCEPTS] = 1
+        else:
+            push(s, t, nodes[4 * q], nodes[4 * q + 1], nodes[4 * q + 2], nodes[4 * q + 3])
+
+
+@device
+def pop_width(ctx, below):
+    """How many items a pop may queue."""
+    return 1 if below >= FRAME else width(ctx, below)
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def enter(ctx, s, t, row, x, y, below):
+    """A byte has led to place t and a state: its tokens are allowed, and the walk goes on below it."""
+    allow_place(s, t)
+    first = i32(s, T_CHILD_FIRST)
+    if first[t] == first[t + 1]:
+        return
+    if is_done(ctx, s, row):
+        pop(ctx, s, t, below)
+    else:
+        push(s, t, row, x, y, below)
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def child_of(s, t, b):
+    """The place below t by byte b, or -1."""
+    first = i32(s, T_CHILD_FIRST)
+    bytes_ = i32(s, T_CHILD_BYTE)
+    low = first[t]
+    high = first[t + 1]
+    if high - low == 256:
+        return i32(s, T_CHILD_NODE)[low + b]
+    while low < high:
+        mid = (low + high) >> 1
+        if bytes_[mid] < b:
+            low = mid + 1
+        else:
+            high = mid
+    if low < first[t + 1] and bytes_[low] == b:
+        return i32(s, T_CHILD_NODE)[low]
+    return -1
+
+
+# ------------------------------------------------------------------------------------------------ rows by kind
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
+def walk_leaf(ctx, s, t, row, below):
+    """A leaf state: its record, and its exits in the frame below. False without room."""
+    record = record_of(s, t, row - LEAF, -1)
+    if record < 0:
+        return False
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    exits = records[o + P_EXITS]
+    if not room(s, WORK, WORK_WIDTH * (exits + 1) * pop_width(ctx, below)) or not allow_record(s, record, -1):
+        return False
+    ints = i32(s, RECORD_INTS)
+    first = records[o + P_EXIT]
+    for k in range(exits):
+        pop(ctx, s, ints[first + 2 * k], below)
+    if ends_here(ctx, s, row, 0, 0):
+        pop(ctx, s, t, below)
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def walk_counted(ctx, s, t, row, x, y, below):
+    """A counted body: the record of its unbounded loop, cut at the iterations that remain. False without room."""
+    rows = i32(ctx, ROWS)
+    r = ROW_WIDTH * row
+    close, least = rows[r + R_CLOSE], rows[r + R_MIN]
+    left = -1 if rows[r + R_MAX] < 0 else rows[r + R_MAX] - y
+    record = record_of(s, t, x if x else rows[r + R_BODY], close)
+    if record < 0:
+        return False
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    exits = records[o + P_EXITS]
+    if not room(s, WORK, WORK_WIDTH * (exits + 2) * pop_width(ctx, below)) or not room(s, OUT, 2 * exits + AHEAD):
+        return False
+    if not allow_record(s, record, left):
+        return False
+    ints = i32(s, RECORD_INTS)
+    first = records[o + P_EXIT]
+    for k in range(exits):
+        done = ints[first + 2 * k + 1]
+        if y + done >= least and (left < 0 or done <= left):
+            if close < 0:
+                pop(ctx, s, ints[first + 2 * k], below)
+            else:
+                enter(ctx, s, ints[first + 2 * k], rows[r + R_CLOSE_TO], 0, 0, below)
+    if close < 0 and ends_here(ctx, s, row, x, y):
+        pop(ctx, s, t, below)
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int32[::1])")
+def exit_name(ctx, s, row, d, x, y, t, exit_place, out):
+    """The state at a closing quote (place exit_place) that ends a name typed from (x, y) at t on; False if refused."""
+    byte = i32(s, T_BYTE)
+    parent = i32(s, T_PARENT)
+    depth = i32(s, T_DEPTH)
+    data = i32(ctx, DATA)
+    n = depth[exit_place] - depth[t]
+    on_trie = x >= 0
+    plain = True
+    place = x
+    for k in range(n - 1):
+        v = exit_place
+        for _ in range(n - 1 - k):
+            v = parent[v]
+        if byte[v] == 92:
+            plain = False
+            break
+        if on_trie:
+            place = name_child(ctx, d, place, byte[v])
+            on_trie = place >= 0
+    far = i32(s, T_QUOTES)[exit_place] >= 2
+    if plain and not on_trie and not far:
+        # Off the trie the name is an additional one; what it is matters only if it could be there already.
+        elements = i32(ctx, CELLS)[4 * y + 1]
+        if elements == 0 or (x < 0 and i32(ctx, CELLS)[4 * ~x] < 0 and off_trie_is_clean(ctx, x, y)):
+            out[0] = data[d + D_FIRST] + 2 * data[d + D_COUNT]
+            out[1] = 0
+            out[2] = after_additional(ctx, d, y, 0)
+            return True
+    x1 = x
+    for k in range(n):
+        v = exit_place
+        for _ in range(n - 1 - k):
+            v = parent[v]
+        if not step_name(ctx, s, row, d, x1, y, byte[v], out):
+            return False
+        x1 = out[1]
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
+def walk_additional_name(ctx, s, t, row, d, x, y, below):
+    """Inside a name that may be an additional one: all of the string's content, and its quotes one by one."""
+    data = i32(ctx, DATA)
+    text = data[d + D_TEXT]
+    q = data[d + data[d + D_STATE] + x] + text if x >= 0 else i32(ctx, CELLS)[4 * ~x + 1]
+    record = record_of(s, t, q, QUOTE)
+    if record < 0:
+        return False
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    exits = records[o + P_EXITS]
+    if not room(s, WORK, WORK_WIDTH * exits) or not room(s, OUT, 2 * exits + AHEAD):
+        return False
+    if not allow_record(s, record, -1):
+        return False
+    ints = i32(s, RECORD_INTS)
+    first = records[o + P_EXIT]
+    out = i32(ctx, SCRATCH)
+    for k in range(exits):
+        at = ints[first + 2 * k]
+        # Strings of the exits may append many cells: room is looked at for each (a second walk finds them).
+        if not room_for_a_byte(ctx):
+            return False
+        if exit_name(ctx, s, row, d, x, y, t, at, out):
+            enter(ctx, s, at, out[0], out[1], out[2], below)
+    return True
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int64, int32[::1])")
+def try_name_byte(ctx, s, t, row, d, x, y, b, below, out):
+    """One byte of a declared name, if the token tree has it."""
+    c = child_of(s, t, b)
+    if c >= 0 and step_name(ctx, s, row, d, x, y, b, out):
+        enter(ctx, s, c, out[0], out[1], out[2], below)
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
+def walk_declared_name(ctx, s, t, row, d, x, y, below):
+    """Inside a name that must be a declared one: the few bytes that go on. False without room."""
+    if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD) and room(s, OUT, 256 * AHEAD)):
+        return False
+    out = i32(ctx, SCRATCH)
+    data = i32(ctx, DATA)
+    if x >= 0:
+        first = d + data[d + D_CHILD]
+        for i in range(data[first + x], data[first + x + 1]):
+            b = data[d + data[d + D_CHILD_BYTE] + i]
+            if b != QUOTE and b != 92:
+                try_name_byte(ctx, s, t, row, d, x, y, b, below, out)
+        try_name_byte(ctx, s, t, row, d, x, y, QUOTE, below, out)
+        try_name_byte(ctx, s, t, row, d, x, y, 92, below, out)
+        return True
+    children = i32(s, T_CHILD_FIRST)
+    for i in range(children[t], children[t + 1]):
+        b = i32(s, T_CHILD_BYTE)[i]
+        if step_name(ctx, s, row, d, x, y, b, out):
+            enter(ctx, s, i32(s, T_CHILD_NODE)[i], out[0], out[1], out[2], below)
+    return True
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def try_edge(ctx, s, t, b, to, y, below):
+    """One edge of a plain row, if the token tree has its byte."""
+    c = child_of(s, t, b)
+    if c >= 0:
+        enter(ctx, s, c, to, 0, y, below)
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def walk_space(ctx, s, t, row, x, y, below):
+    """The white space that a plain row allows: from the root by the vocabulary's list of runs. The caller has room.
+
+    SPACES: [runs, (place, length, whether other bytes follow)...], the tree places whose path is all white space.
+    """
+    most = i32(ctx, ROWS)[ROW_WIDTH * row + R_SPACE]
+    if x >= most:
+        return
+    if t == 0:
+        spaces = i32(s, SPACES)
+        for k in range(1, 1 + 3 * spaces[0], 3):
+            if x + spaces[k + 1] <= most:
+                allow_place(s, spaces[k])
+                if spaces[k + 2]:
+                    # One more than the row allows: white space has been walked, the other bytes are left.
+                    push(s, spaces[k], row, x + spaces[k + 1] + SPACE_DONE, y, below)
+        return
+    for i in range(4):
+        b = 32 if i == 0 else (10 if i == 1 else (13 if i == 2 else 9))
+        c = child_of(s, t, b)
+        if c >= 0:
+            allow_place(s, c)
+            first = i32(s, T_CHILD_FIRST)
+            if first[c] < first[c + 1]:
+                push(s, c, row, x + 1, y, below)
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def walk_plain(ctx, s, t, row, x, y, below):
+    """A plain row: its white space, close, separator, edges and calls. False without room."""
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    need = AHEAD + 256 * rows[o + R_EDGES] + rows[o + R_CALLS] + i32(s, SPACES)[0]
+    if not (
+        room(s, WORK, WORK_WIDTH * (need + pop_width(ctx, below) * (rows[o + R_EDGES] * 256 + 8)))
+        and room(s, FRAMES, FRAME_WIDTH * rows[o + R_CALLS])
+        and room(s, OUT, 256 * need)
+        and room_for_a_byte(ctx)
+    ):
+        return False
+    if rows[o + R_SPACE] and x < SPACE_DONE:
+        walk_space(ctx, s, t, row, x, y, below)
+    if rows[o + R_CLOSE] >= 0 and close_is_open(ctx, rows, o, y):
+        try_edge(ctx, s, t, rows[o + R_CLOSE], rows[o + R_CLOSE_TO], y, below)
+    if rows[o + R_NEXT] >= 0 and next_is_open(ctx, rows, o, y):
+        try_edge(ctx, s, t, rows[o + R_NEXT], next_row(ctx, rows, o, y), y, below)
+    edges = i32(ctx, EDGES)
+    for e in range(rows[o + R_EDGE], rows[o + R_EDGE] + 2 * rows[o + R_EDGES], 2):
+        low, high = edges[e] & 0xFF, edges[e] >> 8
+        if low == high:
+            try_edge(ctx, s, t, low, edges[e + 1], y, below)
+        else:
+            first = i32(s, T_CHILD_FIRST)
+            for i in range(first[t], first[t + 1]):
+                b = i32(s, T_CHILD_BYTE)[i]
+                if low <= b <= high:
+                    enter(ctx, s, i32(s, T_CHILD_NODE)[i], edges[e + 1], 0, y, below)
+    calls = i32(ctx, CALLS)
+    for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
+        under = below
+        if not is_done(ctx, s, calls[c + 1]):
+            frames = i32(s, FRAMES)
+            f = s[3 * FRAMES + 2]
+            frames[f] = calls[c + 1]
+            frames[f + 1] = 0
+            frames[f + 2] = progress_after_call(ctx, rows, o, y)
+            frames[f + 3] = below
+            s[3 * FRAMES + 2] = f + FRAME_WIDTH
+            under = FRAME + f // FRAME_WIDTH
+        push(s, t, calls[c], 0, 0, under)
+    if ends_here(ctx, s, row, x, y):
+        pop(ctx, s, t, below)
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ the walk
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def walk_item(ctx, s, t, row, x, y, below):
+    """One item. False without room (nothing is lost: the item is walked again)."""
+    if row >= LEAF:
+        return walk_leaf(ctx, s, t, row, below)
+    o = ROW_WIDTH * row
+    rows = i32(ctx, ROWS)
+    flags = rows[o + R_FLAGS]
+    if flags & EXPANDED == 0:
+        if not room(s, DEFERRED, WORK_WIDTH):
+            return False
+        want(ctx, row)
+        aside = i32(s, DEFERRED)
+        n = s[3 * DEFERRED + 2]
+        aside[n], aside[n + 1], aside[n + 2], aside[n + 3], aside[n + 4] = t, row, x, y, below
+        s[3 * DEFERRED + 2] = n + WORK_WIDTH
+        return True
+    if flags & COUNTED:
+        return walk_counted(ctx, s, t, row, x, y, below)
+    if flags & NAMES:
+        d = rows[o + R_DESC]
+        if additional_is_live(ctx, d, y):
+            return walk_additional_name(ctx, s, t, row, d, x, y, below)
+        return walk_declared_name(ctx, s, t, row, d, x, y, below)
+    return walk_plain(ctx, s, t, row, x, y, below)
+
+
+@subroutine("void(int64[::1], int64[::1], int64)")
+def start_walk(ctx, s, ref):
+    """Clears the output and queues a node's state at the root of the token tree."""
+    state = misc(s)
+    nodes = i32(ctx, NODES)
+    out = i32(s, OUT)
+    seen = i32(s, SEEN)
+    for k in range(s[3 * OUT + 2]):
+        seen[out[k] >> 5] = 0
+    s[3 * OUT + 2] = 0
+    s[3 * WORK + 2] = 0
+    s[3 * DEFERRED + 2] = 0
+    s[3 * FRAMES + 2] = 0
+    ctx[3 * WANTED + 2] = 0
+    o = 4 * ref
+    state[M_WALKING] = ref
+    state[M_PARENTS] = nodes[o + 3]
+    state[M_LOWEST] = 0
+    state[M_BRANCHING] = 0
+    state[M_BASES] = 0
+    state[M_ITEMS] = 0
+    state[M_ACCEPTS] = 1 if nodes[o] == 0 else 0
+    if nodes[o] != 0:
+        push(s, 0, nodes[o], nodes[o + 1], nodes[o + 2], nodes[o + 3])
+
+
+@subroutine("int64(int64[::1], int64[::1])")
+def walk_on(ctx, s):
+    """Walks until no item is left: OK, or why the caller has to serve first. Resumes where it was."""
+    state = misc(s)
+    aside = i32(s, DEFERRED)
+    if not room(s, WORK, s[3 * DEFERRED + 2]):
+        return WANTS_ROOM
+    for k in range(0, s[3 * DEFERRED + 2], WORK_WIDTH):
+        push(s, aside[k], aside[k + 1], aside[k + 2], aside[k + 3], aside[k + 4])
+    s[3 * DEFERRED + 2] = 0
+    while s[3 * WORK + 2] > 0:
+        work = i32(s, WORK)
+        o = s[3 * WORK + 2] - WORK_WIDTH
+        t, row, x, y, below = work[o], work[o + 1], work[o + 2], work[o + 3], work[o + 4]
+        s[3 * WORK + 2] = o
+        state[M_ITEMS] += 1
+        if state[M_ITEMS] > PATIENCE:
+            return TOO_AMBIGUOUS
+        if not walk_item(ctx, s, t, row, x, y, below):
+            push(s, t, row, x, y, below)
+            return WANTS_ROOM
+    return WANTS_ROWS if s[3 * DEFERRED + 2] else OK
+
+
+@subroutine("int64(int64[::1], int64[::1], int64)")
+def start_stepping(ctx, s, ref):
+    """Starts the walk of a node over again, by configurations: OK, or why the caller has to serve first."""
+    state = misc(s)
+    if not room_for_a_byte(ctx):
+        return WANTS_ROOM
+    status, _, bottom = close_over(ctx, s, i32(ctx, SCRATCH), ref, -1)
+    if status != OK:
+        return status
+    start_walk(ctx, s, ref)
+    state[M_ITEMS] = PATIENCE + 2
+    state[M_ACCEPTS] = 1 if bottom else 0
+    state[M_BRANCHING] = 1
+    i32(s, WORK)[1] = ref
+    return OK
+
+
+@subroutine("int64(int64[::1], int64[::1])")
+def step_on(ctx, s):
+    """The walk by configurations: items are (place, configuration, ...). Resumes like `walk_on`."""
+    first = i32(s, T_CHILD_FIRST)
+    while s[3 * WORK + 2] > 0:
+        o = s[3 * WORK + 2] - WORK_WIDTH
+        work = i32(s, WORK)
+        t, ref = work[o], work[o + 1]
+        if not room(s, WORK, WORK_WIDTH * 257):
+            return WANTS_ROOM
+        s[3 * WORK + 2] = o
+        for i in range(first[t], first[t + 1]):
+            status, to = advance(ctx, s, ref, i32(s, T_CHILD_BYTE)[i])
+            if status != OK:
+                # Put the item back alone: its first children are found again, which adds nothing.
+                s[3 * WORK + 2] = o
+                push(s, t, ref, 0, 0, 0)
+                return status
+            if to != DEAD:
+                c = i32(s, T_CHILD_NODE)[i]
+                allow_place(s, c)
+                if first[c] < first[c + 1]:
+                    push(s, c, to, 0, 0, 0)
+    return OK
+
+
+@subroutine("int64(int64[::1], int64[::1], int64)")
+def walk_node(ctx, s, ref):
+    """Walks a node's state from the root to the end, by either way: OK, or why the caller has to serve first."""
+    state = misc(s)
+    if state[M_WALKING] != ref:
+        if not room(s, WORK, WORK_WIDTH):
+            return WANTS_ROOM
+        start_walk(ctx, s, ref)
+    if state[M_ITEMS] <= PATIENCE:
+        status = walk_on(ctx, s)
+        if status != TOO_AMBIGUOUS:
+            return status
+    if state[M_ITEMS] == PATIENCE + 1:
+        status = start_stepping(ctx, s, ref)
+        if status != OK:
+            return status
+    return step_on(ctx, s)

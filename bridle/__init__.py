@@ -1,0 +1,78 @@
+"""bridle: language models that cannot leave their grammar.
+
+    vocab = bridle.Vocabulary.from_hf(tokenizer)
+    grammar = bridle.Grammar.from_json_schema(schema)
+    compiled = bridle.compile(grammar, vocab)
+    matcher = bridle.Matcher(compiled)
+    bitmask = bridle.allocate_token_bitmask(1, vocab.size)
+    matcher.fill_next_token_bitmask(bitmask)        # which tokens may come next
+    matcher.accept_token(token_id)                  # one of them did
+
+Everything is loaded on first use: importing the package imports neither numba nor torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> (module, name there).
+_PUBLIC = {
+    "BridleError": ("bridle.automata.errors", "BridleError"),
+    "Compiled": ("bridle.automata.compiled", "Compiled"),
+    "Grammar": ("bridle.grammar.grammar", "Grammar"),
+    "GrammarError": ("bridle.automata.errors", "GrammarError"),
+    "LimitError": ("bridle.automata.errors", "LimitError"),
+    "Limits": ("bridle.automata.limits", "Limits"),
+    "Matcher": ("bridle.automata.matcher", "Matcher"),
+    "Rejection": ("bridle.automata.matcher", "Rejection"),
+    "UnsatisfiableError": ("bridle.automata.errors", "UnsatisfiableError"),
+    "UnsupportedError": ("bridle.automata.errors", "UnsupportedError"),
+    "Verdict": ("bridle.grammar.validation", "Verdict"),
+    "Vocabulary": ("bridle.automata.vocabulary", "Vocabulary"),
+    "VocabularyError": ("bridle.automata.errors", "VocabularyError"),
+    "allocate_token_bitmask": ("bridle.automata.matcher", "allocate_token_bitmask"),
+    "compile": ("bridle.automata.compiled", "compile_grammar"),
+    "fill_next_token_bitmasks": ("bridle.automata.matcher", "fill_next_token_bitmasks"),
+    "integrations": ("bridle.integrations", ""),
+    "sampler": ("bridle.sampler", ""),
+    "validate": ("bridle.grammar.validation", "validate"),
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from . import integrations, sampler
+    from .automata.compiled import Compiled
+    from .automata.compiled import compile_grammar as compile
+    from .automata.errors import (
+        BridleError,
+        GrammarError,
+        LimitError,
+        UnsatisfiableError,
+        UnsupportedError,
+        VocabularyError,
+    )
+    from .automata.limits import Limits
+    from .automata.matcher import Matcher, Rejection, allocate_token_bitmask, fill_next_token_bitmasks
+    from .automata.vocabulary import Vocabulary
+    from .grammar.grammar import Grammar
+    from .grammar.validation import Verdict, validate
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first asked for."""
+    try:
+        module, attribute = _PUBLIC[name]
+    except KeyError:
+        raise AttributeError(f"module 'bridle' has no attribute {name!r}") from None
+    found = importlib.import_module(module)
+    value = getattr(found, attribute) if attribute else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -1,0 +1,152 @@
+"""The spellings of numbers between bounds, as regular languages of decimal digits.
+
+Without bounds a number is what RFC 8259 writes, exponents included. Where its value is constrained (bounds, a constant,
+`integer`) the spellings are those without an exponent, `-?(0|[1-9][0-9]*)(\\.[0-9]+)?`, compared digit by digit as exact
+decimals; an integer may end in `.0`, `.00`, … Every value has such a spelling, so no value is lost; the grammar's notes
+say that exponents are left out.
+
+How a bound becomes an expression: against B = b1…bn.f1…fm a spelling is greater if its integer part is longer, or equally
+long and greater at the first digit that differs, or equal with a fraction that is greater likewise. A range is the
+intersection of two of these, and negative numbers are a minus before the mirrored range.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+
+from ..automata.byte_dfa import ByteDfa
+from ..automata.regular import (
+    EMPTY,
+    EPSILON,
+    Intersection,
+    Regular,
+    Repeat,
+    alternation,
+    char_class,
+    compile_regular,
+    concatenation,
+    literal,
+)
+
+__all__ = ["NUMBER", "decimal_of", "number_between", "number_constant"]
+
+_DIGIT = char_class([(48, 57)])
+_NONZERO = char_class([(49, 57)])
+_DIGITS = Repeat(_DIGIT, 0, None)
+_SOME_DIGITS = Repeat(_DIGIT, 1, None)
+_WHOLE = alternation(literal("0"), concatenation(_NONZERO, _DIGITS))
+_POINT = literal(".")
+_FRACTION = alternation(EPSILON, concatenation(_POINT, _SOME_DIGITS))
+_ZEROS = alternation(EPSILON, concatenation(_POINT, Repeat(literal("0"), 1, None)))
+_MINUS = literal("-")
+_EXPONENT = concatenation(char_class([(69, 69), (101, 101)]), Repeat(char_class([(43, 43), (45, 45)]), 0, 1), _SOME_DIGITS)
+
+NUMBER: Regular = concatenation(Repeat(_MINUS, 0, 1), _WHOLE, _FRACTION, Repeat(_EXPONENT, 0, 1))
+
+
+def decimal_of(number: int | float | Decimal) -> Decimal:
+    """The exact decimal that a number in a schema stands for; a float stands for its shortest spelling."""
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def _parts(bound: Decimal) -> tuple[str, str]:
+    """Integer digits and fraction digits (no trailing zeros) of a bound >= 0."""
+    whole, _, fraction = format(bound, "f").partition(".")
+    return whole.lstrip("0") or "0", fraction.rstrip("0")
+
+
+def _digits(low: int, high: int) -> Regular:
+    return char_class([(48 + low, 48 + high)]) if low <= high else EMPTY
+
+
+def _any_digits(n: int) -> Regular:
+    return Repeat(_DIGIT, n, n) if n else EPSILON
+
+
+def _equal(bound: Decimal) -> Regular:
+    whole, fraction = _parts(bound)
+    if not fraction:
+        return concatenation(literal(whole), _ZEROS)
+    return concatenation(literal(f"{whole}.{fraction}"), Repeat(literal("0"), 0, None))
+
+
+def _greater(bound: Decimal) -> Regular:
+    """Spellings (without sign) of values > bound >= 0."""
+    whole, fraction = _parts(bound)
+    n = len(whole)
+    cases = [concatenation(_NONZERO, Repeat(_DIGIT, n, None), _FRACTION)]
+    for k, digit in enumerate(whole):
+        rest = concatenation(_any_digits(n - k - 1), _FRACTION)
+        cases.append(concatenation(literal(whole[:k]), _digits(int(digit) + 1, 9), rest))
+    for k, digit in enumerate(fraction):
+        cases.append(concatenation(literal(f"{whole}.{fraction[:k]}"), _digits(int(digit) + 1, 9), _DIGITS))
+    cases.append(concatenation(literal(f"{whole}.{fraction}"), Repeat(literal("0"), 0, None), _NONZERO, _DIGITS))
+    return alternation(*cases)
+
+
+def _less(bound: Decimal) -> Regular:
+    """Spellings (without sign) of values >= 0 and < bound."""
+    whole, fraction = _parts(bound)
+    n = len(whole)
+    cases: list[Regular] = []
+    if n > 1:
+        cases.append(concatenation(alternation(literal("0"), concatenation(_NONZERO, Repeat(_DIGIT, 0, n - 2))), _FRACTION))
+    for k, digit in enumerate(whole):
+        least = 1 if k == 0 and n > 1 else 0
+        rest = concatenation(_any_digits(n - k - 1), _FRACTION)
+        cases.append(concatenation(literal(whole[:k]), _digits(least, int(digit) - 1), rest))
+    if fraction:
+        cases.append(literal(whole))
+    for k, digit in enumerate(fraction):
+        cases.append(concatenation(literal(f"{whole}.{fraction[:k]}"), _digits(0, int(digit) - 1), _DIGITS))
+        if k:
+            cases.append(literal(f"{whole}.{fraction[:k]}"))
+    return alternation(*cases)
+
+
+def _magnitudes(low: Decimal, low_open: bool, high: Decimal | None, high_open: bool) -> Regular:
+    """Spellings (without sign) of the values in an interval; low >= 0."""
+    if high is not None and (high < low or (high == low and (low_open or high_open))):
+        return EMPTY
+    if high is not None and high == low:
+        return _equal(low)
+    if low == 0 and not low_open:
+        at_least: Regular = concatenation(_WHOLE, _FRACTION)
+    else:
+        at_least = _greater(low) if low_open else alternation(_greater(low), _equal(low))
+    if high is None:
+        return at_least
+    at_most = _less(high) if high_open else alternation(_less(high), _equal(high))
+    return at_most if low == 0 and not low_open else Intersection((at_least, at_most))
+
+
+@lru_cache(maxsize=4096)
+def number_between(
+    integer: bool, low: Decimal | None, low_open: bool, high: Decimal | None, high_open: bool
+) -> ByteDfa:
+    """The spellings of the numbers (or integers) between two bounds, each open or closed; None: no bound.
+
+    Raises LimitError when a bound has more digits than the budget of regular languages allows.
+    """
+    zero = Decimal(0)
+    cases: list[Regular] = []
+    if high is None or high >= 0:
+        positive_low, positive_open = (low, low_open) if low is not None and low >= 0 else (zero, False)
+        cases.append(_magnitudes(positive_low, positive_open, high, high_open))
+    if low is None or low <= 0:
+        negative_low, negative_open = (high.copy_negate(), high_open) if high is not None and high <= 0 else (zero, False)
+        upper = None if low is None else low.copy_negate()
+        cases.append(concatenation(_MINUS, _magnitudes(negative_low, negative_open, upper, low_open)))
+    language = alternation(*cases)
+    if integer:
+        language = Intersection((language, concatenation(Repeat(_MINUS, 0, 1), _WHOLE, _ZEROS)))
+    return compile_regular(language)
+
+
+def number_constant(value: Decimal) -> Regular:
+    """The spellings of one number."""
+    magnitude = _equal(value.copy_abs())
+    if value == 0:
+        return concatenation(Repeat(_MINUS, 0, 1), magnitude)
+    return concatenation(_MINUS, magnitude) if value < 0 else magnitude

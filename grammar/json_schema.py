@@ -1,0 +1,96 @@
+"""JSON Schema as a grammar: scanned in one pass, then expanded state by state as a text gets there.
+
+`read_schema` is the front end's door: text or parsed schema in, root state, gaps and notes out.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+from ..automata.errors import GrammarError, UnsupportedError
+from ..automata.fragment import Target
+from .schema_scan import Gap, SchemaScan
+from .schema_states import SchemaStates
+from .schema_values import SchemaValues
+
+__all__ = ["Schema", "SchemaOptions", "read_schema"]
+
+_EXPONENTS = (
+    "numbers whose value is constrained (bounds, integer, const, enum) are spelled without an exponent; an integer may end"
+    " in .0"
+)
+
+
+class SchemaOptions(NamedTuple):
+    """How the texts of a schema are written; see Grammar.from_json_schema."""
+
+    property_order: Literal["schema", "any"] = "schema"
+    whitespace: Literal["json", "compact"] = "json"
+    max_whitespace: int = 64
+    formats: Literal["assert", "annotate"] = "assert"
+    on_unsupported: Literal["error", "report"] = "error"
+
+    def verify(self) -> None:
+        """ValueError for an option with a value that it cannot have."""
+        allowed = {
+            "property_order": ("schema", "any"),
+            "whitespace": ("json", "compact"),
+            "formats": ("assert", "annotate"),
+            "on_unsupported": ("error", "report"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} is one of {', '.join(map(repr, values))}, not {getattr(self, name)!r}")
+        if not 0 <= self.max_whitespace <= 1 << 16:
+            raise ValueError(f"max_whitespace is 0 to 65536, not {self.max_whitespace}")
+
+
+class Schema(NamedTuple):
+    """A schema that has been read: its first state, what is not enforced, and what a user should know."""
+
+    root: Target
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...]
+
+
+def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOptions) -> Schema:
+    """Reads a schema. Raises GrammarError, UnsupportedError or UnsatisfiableError with the JSON pointer."""
+    options.verify()
+    parsed = _parsed(schema)
+    scan = SchemaScan(parsed, formats=options.formats)
+    if scan.gaps and options.on_unsupported == "error":
+        raise _unsupported(scan.gaps)
+    whitespace = options.max_whitespace if options.whitespace == "json" else 0
+    states = SchemaStates(SchemaValues(scan), ordered=options.property_order == "schema", whitespace=whitespace)
+    root = states.root(parsed)
+    notes = [*scan.notes, _EXPONENTS]
+    if options.whitespace == "json":
+        notes.append(f"at most {options.max_whitespace} white-space characters in a row")
+    if options.property_order == "schema":
+        notes.append("members come in the order of the schema, additional ones last")
+    return Schema(root, tuple(scan.gaps), tuple(notes))
+
+
+def _parsed(schema: Any) -> Any:
+    if isinstance(schema, (str, bytes)):
+        try:
+            # Decimals stay exact; floats would not.
+            return json.loads(schema, parse_float=Decimal)
+        except json.JSONDecodeError as error:
+            raise GrammarError(f"the schema is not JSON: {error.msg}", text=error.doc, offset=error.pos) from None
+        except UnicodeDecodeError as error:
+            raise GrammarError(f"the schema is not UTF-8: byte {error.start}") from None
+    if not isinstance(schema, (dict, bool)):
+        raise GrammarError(f"a schema is a dict, a bool, or JSON text of one, not {type(schema).__name__}")
+    return schema
+
+
+def _unsupported(gaps: list[Gap]) -> UnsupportedError:
+    """All gaps in one error; its place is that of the first."""
+    first = gaps[0]
+    listed = "".join(f"\n  {gap.pointer or '#'}: {gap.keyword}: {gap.reason}" for gap in gaps[1:])
+    more = f" (and {len(gaps) - 1} more:{listed}\n)" if len(gaps) > 1 else ""
+    remedy = '; on_unsupported="report" compiles the rest and lists this in unenforced'
+    return UnsupportedError(f'"{first.keyword}"', first.reason + more + remedy, pointer=first.pointer, keyword=first.keyword)

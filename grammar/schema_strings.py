@@ -1,0 +1,154 @@
+"""The leaf languages of a schema: strings in JSON's spelling, numbers, constants, and their unions as single automata.
+
+All of it is memoised by content, so that the same pattern or enumeration in a hundred schemas is one automaton, with one
+set of masks.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..automata.byte_dfa import ByteDfa
+from ..automata.regular import (
+    ANY_CHAR,
+    ANY_TEXT,
+    Intersection,
+    Language,
+    Regular,
+    Repeat,
+    alternation,
+    compile_regular,
+    concatenation,
+    literal,
+)
+from .json_numbers import NUMBER, decimal_of, number_between, number_constant
+from .json_text import json_spelled
+from .regex_syntax import search_language
+
+if TYPE_CHECKING:
+    from .schema_values import Branch
+
+__all__ = ["any_scalar", "constants_language", "number_language", "spelling", "string", "string_admits", "string_language"]
+
+_QUOTE = literal('"')
+
+
+@cache
+def spelling() -> ByteDfa:
+    """What may stand between the quotes of any JSON string."""
+    return json_spelled(compile_regular(ANY_TEXT))
+
+
+def quoted(spelled: ByteDfa) -> Regular:
+    return concatenation(_QUOTE, Language(spelled), _QUOTE)
+
+
+@cache
+def string() -> ByteDfa:
+    """Any JSON string."""
+    return compile_regular(quoted(spelling()))
+
+
+@cache
+def number() -> ByteDfa:
+    """Any JSON number."""
+    return compile_regular(NUMBER)
+
+
+@cache
+def boolean() -> ByteDfa:
+    return compile_regular(alternation(literal("true"), literal("false")))
+
+
+@cache
+def null() -> ByteDfa:
+    return compile_regular(literal("null"))
+
+
+@cache
+def any_scalar() -> ByteDfa:
+    """Any JSON value that is neither an object nor an array."""
+    return one_of((null(), boolean(), number(), string()))
+
+
+@lru_cache(maxsize=4096)
+def one_of(languages: tuple[ByteDfa, ...]) -> ByteDfa:
+    """The union of leaf languages."""
+    return languages[0] if len(languages) == 1 else compile_regular(alternation(*map(Language, languages)))
+
+
+# ------------------------------------------------------------------------------------------------ numbers
+
+
+def number_language(branch: Branch) -> ByteDfa:
+    """The numbers of a branch that allows some."""
+    low, low_open, high, high_open = branch.bounds()
+    integer = "number" not in branch.types
+    if low is None and high is None and not integer:
+        return number()
+    return number_between(integer, low, low_open, high, high_open)
+
+
+# ------------------------------------------------------------------------------------------------ strings
+
+
+@lru_cache(maxsize=4096)
+def _values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
+    """The string values (not spellings) under patterns and lengths."""
+    parts = [search_language(pattern, "ecma") for pattern in patterns]
+    if least or most is not None:
+        parts.append(Repeat(ANY_CHAR, least, most))
+    return compile_regular(parts[0] if len(parts) == 1 else Intersection(tuple(parts)))
+
+
+@lru_cache(maxsize=4096)
+def _spelled(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
+    return compile_regular(quoted(json_spelled(_values(patterns, least, most))))
+
+
+def string_language(branch: Branch) -> ByteDfa | None:
+    """The strings of a branch that allows some; None where only their length is bounded, which a counter does."""
+    patterns, (least, most) = branch.patterns(), branch.lengths()
+    if not patterns:
+        return string() if least == 0 and most is None else None
+    return _spelled(patterns, least, most)
+
+
+def string_is_empty(branch: Branch) -> bool:
+    """Whether no string satisfies a branch."""
+    patterns, (least, most) = branch.patterns(), branch.lengths()
+    if most is not None and most < least:
+        return True
+    return bool(patterns) and _values(patterns, least, most).is_empty
+
+
+def string_admits(branch: Branch, value: str) -> bool:
+    """Whether a string satisfies a branch's patterns and lengths."""
+    patterns, (least, most) = branch.patterns(), branch.lengths()
+    if len(value) < least or (most is not None and len(value) > most):
+        return False
+    return all(_values((pattern,), 0, None).accepts(value.encode()) for pattern in patterns)
+
+
+# ------------------------------------------------------------------------------------------------ constants
+
+
+def constants_language(constants: list[Any]) -> ByteDfa:
+    """The spellings of scalar constants, as one automaton."""
+    strings = tuple(sorted(value for value in constants if isinstance(value, str)))
+    numbers = tuple(decimal_of(v) for v in constants if not isinstance(v, (str, bool)) and v is not None)
+    literals = tuple(sorted(str(value).lower() for value in constants if isinstance(value, bool)))
+    if any(value is None for value in constants):
+        literals += ("null",)
+    return _constants(strings, numbers, literals)
+
+
+@lru_cache(maxsize=4096)
+def _constants(strings: tuple[str, ...], numbers: tuple[Any, ...], literals: tuple[str, ...]) -> ByteDfa:
+    parts: list[Regular] = [number_constant(value) for value in numbers]
+    parts += [literal(value) for value in literals]
+    if strings:
+        values = compile_regular(alternation(*(literal(value) for value in strings)))
+        parts.append(quoted(json_spelled(values)))
+    return compile_regular(alternation(*parts))
