@@ -201,20 +201,23 @@ def slots_for(hashes, n_states, size):
     return slots
 
 
-@device
-def _longer(items, size):
+@subroutine
+def longer(items, size):
     """A copy of the one-dimensional `items` with `size` items, zero behind the old ones."""
-    longer = np.zeros(size, items.dtype)
-    longer[: items.size] = items
-    return longer
+    copy = np.zeros(size, items.dtype)
+    for i in range(items.size):
+        copy[i] = items[i]
+    return copy
 
 
-@device
-def _taller(rows, height):
+@subroutine
+def taller(rows, height):
     """A copy of the two-dimensional `rows` with `height` rows, zero below the old ones."""
-    taller = np.zeros((height, rows.shape[1]), rows.dtype)
-    taller[: rows.shape[0]] = rows
-    return taller
+    copy = np.zeros((height, rows.shape[1]), rows.dtype)
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            copy[i, j] = rows[i, j]
+    return copy
 
 
 @kernel(f"{_DETERMINED}(int32[:, ::1], int64[::1], int64, int64)")
@@ -232,18 +235,13 @@ def determinize(edges, header, max_states, max_steps):
     move_first, move = np.empty(n_nfa + 2, np.int32), np.empty(n_edges, np.int32)
     edges_by_source(edges, n_edges, True, jump_first, jump)
     edges_by_source(edges, n_edges, False, move_first, move)
-    marks, stack, members = np.zeros(n_nfa, np.int64), np.empty(n_nfa, np.int32), np.empty(4 * n_nfa, np.int32)
+    marks, stack, members = np.zeros(n_nfa, np.int64), np.empty(n_nfa, np.int32), np.empty(4 * n_nfa + 1, np.int32)
     heads, pairs, size = np.full(n_classes, -1, np.int32), np.empty((512, 2), np.int32), 64
     table, accepting = np.zeros((size, n_classes), np.int32), np.zeros(size, np.uint8)
     hashes, set_first, slots = np.zeros(size, np.int64), np.zeros(size + 1, np.int64), np.zeros(4 * size, np.int32)
-    # The start: the closure of the entry. It is a state even if nothing is in it.
-    progress = np.array([1, 2, 0, 1])
-    pairs[0, 0], pairs[0, 1] = header[3], -1
-    set_first[2], hashes[1], _ = _closure(
-        pairs, 0, 1, marks, stack, edges, jump_first, jump, move_first, leave, members, 0
-    )
-    accepting[1] = marks[leave] == 1
-    slots[mixed(hashes[1]) & (slots.size - 1)] = 1
+    # State 0 stands for the way in while the start is made; it is dead afterwards.
+    progress = np.array([0, 1, 0, 0])
+    members[0], set_first[1] = header[3], 1
     while True:
         status[0] = _expand_sets(
             edges, jump_first, jump, move_first, move, leave, class_of, marks, stack, heads, pairs, members,
@@ -252,15 +250,16 @@ def determinize(edges, header, max_states, max_steps):
         if status[0] == FULL_PAIRS:
             pairs = np.empty((2 * pairs.shape[0], 2), np.int32)
         elif status[0] == FULL_MEMBERS:
-            members = _longer(members, 2 * members.size)
+            members = longer(members, 2 * members.size)
         elif status[0] == FULL_STATES:
             size *= 2
-            table, accepting, hashes = _taller(table, size), _longer(accepting, size), _longer(hashes, size)
-            set_first, slots = _longer(set_first, size + 1), slots_for(hashes, progress[1], 4 * size)
+            table, accepting, hashes = taller(table, size), longer(accepting, size), longer(hashes, size)
+            set_first, slots = longer(set_first, size + 1), slots_for(hashes, progress[1], 4 * size)
         else:
             break
-    status[1], status[2] = progress[1], progress[2]
-    return status, table[: progress[1]], accepting[: progress[1]], class_of
+    table[0] = 0
+    status[1], status[2] = max(progress[1], 2), progress[2]  # an empty start is a state too
+    return status, table[: status[1]], accepting[: status[1]], class_of
 
 
 # ---------------------------------------------------------------------------------------------- products
@@ -316,8 +315,8 @@ def product(left, left_accepting, left_class, right, right_accepting, right_clas
                     status[0], status[1] = TOO_MANY_STATES, n_states
                     return status, table, accepting, class_of
                 if n_states == keys.size:
-                    keys, accepting = _longer(keys, 2 * n_states), _longer(accepting, 2 * n_states)
-                    table = _taller(table, 2 * n_states)
+                    keys, accepting = longer(keys, 2 * n_states), longer(accepting, 2 * n_states)
+                    table = taller(table, 2 * n_states)
                     slots = slots_for(keys, n_states, 2 * slots.size)
                     slot = _slot_of_pair(key, slots, keys)
                 keys[n_states], slots[slot], n_states = key, n_states, n_states + 1

@@ -44,6 +44,7 @@ class Fragment:
     calls: tuple[tuple[Target, Target], ...] = ()
     ends: bool = False
     whitespace: int = 0
+    like: ByteDfa | None = None
 
 
 @dataclass(frozen=True, slots=True)

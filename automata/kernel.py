@@ -7,8 +7,9 @@ nothing waits it costs a list's truth test (0.05 us).
 
 The cache. Numba keys an entry by the source of the one file that holds the function, so an edited callee in another
 file leaves stale machine code, and it writes beside the source, which an installation may forbid. Here an entry lies
-in `<cache folder>/kernels/<digest>`, where the digest covers the source of *every* kernel file of the package, the
-versions of numba, llvmlite and Python, and the options that change the code numba writes; numba's key adds the CPU.
+in `kernels/<digest>` of a cache folder (cache_dir.py), where the digest covers the source of *every* kernel file of
+the package, the versions of numba, llvmlite and Python, and the options that change the code numba writes; numba's key
+adds the CPU.
 
 INVARIANT: a constant that a kernel reads is defined in a kernel file; only those are under the digest.
 INVARIANT: one file per (function, signature, CPU), written whole under another name, then renamed, with a checksum in
@@ -27,6 +28,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import importlib
 import importlib.util
 import pickle
 import sys
@@ -60,9 +62,10 @@ _PACKAGES = ("automata", "grammar", "sampler", "speculative", "integrations")
 class _Registry:
     """Kernels in the order of their definition, callees before callers, and how many of them are compiled."""
 
-    __slots__ = ("kernels", "lock", "waiting")
+    __slots__ = ("complete", "kernels", "lock", "waiting")
 
     def __init__(self) -> None:
+        self.complete = False
         self.kernels: list[tuple[Any, tuple[str, ...]]] = []
         self.waiting: list[tuple[Any, tuple[str, ...]]] = []
         self.lock = threading.RLock()
@@ -103,8 +106,12 @@ def subroutine(signature: str | Function) -> Any:
     """An inner function of kernels that is too large to inline: `@subroutine` is specialised for its callers' types,
     `@subroutine(signature)` is compiled once, for this signature alone.
 
-    Without a signature numba compiles it anew for every mixture of int32 and int64 arguments, which made the first compile of
-    all kernels three times as long. It is compiled when the first kernel that calls it is, and not cached by itself.
+    Without a signature numba compiles it anew for every mixture of int32 and int64 arguments, which made the first
+    compile of all kernels three times as long. It is compiled when the first kernel that calls it is, and not cached by
+    itself.
+
+    PERF: an array that is passed to an inner function or assigned anew in a loop is reference counted there, even if
+    the function is inlined: a loop without either was five times as fast (minimize_kernels.py).
     """
 
     def decorate(function: Function) -> Function:
@@ -131,14 +138,21 @@ def subroutine(signature: str | Function) -> Any:
 
 
 def compile_all(progress: Progress | None = None) -> None:
-    """Compiles or loads every registered kernel that waits for it; returns at once when none does.
+    """Compiles or loads every kernel of the package, and later any other that waits; returns at once when none does.
 
-    `progress(done, total, name, cached)` is called after each kernel; `cached`: it was loaded, not compiled.
+    `progress(done, total, name, cached)` is called after each kernel; `cached`: it was loaded, not compiled. The
+    default is a line on stderr, silent where all is loaded.
     Any number of threads may call it; they return when all kernels are ready.
     """
-    if not _registry.waiting:
+    if _registry.complete and not _registry.waiting:
         return
+    progress = ProgressLine() if progress is None else progress
     with _registry.lock:
+        if not _registry.complete:
+            # All of the package's kernels at once, so that none is left to be compiled in the middle of a request.
+            _registry.complete = True
+            for name in _kernel_modules():
+                importlib.import_module(name)
         total, done = len(_registry.waiting), 0
         while _registry.waiting:
             dispatcher, signatures = _registry.waiting[0]
@@ -147,9 +161,8 @@ def compile_all(progress: Progress | None = None) -> None:
                 dispatcher.compile(signature)
             dispatcher.disable_compile()
             done += 1
-            if progress is not None:
-                name = f"{dispatcher.py_func.__module__.rpartition('.')[2]}.{dispatcher.py_func.__name__}"
-                progress(done, total, name, sum(dispatcher.stats.cache_misses.values()) == misses)
+            name = f"{dispatcher.py_func.__module__.rpartition('.')[2]}.{dispatcher.py_func.__name__}"
+            progress(done, total, name, sum(dispatcher.stats.cache_misses.values()) == misses)
             # Removed last: until then the threads without the lock wait for it instead of running ahead.
             _registry.waiting.pop(0)
 
@@ -193,6 +206,14 @@ def _kernel_files() -> Iterator[Path]:
         spec = importlib.util.find_spec(f"{root}.{package}")
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             yield from sorted(Path(folder).glob("*kernels.py"))
+
+
+def _kernel_modules() -> Iterator[str]:
+    """The names of the modules that hold kernels."""
+    root = __package__.rpartition(".")[0]
+    for path in _kernel_files():
+        if path.name != Path(__file__).name:
+            yield f"{root}.{path.parent.name}.{path.stem}"
 
 
 class _EntryFiles:

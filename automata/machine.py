@@ -270,6 +270,10 @@ class Machine:
                 flat += (low, high, self._row(target))
             edges = np.array(flat, np.int32)
         if shape.calls:
+            if shape.like is not None:
+                for callee, _ in shape.calls:
+                    if isinstance(callee, ByteDfa):
+                        self.store.leaf_like(callee, shape.like)
             calls = np.array([self._row(target) for call in shape.calls for target in call], np.int32)
         flags = ENDS if shape.ends else 0
         while write_fragment(self.context, row, flags, shape.whitespace, edges, calls) != OK:

@@ -1,8 +1,8 @@
 """Class tables become minimal, canonical automata: the one place where a ByteDfa is made.
 
 Valmari's partition refinement, then breadth-first numbering and coarsest byte classes (minimize_kernels.py); the digest
-is BLAKE2b over the class table, which is canonical and a hundredth of the spread one. The hash must be one that nobody can
-force to collide, since patterns come from users and equal digests share masks.
+is BLAKE2b over the class table, which is canonical and a hundredth of the spread one. The hash must be one that nobody
+can force to collide, since patterns come from users and equal digests share masks.
 
 Cost: 20 us for 50 states. Imports numba: import this file within functions.
 """

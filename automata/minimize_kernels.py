@@ -164,7 +164,7 @@ def refine(tails, labels, heads, n_labels, accepting, block_of, members):
 
 @kernel(f"{_MINIMAL}(int32[:, ::1], uint8[::1], {_FLAGS})")
 def canonical(table, accepting, class_of):
-    """Numbers a minimal, trimmed DFA breadth first by byte, merges equal classes, and spreads it over all bytes.
+    """Numbers a minimal DFA breadth first by byte, merges equal classes, and spreads it over all bytes.
 
     Returns (transitions, accepting, class_of, table): transitions : int32[n_states, 256], the other three over the
     coarsest classes. Equal languages give equal arrays.
@@ -181,12 +181,12 @@ def canonical(table, accepting, class_of):
     keys, group, n_groups, leader = np.zeros(k, np.int64), np.zeros(k, np.int32), 0, np.zeros(k, np.int32)
     for c in range(k):
         for s in range(1, n_states):
-            keys[c] = mixed(keys[c] + table[s, c])
+            keys[c] = mixed(keys[c] + table[order[s], c])
         group[c] = -1
         for g in range(n_groups):
             if keys[leader[g]] == keys[c]:
                 s = 1
-                while s < n_states and table[s, c] == table[s, leader[g]]:
+                while s < n_states and table[order[s], c] == table[order[s], leader[g]]:
                     s += 1
                 if s == n_states:
                     group[c] = g

@@ -20,13 +20,11 @@ from .kernel import (
     subroutine,
 )
 from .table_kernels import (
-    CELLS,
     CELL_PROGRESS,
     CELL_SET,
     CELL_STRING,
     CELL_TYPING,
-    DATA,
-    DEAD,
+    CELLS,
     D_ADDITIONAL,
     D_BYTE,
     D_CHILD,
@@ -45,6 +43,8 @@ from .table_kernels import (
     D_STATE,
     D_TERMINAL,
     D_TEXT,
+    DATA,
+    DEAD,
     EMPTY_STRING,
     LEAVES,
     cell,

@@ -77,8 +77,8 @@ def build_nfa(program, max_size):
 
     program : int32[n], in: opcodes and operands, leaving one fragment
     max_size : the budget for states plus edges
-    Returns (header, edges): header : int64[5] = size needed (over `max_size`: stopped there), n_states, n_edges, entry,
-    exit; edges : int32[>= n_edges, 4].
+    Returns (header, edges): header : int64[5] = size needed (over `max_size`: stopped there), n_states, n_edges, a
+    state from which every byte leads to the entry, the exit; edges : int32[>= n_edges, 4].
     INVARIANT: a fragment's states and edges are contiguous; no edge enters its entry and none leaves its exit.
     """
     header = np.zeros(5, np.int64)
@@ -129,7 +129,9 @@ def build_nfa(program, max_size):
         header[0] = n_states + n_edges
         if header[0] > max_size:
             return header, edges
-    header[1], header[2], header[3], header[4] = n_states, n_edges, stack[0, 2], stack[0, 3]
+    edges = rows_for(edges, n_edges + 1)
+    n_edges = _add_edge(edges, n_edges, n_states, 0, 255, stack[0, 2])
+    header[1], header[2], header[3], header[4] = n_states + 1, n_edges, n_states, stack[0, 3]
     return header, edges
 
 

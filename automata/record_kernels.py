@@ -12,6 +12,9 @@ whether or not they have children themselves; their tokens are not in the record
 Needs: entering the start state completes an iteration, a token that stops within one needs it too. Tokens are stored in
 ascending order of need, so the tokens within a bound are a prefix of the list.
 
+A leaf state that is as wide as plain string content (L_LIKE: it is in a string whose pattern is still unanchored, say) has
+that content's record but for its closing quotes, so a pattern's many states cost 200 short paths each, not the whole tree.
+
 Record (int32[RECORD_WIDTH]): t, q, stop, dense row or -1, list offset, tokens, exit offset, exits, offset of the list
 lengths by need (most + 2 of them), most needed, offset of dense rows by need, 0. Exits are pairs (place, iterations).
 """
@@ -27,25 +30,28 @@ from .table_kernels import (
     ACCEPTS,
     DENSE,
     DENSE_INDEX,
+    L_FLAGS,
+    L_LIKE,
+    L_START,
+    LEAF_DONE,
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
-    L_FLAGS,
-    L_START,
-    MISC,
     M_DEEPEST,
     M_WORDS,
+    MISC,
     OUT,
-    RECORDS,
     RECORD_INDEX,
     RECORD_INTS,
     RECORD_WIDTH,
+    RECORDS,
     T_BYTE,
     T_CHILD_FIRST,
     T_DEPTH,
     T_END,
-    T_TOKENS,
+    T_PARENT,
     T_TOKEN_FIRST,
+    T_TOKENS,
     bit,
     i32,
     mix,
@@ -55,6 +61,9 @@ from .table_kernels import (
 
 # Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
 LONGEST_LIST = 1024
+# Subtrees smaller than this are scanned even where a record could be copied.
+SMALL_SUBTREE = 256
+QUOTE = 34
 # Fields of a record.
 (P_PLACE, P_STATE, P_STOP, P_DENSE, P_LIST, P_TOKENS, P_EXIT, P_EXITS, P_NEEDS, P_MOST, P_ROWS) = range(11)
 
@@ -167,12 +176,143 @@ def scan_subtree(s, t, q, stop, found, depths):
     return tokens, exits, most
 
 
+@kernel("void(int32[::1], int32[::1], int64, int64, int64, int32[::1], int32[::1])")
+def mark_wide(leaves, info, first, n, content, like, waiting):
+    """Finds the states of a leaf DFA (first .. first + n - 1) that allow, and lead on to, just what content does.
+
+    Such a state is inside quotes, and until the closing quote it can never fail where a string of JSON would not; the
+    leaf ends at the closing quote. Sets L_LIKE of these states to the state of the content DFA that they follow.
+    like, waiting : int32[n], scratch, like zeroed. content : the content DFA's start.
+    """
+    start = leaves[256 * first + QUOTE]
+    if start == 0:
+        return
+    like[start - first] = content
+    waiting[0] = start
+    held = 1
+    while held > 0:
+        held -= 1
+        q = waiting[held]
+        c = like[q - first]
+        if c < 0:
+            continue
+        for b in range(256):
+            q2, c2 = leaves[256 * q + b], leaves[256 * c + b]
+            if b == QUOTE and c == content:
+                if q2 != 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & LEAF_DONE == 0:
+                    like[q - first] = -1
+                continue
+            if (q2 == 0) != (c2 == 0):
+                like[q - first] = -1
+            if q2 == 0 or c2 == 0:
+                continue
+            if like[q2 - first] == 0:
+                like[q2 - first] = c2
+                waiting[held] = q2
+                held += 1
+            elif like[q2 - first] != c2:
+                like[q2 - first] = -1
+    changed = True
+    while changed:
+        changed = False
+        for q in range(first + n - 1, first - 1, -1):
+            c = like[q - first]
+            if c <= 0:
+                continue
+            for b in range(256):
+                q2 = leaves[256 * q + b]
+                if q2 != 0 and not (b == QUOTE and c == content) and like[q2 - first] <= 0:
+                    like[q - first] = -1
+                    changed = True
+                    break
+    for q in range(first, first + n):
+        if like[q - first] > 0:
+            info[LEAF_WIDTH * q + L_LIKE] = like[q - first]
+
+
+@subroutine("int64(int64[::1], int64, int64, int64, int64)")
+def wide_record(s, t, q, c, pattern):
+    """The record of (t, q, -1) from `pattern`, that of (t, c, QUOTE): only the closing quotes are looked at anew.
+
+    The caller has made sure of room.
+    """
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    leaves = i32(s, LEAVES)
+    byte, parent, depth = i32(s, T_BYTE), i32(s, T_PARENT), i32(s, T_DEPTH)
+    token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
+    child_first = i32(s, T_CHILD_FIRST)
+    records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
+    p = RECORD_WIDTH * pattern
+    o = s[3 * RECORDS + 2]
+    at = s[3 * RECORD_INTS + 2]
+    base = s[3 * OUT + 2]
+    bits = i32(s, OUT)[base : base + words]
+    bits[:] = 0
+    if records[p + P_DENSE] >= 0:
+        row = records[p + P_DENSE] * words
+        bits[:] = i32(s, DENSE)[row : row + words]
+    tokens = records[p + P_TOKENS]
+    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, -1
+    records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
+    records[o + P_LIST] = at
+    if records[p + P_DENSE] < 0:
+        for k in range(tokens):
+            ints[at + k] = ints[records[p + P_LIST] + k]
+        at += tokens
+    # Tokens that end at a closing quote that is open to q, and the places where the leaf ends with more to come.
+    exits = records[p + P_EXITS]
+    kept = 0
+    for pass_ in range(2):
+        if pass_ == 1:
+            records[o + P_TOKENS] = tokens
+            records[o + P_EXIT] = at
+        for k in range(exits):
+            e = ints[records[p + P_EXIT] + 2 * k]
+            n = depth[e] - depth[t]
+            q1 = q
+            for i in range(n):
+                v = e
+                for _ in range(n - 1 - i):
+                    v = parent[v]
+                q1 = leaves[256 * q1 + byte[v]]
+            if q1 == 0:
+                continue
+            if pass_ == 0:
+                for m in range(token_first[e], token_first[e + 1]):
+                    bits[token_ids[m] >> 5] |= bit(token_ids[m])
+                    if records[p + P_DENSE] < 0:
+                        ints[at] = token_ids[m]
+                        at += 1
+                    tokens += 1
+            elif child_first[e] < child_first[e + 1]:
+                ints[at] = e
+                ints[at + 1] = 0
+                at += 2
+                kept += 1
+    records[o + P_EXITS] = kept
+    records[o + P_DENSE] = dense_row(s, bits, 0) if records[p + P_DENSE] >= 0 else -1
+    s[3 * RECORD_INTS + 2] = at
+    return index_record(s, t, q, -1)
+
+
 @subroutine("int64(int64[::1], int64, int64, int64)")
-def record_of(s, t, q, stop):
-    """Record id of (t, q, stop), made if new; -1 without room (the caller grows and calls again)."""
-    known = find_record(s, t, q, stop)
-    if known >= 0:
-        return known
+def index_record(s, t, q, stop):
+    """Counts the record that was just written and makes it known."""
+    o = s[3 * RECORDS + 2]
+    s[3 * RECORDS + 2] = o + RECORD_WIDTH
+    s[3 * RECORD_INDEX + 2] += 1
+    slots = i32(s, RECORD_INDEX)
+    mask = slots[0]
+    h = mix(mix(mix(17, t), q), stop) & mask
+    while slots[1 + h] != 0:
+        h = (h + 1) & mask
+    slots[1 + h] = o // RECORD_WIDTH + 1
+    return o // RECORD_WIDTH
+
+
+@subroutine("int64(int64[::1], int64, int64, int64)")
+def scanned_record(s, t, q, stop):
+    """The record of (t, q, stop) by a scan of the subtree; -1 without room."""
     words = i64_at(s[3 * MISC], 16)[M_WORDS]
     token_first = i32(s, T_TOKEN_FIRST)
     end = i32(s, T_END)
@@ -235,15 +375,37 @@ def record_of(s, t, q, stop):
     for k in range(2 * exits):
         ints[at + k] = found[half + k]
     s[3 * RECORD_INTS + 2] = at + 2 * exits
-    s[3 * RECORDS + 2] = o + RECORD_WIDTH
-    s[3 * RECORD_INDEX + 2] += 1
-    slots = i32(s, RECORD_INDEX)
-    mask = slots[0]
-    h = mix(mix(mix(17, t), q), stop) & mask
-    while slots[1 + h] != 0:
-        h = (h + 1) & mask
-    slots[1 + h] = o // RECORD_WIDTH + 1
-    return o // RECORD_WIDTH
+    return index_record(s, t, q, stop)
+
+
+@subroutine("int64(int64[::1], int64, int64, int64)")
+def record_of(s, t, q, stop):
+    """Record id of (t, q, stop), made if new; -1 without room (the caller grows and calls again)."""
+    known = find_record(s, t, q, stop)
+    if known >= 0:
+        return known
+    like = i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_LIKE]
+    if stop >= 0 or like == 0 or i32(s, T_END)[t] - t < SMALL_SUBTREE:
+        return scanned_record(s, t, q, stop)
+    pattern = find_record(s, t, like, QUOTE)
+    if pattern < 0:
+        pattern = scanned_record(s, t, like, QUOTE)
+        if pattern < 0:
+            return -1
+    o = RECORD_WIDTH * pattern
+    records = i32(s, RECORDS)
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    listed = records[o + P_TOKENS] if records[o + P_DENSE] < 0 else 0
+    if not (
+        room(s, OUT, words)
+        and room(s, RECORDS, RECORD_WIDTH)
+        and room_index(s, RECORD_INDEX, 1)
+        and room(s, RECORD_INTS, listed + 8 * records[o + P_EXITS] + 64)
+        and room(s, DENSE, words)
+        and room_index(s, DENSE_INDEX, 1)
+    ):
+        return -1
+    return wide_record(s, t, q, like, pattern)
 
 
 @subroutine("int64(int64[::1], int64, int64)")

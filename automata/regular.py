@@ -6,7 +6,7 @@ and complements are compiled on their own and take part in the program as automa
 
 INVARIANT: `CharClass` and what is built of it alone yields well-formed UTF-8; `Bytes` may hold anything. `Complement`
 is relative to all well-formed UTF-8 texts.
-Cost: 50 to 100 us for a typical pattern of 40 characters; a language that was compiled before, a dictionary's look-up.
+Cost: 20 to 120 us for a typical pattern of 40 characters; a language that was compiled before, a dictionary's look-up.
 Importing this file does not import numba.
 
 Source: Hopcroft, Motwani, Ullman, "Introduction to Automata Theory", ch. 2 to 4. Derivatives of expressions were

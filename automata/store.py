@@ -18,8 +18,8 @@ import numpy as np
 from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
-from .kernel import ProgressLine, compile_all
-from .record_kernels import count_quotes
+from .kernel import compile_all
+from .record_kernels import count_quotes, mark_wide
 from .table_kernels import (
     ACCEPTS,
     DEFERRED,
@@ -75,7 +75,7 @@ class Store:
     __slots__ = ("__weakref__", "_leaves", "_misc", "context", "lock", "tables")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        compile_all(ProgressLine())
+        compile_all()
         self.lock = threading.RLock()
         self._leaves: dict[bytes, int] = {}
         words = (vocabulary.size + 31) // 32
@@ -159,6 +159,18 @@ class Store:
         self.context[3 * LEAVES + 2] += 256 * n
         self._leaves[dfa.digest] = LEAF + first
         return LEAF + first
+
+    def leaf_like(self, dfa: ByteDfa, content: ByteDfa) -> int:
+        """As `leaf`, of an automaton that may resemble quoted `content`. The caller holds the lock."""
+        known = self._leaves.get(dfa.digest)
+        if known is not None:
+            return known
+        start = self.leaf(content) - LEAF
+        row = self.leaf(dfa)
+        n = dfa.n_states - 1
+        scratch = np.zeros((2, n), np.int32)
+        mark_wide(self.tables.view(LEAVES), self.tables.view(LEAF_INFO), row - LEAF, n, start, scratch[0], scratch[1])
+        return row
 
     def forget_walk(self) -> None:
         """Drops a walk that was given up half-way. The caller holds the lock."""

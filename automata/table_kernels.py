@@ -110,8 +110,8 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 # Row flags. DONE: the frame ends here and nothing else can happen, so the state is never on a stack.
 EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS = 1, 2, 4, 8, 16, 32, 64
 
-# Leaf info: flags and the DFA's start state.
-L_FLAGS, L_START = 0, 1
+# Leaf info: flags, the DFA's start state, and the state of `like` content that this one is as wide as (0: none).
+L_FLAGS, L_START, L_LIKE = 0, 1, 2
 ACCEPTS, LEAF_DONE = 1, 2
 
 CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3

@@ -51,8 +51,8 @@ def decimal_of(number: int | float | Decimal) -> Decimal:
 
 
 def _parts(bound: Decimal) -> tuple[str, str]:
-    """Integer digits and fraction digits (no trailing zeros) of a bound >= 0."""
-    whole, _, fraction = format(bound, "f").partition(".")
+    """Integer digits and fraction digits (no trailing zeros) of a bound >= 0 (-0 is one)."""
+    whole, _, fraction = format(bound.copy_abs(), "f").partition(".")
     return whole.lstrip("0") or "0", fraction.rstrip("0")
 
 

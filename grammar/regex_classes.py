@@ -76,9 +76,7 @@ def _case_variants() -> dict[int, tuple[int, ...]]:
     by_lower: dict[str, list[int]] = {}
     for code in range(_CASED_END):
         character = chr(code)
-        lower = character.lower()
-        if len(lower) > 1:  # İ alone, which `re` does not fold
-            lower = character
+        lower = character.lower()[0]  # of İ, the only one with two, `re` takes the first
         if lower != character or character.upper() != character:
             by_lower.setdefault(lower, []).append(code)
     by_upper: dict[str, list[int]] = {}

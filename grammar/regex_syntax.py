@@ -443,7 +443,7 @@ class _Parser:
         self.at += 1
         high = self._class_atom()
         if isinstance(low, tuple) or isinstance(high, tuple):
-            if self.python:
+            if self.python or self.pattern[hyphen + 1] == "-":  # `--`: a difference under another flag
                 self._fail("bad character range", start)
             self.at = hyphen + 1  # annex B: the hyphen is one, and what follows it an item of its own
             return (*(low if isinstance(low, tuple) else ((low, low),)), (0x2D, 0x2D))

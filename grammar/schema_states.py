@@ -187,7 +187,7 @@ class SchemaStates:
         calls = [(target, None) for target in others]
         if leaves:
             calls.insert(0, (one_of(tuple(sorted(leaves, key=lambda dfa: dfa.digest))), None))
-        return Fragment(edges=tuple(dict.fromkeys(edges)), calls=tuple(calls))
+        return Fragment(edges=tuple(dict.fromkeys(edges)), calls=tuple(calls), like=spelling())
 
     def _scalars(self, branch: Branch, types: frozenset[str], leaves: dict[ByteDfa, None]) -> None:
         if "null" in types:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import (
     ANY_CHAR,
-    ANY_TEXT,
     Intersection,
     Language,
     Regular,
@@ -23,7 +22,7 @@ from ..automata.regular import (
     literal,
 )
 from .json_numbers import NUMBER, decimal_of, number_between, number_constant
-from .json_text import json_spelled
+from .json_text import json_spelled, string_content
 from .regex_syntax import search_language
 
 if TYPE_CHECKING:
@@ -34,10 +33,9 @@ __all__ = ["any_scalar", "constants_language", "number_language", "spelling", "s
 _QUOTE = literal('"')
 
 
-@cache
 def spelling() -> ByteDfa:
     """What may stand between the quotes of any JSON string."""
-    return json_spelled(compile_regular(ANY_TEXT))
+    return string_content()
 
 
 def quoted(spelled: ByteDfa) -> Regular:

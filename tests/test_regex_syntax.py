@@ -85,10 +85,10 @@ AGREED = [  # both dialects mean what Python's re means, on these texts
     (r"(foo|bar)+baz", ["foobaz", "xxbarbazyy", "baz", "foobarbar"]),
     (r"^(\([0-9]{3}\))?[0-9]{3}-[0-9]{4}$", ["555-1212", "(888)555-1212", "(888)555-1212 ext. 532", "(800)FLOWERS"]),
     (r"\x41\u0042[\x43-\u0045]\.\*\\\/\-\@\'\_", ["ABD.*\\/-@'_", "ABF.*\\/-@'_"]),
-    (r"[]a]|[^]a]" if False else r"[\]a]", ["]", "a", "b"]),
+    (r"[\]a]", ["]", "a", "b"]),
     (r"[a\-z]+", ["a-z", "b"]),
     (r"^[^\s@]+@[^\s@]+\.[^\s@]+$", ["a@b.c", "a b@c.d", "é@ü.ö"]),
-    (r"a{2}{" if False else r"a{,b}|{|x{|}", ["a{,b}", "{", "x{", "}", "a"]),
+    (r"a{,b}|{|x{|}", ["a{,b}", "{", "x{", "}", "a"]),
     (r"(?:a|ab)(?:c|bcd)(?:d*)", ["abcd", "acd", "abbcd", "ab"]),
     (r"((a*)*b|(a|b|ab)*)c", ["aabc", "c", "abab"]),
     (r"[\t\n\v\f\r]", ["\t", "\n", "\x0b", "\f", "\r", " "]),
@@ -108,7 +108,7 @@ def test_patterns_that_both_dialects_read_alike(pattern: str, texts: list[str]) 
 ECMA = [  # pattern, texts in which it is found, texts in which it is not
     (r"^\d$", ["0", "9"], ["٣", "a", "0\n"]),
     (r"^\w$", ["a", "Z", "_", "0"], ["é", "ſ", "-"]),
-    (r"^\s$", [*"\t\n\v\f\r \u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"], ["\u200b", "\u0085", "\x1c", ""]),
+    (r"^\s$", [*"\t\n\v\f\r \xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"], ["\u200b", "\x85", "\x1c"]),
     (r"^\S$", ["a", "\u0085"], ["\ufeff", " "]),
     (r"^.$", ["a", "\u0085", "😀", "\x0b"], ["\n", "\r", "\u2028", "\u2029", ""]),
     (r"^[^]$", ["\n", "a", "😀"], ["", "ab"]),
@@ -121,6 +121,7 @@ ECMA = [  # pattern, texts in which it is found, texts in which it is not
     (r"^\cJ\ca$", ["\n\x01"], ["Ja"]),
     (r"^[\w-]+$", ["a-b"], ["a.b"]),
     (r"^[\w-z]$", ["-", "z", "_"], ["~"]),
+    (r"^[\w-\-\.]$", ["-", ".", "_"], ["~"]),
     (r"^[+--]$", ["+", ",", "-"], ["*", "."]),
     (r"^\p{Lu}\p{L}+$", ["Éa", "Ab"], ["ab", "A1"]),
     (r"^\p{Script=Greek}+\P{Script=Greek}$", ["αβγ1"], ["abc", "α"]),
@@ -150,16 +151,17 @@ def test_ecma_rules(pattern: str, found: list[str], absent: list[str]) -> None:
 
 PYTHON = [
     r"(?i)straße|ſ|K|[à-ý]", r"(?s)a.b", r"(?is)A.b", r"a(?i:b)c", r"(?i:a(?-i:b))", r"(?a)\w\d", r"(?ai)é|k",
-    r"^a$\n?", r"a$\n", r"\Aa\Z", r"\Aa$", r"[]a-]+", r"[^]a]", r"\101\07[\101\0]", r"\a\f\v[\a]", r"\N{DIGIT ONE}+",
-    r"\U0001F600", r"(?P<name>a)(?#comment)*b", r"a(?#x){2}", r"\w+\s\d", r"[\w\s]+", r"[^\W\d]+", r"\s\S", r"x{,2}y",
-    r"x{,}y", r"a{}", r"a{1", r"a{1,x}", r"(?:)", r"[a-z&&x]", r"(a|b)*?c", r"[\d-]", "[+--]", r"(?i)[^k]",
-    r"(?i)\u0130|\u0131", r"(?i)[α-ω]", r"\.", r"\-\ \!", r"é", "a|", "|a", "()", "(?u)\\w", r"(?:a$|b\n)+", r"(a$\n?)*b?",
-    r"(?:a|$\n)*", r"(?:\n$)*a?", r"(?:^a?)*$",
+    r"^a$\n?", r"a$\n", r"\Aa\Z", r"\Aa$", r"[]a-]+", r"[^]a]", r"\101\07[\101\0]", r"\a\f\v[\a]",
+    r"\N{DIGIT ONE}+", r"\U0001F600", r"(?P<name>a)(?#comment)*b", r"a(?#x){2}", r"\w+\s\d", r"[\w\s]+",
+    r"[^\W\d]+", r"\s\S", r"x{,2}y", r"x{,}y", r"a{}", r"a{1", r"a{1,x}", r"(?:)", r"[a-z&&x]", r"(a|b)*?c",
+    r"[\d-]", "[+--]", r"(?i)[^k]", r"(?i)\u0130|\u0131", r"(?i)[α-ω]", r"\.", r"\-\ \!", r"é", "a|", "|a",
+    "()", "(?u)\\w", r"(?:a$|b\n)+", r"(a$\n?)*b?", r"(?:a|$\n)*", r"(?:\n$)*a?", r"(?:^a?)*$",
 ]  # fmt: skip
 PYTHON_TEXTS = [
-    *LINES, "STRASSE", "straße", "s", "S", "ſ", "k", "K", "\u212a", "à", "É", "é", "A\nb", "aBc", "aBC", "Ab", "AB", "a-",
-    "]", "b", "A\x07A", "A\x07\0", "\x07\f\v\x07", "1", "11", "😀", "aab", "ab", "é ٣", "_ 1", "xxy", "xxxy", "y", "a{}",
-    "a{1", "a{1,x}", "x", "&", "abac", "-", "+", ",", "İ", "i", "I", "ı", "Σ", "σ", "ς", ".", "- !", "\x1c", "\x85", "\u200b",
+    *LINES, "STRASSE", "straße", "s", "S", "ſ", "k", "K", "\u212a", "à", "É", "é", "A\nb", "aBc", "aBC", "Ab",
+    "AB", "a-", "]", "b", "A\x07A", "A\x07\0", "\x07\f\v\x07", "1", "11", "😀", "aab", "ab", "é ٣", "_ 1", "xxy",
+    "xxxy", "y", "a{}", "a{1", "a{1,x}", "x", "&", "abac", "-", "+", ",", "İ", "i", "I", "ı", "Σ", "σ", "ς",
+    ".", "- !", "\x1c", "\x85", "\u200b",
 ]  # fmt: skip
 
 
@@ -181,19 +183,21 @@ def test_case_folding_is_that_of_re_on_all_cased_code_points() -> None:
     cased = [c for c in range(0x20000) if chr(c).lower() != chr(c) or chr(c).upper() != chr(c)]
     texts = "".join(map(chr, cased))
     for code in cased:
-        oracle = {ord(m[0]) for m in re.finditer(re.escape(chr(code)), texts, re.IGNORECASE)} if code % 7 == 0 else None
-        if oracle is not None:
+        if code % 3 == 0 or code < 0x250:
+            oracle = {ord(m[0]) for m in re.finditer(re.escape(chr(code)), texts, re.IGNORECASE)}
             assert oracle == set(variants.get(code, (code,))), hex(code)
 
 
 MALFORMED = [  # dialect, pattern, offset of the caret
-    ("ecma", "(a", 0), ("ecma", "a)", 1), ("ecma", "*a", 0), ("ecma", "a**", 2), ("ecma", "a+{2}", 2), ("ecma", "[a", 0),
-    ("ecma", "[b-a]", 1), ("ecma", "a{2,1}", 1), ("ecma", "ab\\", 2), ("ecma", r"\xg1", 0), ("ecma", r"a\u12", 1),
-    ("ecma", r"\u{110000}", 0), ("ecma", r"\p{Nope}", 0), ("ecma", r"\A", 0), ("ecma", r"\Z", 0), ("ecma", r"\01", 0),
-    ("ecma", r"\c1", 0), ("ecma", "(?<a>x)(?<a>y)", 7), ("ecma", "(?<1>x)", 3), ("ecma", "(?P<a>x)", 0), ("ecma", "^*", 0),
-    ("ecma", "a{,3}", 1), ("ecma", r"\e", 0), ("ecma", "a|*", 2), ("ecma", "(?=a)*", 0), ("ecma", "(?", 0), ("ecma", "[\\", 1),
-    ("python", "(?<a>x)", 0), ("python", r"[\w-z]", 1), ("python", r"\q", 0), ("python", "a(?i)b", 1), ("python", "(?#x", 0),
-    ("python", "$*", 0), ("python", r"\u{41}", 0), ("python", r"\N{NO SUCH}", 0), ("python", "[]", 0), ("python", "(?-i)", 0),
+    ("ecma", "(a", 0), ("ecma", "a)", 1), ("ecma", "*a", 0), ("ecma", "a**", 2), ("ecma", "a+{2}", 2),
+    ("ecma", "[a", 0), ("ecma", "[b-a]", 1), ("ecma", "a{2,1}", 1), ("ecma", "ab\\", 2), ("ecma", r"\xg1", 0),
+    ("ecma", r"a\u12", 1), ("ecma", r"\u{110000}", 0), ("ecma", r"\p{Nope}", 0), ("ecma", r"\A", 0),
+    ("ecma", r"\Z", 0), ("ecma", r"\01", 0), ("ecma", r"\c1", 0), ("ecma", "(?<a>x)(?<a>y)", 7),
+    ("ecma", "(?<1>x)", 3), ("ecma", "(?P<a>x)", 0), ("ecma", "^*", 0), ("ecma", "a{,3}", 1),
+    ("ecma", r"\e", 0), ("ecma", "a|*", 2), ("ecma", "(?=a)*", 0), ("ecma", "(?", 0),
+    ("ecma", r"[\p{L}--a]", 1), ("ecma", "[\\", 1), ("python", "(?<a>x)", 0), ("python", r"[\w-z]", 1),
+    ("python", r"\q", 0), ("python", "a(?i)b", 1), ("python", "(?#x", 0), ("python", "$*", 0),
+    ("python", r"\u{41}", 0), ("python", r"\N{NO SUCH}", 0), ("python", "[]", 0), ("python", "(?-i)", 0),
 ]  # fmt: skip
 
 
@@ -207,10 +211,11 @@ def test_malformed_patterns_are_refused_with_a_caret(dialect: str, pattern: str,
 
 
 REFUSED = [
-    ("ecma", r"(a)\1", 3), ("ecma", r"(?<n>a)\k<n>", 7), ("ecma", r"\bfoo", 0), ("ecma", r"a\B", 1), ("ecma", "(?=a)b", 0),
-    ("ecma", "b(?!a)", 1), ("ecma", "(?<=a)b", 0), ("ecma", "(?<!a)b", 0), ("ecma", "(?>a)", 0), ("ecma", "a*+", 2),
-    ("ecma", "(?i:a)", 0), ("python", r"(a)\1", 3), ("python", "(?P<n>a)(?P=n)", 8), ("python", "(a)?(?(1)b|c)", 4),
-    ("python", "(?m)^a", 0), ("python", "(?x) a", 0), ("python", "(?>a)", 0), ("python", "a++", 2), ("python", r"\b", 0),
+    ("ecma", r"(a)\1", 3), ("ecma", r"(?<n>a)\k<n>", 7), ("ecma", r"\bfoo", 0), ("ecma", r"a\B", 1),
+    ("ecma", "(?=a)b", 0), ("ecma", "b(?!a)", 1), ("ecma", "(?<=a)b", 0), ("ecma", "(?<!a)b", 0),
+    ("ecma", "(?>a)", 0), ("ecma", "a*+", 2), ("ecma", "(?i:a)", 0), ("python", r"(a)\1", 3),
+    ("python", "(?P<n>a)(?P=n)", 8), ("python", "(a)?(?(1)b|c)", 4), ("python", "(?m)^a", 0),
+    ("python", "(?x) a", 0), ("python", "(?>a)", 0), ("python", "a++", 2), ("python", r"\b", 0),
     ("python", "(?:(?=a))*", 3),
 ]  # fmt: skip
 
@@ -236,7 +241,7 @@ def test_limits_end_what_would_explode() -> None:
     with pytest.raises(LimitError, match="anchored"):
         search_language("(?:a|^){5000}", "ecma")
     compile_regular(search_language("(" * 100 + "a" + ")*" * 100, "ecma")).verify()
-    assert compile_regular(search_language("(?:^|,)a(?:,|$)" * 40, "ecma")).is_empty
+    assert compile_regular(search_language("(?:^|,)a(?:,|$)" * 40, "ecma")).accepts(b"a," + b",a," * 39)
 
 
 def test_the_tree_keeps_groups_names_and_greediness_and_carries_lookaround() -> None:

@@ -1,0 +1,56 @@
+r"""The JSON spellings of string values: from a language of texts to the language of what stands between the quotes.
+
+RFC 8259 lets a writer spell a code point raw (from U+0020 on, but for `"` and `\`), as one of eight short escapes, as
+\uXXXX with digits of either case, and beyond U+FFFF as two of those, a surrogate pair; lone surrogates are no texts and
+are never spelled. A constraint on a string's value (`pattern`, `enum`, a format) is therefore an automaton over values,
+and this file maps it to the automaton over spellings, states of the one being states of the other
+(json_text_kernels.py).
+
+Cost: 35 to 150 us for a usual pattern, 1 KiB per state; spellings of one value language are made once.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+
+from ..automata.budget import DEFAULT_LIMITS, RegularLimits
+from ..automata.byte_dfa import ByteDfa
+from ..automata.errors import LimitError
+from ..automata.regular import utf8_texts
+
+__all__ = ["STRING_CONTENT", "json_spelled", "string_content"]  # noqa: F822  (made on first use, below)
+
+
+@lru_cache(maxsize=512)
+def json_spelled(values: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
+    """All spellings, without the quotes, of the texts in `values`.
+
+    Raises LimitError where more than `limits.dfa_states` are needed, and ValueError where `values` holds what is not
+    well-formed UTF-8.
+    """
+    from ..automata.kernel import compile_all  # noqa: PLC0415
+    from ..automata.minimize import numbered  # noqa: PLC0415
+    from .json_text_kernels import NOT_UTF8, TOO_MANY_STATES, spell  # noqa: PLC0415
+
+    compile_all()
+    status, table, accepting, class_of = spell(
+        values.transitions, values.accepting, values.byte_class, limits.dfa_states
+    )
+    if status[0] == NOT_UTF8:
+        raise ValueError("only texts in well-formed UTF-8 have JSON spellings")
+    if status[0] == TOO_MANY_STATES:
+        raise LimitError("dfa_states", int(status[1]), limits.dfa_states)
+    return numbered(table, accepting, class_of)
+
+
+@cache
+def string_content() -> ByteDfa:
+    """What may stand between the quotes of a JSON string: the spellings of all texts."""
+    return json_spelled(utf8_texts())
+
+
+def __getattr__(name: str) -> ByteDfa:
+    """STRING_CONTENT is made when it is first asked for: importing this file compiles nothing."""
+    if name == "STRING_CONTENT":
+        return string_content()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
