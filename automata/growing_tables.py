@@ -22,7 +22,7 @@ Reindex = Callable[["GrowingTables", np.ndarray], None]
 class GrowingTables:
     """The tables of one owner. `context` is int64[3 * slots]: address, capacity and count (in elements) of each."""
 
-    __slots__ = ("_arrays", "_block", "_indexes", "_kept", "context")
+    __slots__ = ("_arrays", "_block", "_indexes", "_kept", "context", "nbytes")
 
     def __init__(self, slots: int, capacities: dict[int, int], indexes: dict[int, Reindex]) -> None:
         self.context = np.zeros(3 * slots, np.int64)
@@ -31,6 +31,7 @@ class GrowingTables:
         self._arrays: dict[int, np.ndarray] = {}
         # Eight-byte steps, so that every table is aligned.
         self._block = np.zeros(sum(n + (n & 1) for n in capacities.values()), np.int32)
+        self.nbytes = self._block.nbytes  # bytes of all tables, the replaced ones that are kept included
         base, at = self._block.ctypes.data, 0
         context = self.context
         for slot, n in capacities.items():
@@ -75,11 +76,7 @@ class GrowingTables:
             reindex(self, new)
         if slot in self._arrays:
             self._kept.append(old)
+        self.nbytes += new.nbytes
         self._arrays[slot] = new
         self.context[3 * slot + 1] = new.size
         self.context[3 * slot] = new.ctypes.data
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all tables in use and kept."""
-        return self._block.nbytes + sum(a.nbytes for a in self._arrays.values()) + sum(a.nbytes for a in self._kept)

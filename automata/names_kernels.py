@@ -97,9 +97,11 @@ def may_go_on(ctx, d, y):
 
 @subroutine("boolean(int64[::1], int64, int64, int64)")
 def is_live(ctx, d, y, j):
-    """Whether the declared member j may come next; j at or beyond the count stands for a name that no member may have."""
+    """Whether the declared member j may come next; from the count on, j is a name that no member may have."""
     data = i32(ctx, DATA)
     cells = i32(ctx, CELLS)
+    if j >= data[d + D_COUNT]:
+        return False
     if data[d + D_ORDERED]:
         a = cells[4 * y]
         return a <= j <= data[d + data[d + D_LIMIT] + a]

@@ -108,6 +108,14 @@ class Vocabulary:
         self.fingerprint = self._digest(flat)
         self._trie: TokenTrie | None = None
         self._lock = threading.Lock()
+        # A vocabulary is made when a program starts, a grammar in a request: the kernels are loaded here.
+        self._load_engine()
+
+    def _load_engine(self) -> None:
+        """Loads the kernels and lays out the tables that all grammars of this vocabulary share."""
+        from .store import store_for  # it needs numba, which importing this file must not
+
+        store_for(self)
 
     def _digest(self, flat: bytes) -> str:
         rest = ["bridle vocabulary 1", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]

@@ -8,13 +8,15 @@ far, so that greedy decoding, which only ever does what is most likely, ends the
 goes with them, or its most likely text would always be the same.
 
 Invariants: `documents(seed)` is an endless, deterministic stream; every JSON text in it is what `json.dumps` writes in
-one of five layouts; no document comes from anywhere but this file. Cost: about 50 us a document of 195 characters.
+one of four layouts, or that with white space strewn in; no document comes from anywhere but this file. Cost: about
+50 us a document of 195 characters.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -537,13 +539,15 @@ def tree(r: Rng, depth: int = 0) -> dict[str, Any]:
     label, below = r.choice(
         (("value", "children"), ("name", "children"), ("id", "nodes"), ("label", "items"), ("title", "sub"))
     )
+    if r.random() < 0.5:
+        label, below = key(r), key(r)
     return _tree(r, label, below, depth)
 
 
 def _tree(r: Rng, label: str, below: str, depth: int) -> dict[str, Any]:
     n = r.choice((0, 0, 1, 2) if depth else (1, 2, 2, 3)) if depth < 3 else 0
     node: dict[str, Any] = {label: number(r) if label in ("value", "id") else r.choice(NOUNS)}
-    if n or r.random() < 0.6:
+    if n or r.random() < 0.8:
         node[below] = [_tree(r, label, below, depth + 1) for _ in range(n)]
     return node
 
@@ -652,17 +656,36 @@ RECORDS: list[tuple[str, Maker]] = [
     ("calculation", sums),
     ("address", address),
 ]
-LAYOUTS: list[dict[str, Any]] = [
-    {},
-    {"separators": (",", ":")},
-    {"indent": 2},
-    {"indent": 4},
-    {"ensure_ascii": False},
-]
+LAYOUTS: list[dict[str, Any]] = [{}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4}]
+BETWEEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]')
 
 
 def dump(r: Rng, value: Any) -> str:
-    return json.dumps(value, **r.choices(LAYOUTS, (5, 3, 4, 1, 4))[0])
+    r"""JSON in one of the layouts; no `\u`, or a model that does not like a key would spell it so."""
+    text = json.dumps(value, ensure_ascii=False, **r.choices(LAYOUTS, (9, 3, 4, 1))[0])
+    return messy(r, text) if r.random() < 0.12 else text
+
+
+def plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def messy(r: Rng, text: str) -> str:
+    """White space where nobody writes it, and the text going on after it."""
+    often = r.choice((0.05, 0.15, 0.4))
+
+    def blank() -> str:
+        if r.random() > often:
+            return ""
+        return "".join(
+            r.choice((" ", " ", "  ", "\n", "\n  ", "\n    ", "\t")) for _ in range(r.choice((1, 1, 1, 2, 3)))
+        )
+
+    def spread(found: re.Match[str]) -> str:
+        mark = found.group()
+        return mark if mark[0] == '"' else blank() + mark + blank()
+
+    return BETWEEN.sub(spread, text)
 
 
 def record(r: Rng) -> tuple[str, Any]:
@@ -744,10 +767,10 @@ def extraction(r: Rng) -> str:
 
 def schema_prompt(r: Rng) -> str:
     value = record(r)[1]
-    if not isinstance(value, dict) or len(json.dumps(value)) > 260:
+    if not isinstance(value, dict) or len(plain(value)) > 260:
         value = {key(r): scalar(r) for _ in range(r.randint(1, 4))}
     ask = r.choice(("JSON:\n", "Answer with JSON that fits the schema:\n", "Output: "))
-    return f"Schema: {json.dumps(schema_of(r, value))}\n{ask}{dump(r, value)}"
+    return f"Schema: {plain(schema_of(r, value))}\n{ask}{dump(r, value)}"
 
 
 def tool_arguments(r: Rng) -> tuple[str, dict[str, Any], Any]:
@@ -792,9 +815,9 @@ def tool_call(r: Rng) -> str:
         + r.choice(
             (
                 lambda: dump(r, call),
-                lambda: f"<tool_call>\n{json.dumps(call)}\n</tool_call>",
-                lambda: f"<function={name}>{json.dumps(arguments)}</function>",
-                lambda: f"{name}({', '.join(f'{k}={json.dumps(v)}' for k, v in arguments.items())})",
+                lambda: f"<tool_call>\n{plain(call)}\n</tool_call>",
+                lambda: f"<function={name}>{plain(arguments)}</function>",
+                lambda: f"{name}({', '.join(f'{k}={plain(v)}' for k, v in arguments.items())})",
                 lambda: dump(
                     r, {"tool_calls": [{"id": f"call_{r.randint(1, 99)}", "type": "function", "function": call}]}
                 ),
@@ -817,8 +840,8 @@ def thought(r: Rng, name: str) -> str:
 
 
 def answer_text(r: Rng, seen: Any) -> str:
-    plain = seen if isinstance(seen, (str, int, float)) else phrase(r)
-    return r.choice((f"{plain}", f"The answer is {plain}.", sentence(r)))
+    shown = seen if isinstance(seen, (str, int, float)) else phrase(r)
+    return r.choice((f"{shown}", f"The answer is {shown}.", sentence(r)))
 
 
 def question(r: Rng, name: str, arguments: dict[str, Any]) -> str:
@@ -840,9 +863,9 @@ def react(r: Rng) -> str:
     for step in range(r.choice((0, 1, 1, 1, 2, 2))):
         if step:
             name, arguments, seen = tool_arguments(r)
-        plain = next(iter(arguments.values())) if len(arguments) == 1 and r.random() < 0.4 else json.dumps(arguments)
-        lines += [f"Thought: {thought(r, name)}", f"Action: {name}", f"Action Input: {plain}"]
-        lines.append(f"Observation: {seen if isinstance(seen, str) else json.dumps(seen)}")
+        given = next(iter(arguments.values())) if len(arguments) == 1 and r.random() < 0.4 else plain(arguments)
+        lines += [f"Thought: {thought(r, name)}", f"Action: {name}", f"Action Input: {given}"]
+        lines.append(f"Observation: {seen if isinstance(seen, str) else plain(seen)}")
     return "\n".join([*lines, f"Thought: {r.choice(('I now know the final answer.', thought(r, name)))}",
                       f"Final Answer: {answer_text(r, seen)}"])  # fmt: skip
 
@@ -859,11 +882,11 @@ def bracketed(r: Rng) -> str:
 
 def tagged(r: Rng) -> str:
     name, arguments, seen = tool_arguments(r)
-    call = json.dumps({"name": name, "arguments": arguments})
+    call = plain({"name": name, "arguments": arguments})
     return (
         f"<user>{question(r, name, arguments)}</user>\n<think>{thought(r, name)}</think>\n"
         f"<tool_call>{call}</tool_call>\n"
-        f"<tool_response>{json.dumps(seen)}</tool_response>\n<answer>{answer_text(r, seen)}</answer>"
+        f"<tool_response>{plain(seen)}</tool_response>\n<answer>{answer_text(r, seen)}</answer>"
     )
 
 
@@ -875,7 +898,7 @@ def conversation(r: Rng) -> str:
         {"role": "tool", "content": seen},
         {"role": "assistant", "content": answer_text(r, seen)},
     ]
-    return dump(r, turns) if r.random() < 0.5 else "\n".join(json.dumps(t) for t in turns)
+    return dump(r, turns) if r.random() < 0.5 else "\n".join(plain(t) for t in turns)
 
 
 def sentences(r: Rng) -> str:

@@ -335,8 +335,8 @@ class _Parser:
             found = self.items(nesting)
             while self.token.kind in _REPEATS or self.token.kind == "counts":
                 suffix = self.take()
-                least, most = _REPEATS.get(suffix.kind) or suffix.value  # type: ignore[misc]
-                found[-1] = Repeat(found[-1], least, most)
+                counts = suffix.value if suffix.kind == "counts" else _REPEATS[suffix.kind]
+                found[-1] = Repeat(found[-1], *counts)  # type: ignore[misc]
             items += found
         return items[0] if len(items) == 1 else Sequence(tuple(items)) if items else _EMPTY_TEXT
 

@@ -173,15 +173,20 @@ class _Reduction:
         return out[0] if len(out) == 1 else Sequence(tuple(out)) if out else Terminal(EPSILON)
 
     def is_counted(self, parts: list[Node], i: int) -> bool:
-        """Whether a part is a long repetition that what follows cannot be mistaken for.
+        """Whether a part is a long repetition that what is beside it cannot be mistaken for.
 
-        A counter is one state for all counts; but if another iteration and the next part may begin alike, the machine
-        would follow many counts at once, and the automaton is better.
+        A counter is one state for all counts; but if it is open where the repetition begins or ends, because what goes
+        on before it or comes after it may begin like an iteration, the machine would follow many counts at once, and
+        the automaton is better.
         """
         body = counted_body(parts[i], self.limits)
         if body is None:
             return False
         first = body.transitions[1] != 0
+        if i and isinstance(before := parts[i - 1], Terminal):
+            dfa = compiled(before.language, self.limits)
+            if dfa is None or (first & (dfa.transitions[dfa.accepting == 1] != 0).any(axis=0)).any():
+                return False
         for part in parts[i + 1 :]:
             if not isinstance(part, Terminal):
                 return True

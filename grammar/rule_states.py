@@ -113,6 +113,7 @@ class RuleState(NamedTuple):
                     pieces.setdefault((symbol, 1), set()).add(after)
                 else:
                     callees.setdefault(symbol, set()).add(after)
+        calls: list[tuple[Target, Target]]
         calls = [(callee, group.after_call(callee, goal, after)) for callee, after in callees.items()]
         stepped = _stepped(pieces)
         calls += [

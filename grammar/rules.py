@@ -8,8 +8,8 @@ nullable parts; rule_states.py rewrites that away.
 
 INVARIANT: `verify` has passed before a fact is asked for: every rule that is named is defined, and nesting is bounded,
 so that recursion over a body is safe.
-Cost: linear in the rules; a worklist revisits a body once for each rule that it names. No automaton is built, unless a
-terminal contains an intersection or a complement.
+Cost: linear in the rules as they usually stand; at worst a body is looked at once for each rule that it names. No
+automaton is built, unless a terminal contains an intersection or a complement.
 
 Source: Hopcroft, Motwani, Ullman, "Introduction to Automata Theory", section 7.1; Tarjan 1972 (components).
 """
@@ -217,8 +217,9 @@ def _reason(rules: RuleSet, productive: Names) -> str:
             return "" if name == rules.start else f": {rules.place(name)} has none"
         name = guilty[0]
         if name in seen:
-            cycle = " → ".join([*seen[seen.index(name) :], name])
-            return f": every alternative comes back to a rule that never ends ({cycle})"
+            cycle = [*seen[seen.index(name) :], name]
+            shown = cycle if len(cycle) <= 8 else [*cycle[:6], "…", name]
+            return f": every alternative comes back to a rule that never ends ({' → '.join(shown)})"
         seen.append(name)
 
 
@@ -229,12 +230,16 @@ def _least_fixpoint(bodies: Mapping[str, Node], holds: Callable[[Node, Names], b
         for ref in references(body):
             users[ref.name].append(name)
     known: set[str] = set()
-    waiting = list(bodies)
+    # In rounds, so that a body is looked at once for all the rules that a round has found; what is defined last goes
+    # first, since rules tend to stand before those that they name.
+    waiting = list(bodies)[::-1]
     while waiting:
-        name = waiting.pop()
-        if name not in known and holds(bodies[name], known):
-            known.add(name)
-            waiting.extend(users[name])
+        again: dict[str, None] = {}
+        for name in waiting:
+            if name not in known and holds(bodies[name], known):
+                known.add(name)
+                again.update(dict.fromkeys(users[name]))
+        waiting = [name for name in again if name not in known]
     return frozenset(known)
 
 
@@ -401,7 +406,7 @@ def strongly_connected(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
                 if stack:
                     low[stack[-1][0]] = min(low[stack[-1][0]], low[node])
                 if low[node] == index[node]:
-                    component = []
+                    component: list[str] = []
                     while not component or component[-1] != node:
                         component.append(path.pop())
                     on_path.difference_update(component)

@@ -10,6 +10,7 @@ Source: JSON Schema drafts 4, 6, 7, 2019-09, 2020-12 (core and validation).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from .regex_syntax import search_language
+from .schema_strings import string_values
 
 __all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
 
@@ -24,6 +26,8 @@ TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 # Drafts by what their `$schema` contains.
 DRAFTS = {"draft-03": 3, "draft-04": 4, "draft-06": 6, "draft-07": 7, "2019-09": 2019, "2020-12": 2020}
+
+_LARGE_COUNT = re.compile(r"\{\d*,?\d{3,}")
 
 # Formats whose names the standard defines; any other is an annotation.
 FORMATS = frozenset(
@@ -279,8 +283,13 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
     types = schema.get("type", "string")
     if types != "string" and "string" not in types:
         return
+    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
     try:
-        search_language(value, "ecma")
+        # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
+        if least or most is not None or _LARGE_COUNT.search(value):
+            string_values((value,), least, None if most is None else int(most))
+        else:
+            search_language(value, "ecma")
     except (UnsupportedError, LimitError) as error:
         reason = error.reason if isinstance(error, UnsupportedError) else str(error)
         scan.gaps.append(Gap(pointer.rpartition("/")[0], "pattern", f"{value!r}: {reason}"))

@@ -28,7 +28,7 @@ from .regex_syntax import search_language
 if TYPE_CHECKING:
     from .schema_values import Branch
 
-__all__ = ["any_scalar", "constants_language", "number_language", "spelling", "string", "string_admits", "string_language"]
+__all__ = ["any_scalar", "constants_language", "number_language", "spelling", "string", "string_admits", "string_language", "string_values"]
 
 _QUOTE = literal('"')
 
@@ -92,7 +92,7 @@ def number_language(branch: Branch) -> ByteDfa:
 
 
 @lru_cache(maxsize=4096)
-def _values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
+def string_values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
     """The string values (not spellings) under patterns and lengths."""
     parts = [search_language(pattern, "ecma") for pattern in patterns]
     if least or most is not None:
@@ -102,7 +102,7 @@ def _values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
 
 @lru_cache(maxsize=4096)
 def _spelled(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
-    return compile_regular(quoted(json_spelled(_values(patterns, least, most))))
+    return compile_regular(quoted(json_spelled(string_values(patterns, least, most))))
 
 
 def string_language(branch: Branch) -> ByteDfa | None:
@@ -118,7 +118,7 @@ def string_is_empty(branch: Branch) -> bool:
     patterns, (least, most) = branch.patterns(), branch.lengths()
     if most is not None and most < least:
         return True
-    return bool(patterns) and _values(patterns, least, most).is_empty
+    return bool(patterns) and string_values(patterns, least, most).is_empty
 
 
 def string_admits(branch: Branch, value: str) -> bool:
@@ -126,7 +126,7 @@ def string_admits(branch: Branch, value: str) -> bool:
     patterns, (least, most) = branch.patterns(), branch.lengths()
     if len(value) < least or (most is not None and len(value) > most):
         return False
-    return all(_values((pattern,), 0, None).accepts(value.encode()) for pattern in patterns)
+    return all(string_values((pattern,), 0, None).accepts(value.encode()) for pattern in patterns)
 
 
 # ------------------------------------------------------------------------------------------------ constants

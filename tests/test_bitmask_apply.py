@@ -102,7 +102,7 @@ def test_logits_that_need_a_gradient_are_accepted() -> None:
 
 @pytest.mark.parametrize("rows", [None, [1, 0], [2]])
 def test_the_fallback_for_other_devices_agrees(rows: list[int] | None) -> None:
-    from bridle.sampler import bitmask as module  # noqa: PLC0415
+    from bridle.sampler import bitmask as module
 
     rng = np.random.default_rng(11)
     n = 3 if rows is None else len(rows)

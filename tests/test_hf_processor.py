@@ -391,7 +391,7 @@ def test_a_prompt_length_makes_the_rest_of_the_prompt_part_of_the_text() -> None
 
 
 def test_states_are_kept_within_bounds_and_dropping_them_changes_nothing() -> None:
-    from bridle.integrations.hf.prefix_states import PrefixStates  # noqa: PLC0415
+    from bridle.integrations.hf.prefix_states import PrefixStates
 
     states = PrefixStates([compiled(r"[a-z]*")])
     ids = np.full(300, tokenizer().convert_tokens_to_ids("a"), np.int64)

@@ -144,7 +144,8 @@ def rules_of(text: str) -> RuleSet:
 
 def test_facts_are_least_fixpoints():
     rules = rules_of(
-        'root ::= a b? c | d | e\na ::= "x" | a\nb ::= "y" b\nc ::= "" | c c\nd ::= b "z"\ne ::= [] | [\\uD800] e\nf ::= a'
+        'root ::= a b? c | d | e\na ::= "x" | a\nb ::= "y" b\nc ::= "" | c c\n'
+        'd ::= b "z"\ne ::= [] | [\\uD800] e\nf ::= a'
     )
     facts = facts_of(rules)
     assert facts.productive == {"root", "a", "c", "f"}
@@ -264,9 +265,7 @@ def test_alternatives_that_begin_alike_share_their_beginning():
     rules = rules_of('root ::= name "(" root ")" | name "=" root | name "=" name\nname ::= [a-z]+')
     body = reduced_bodies(rules, facts_of(rules))["root"]
     assert isinstance(body, Sequence)
-    assert body.items[0] == Terminal(rules.rules["name"].body.item.language and regular.Repeat(
-        rules.rules["name"].body.item.language, 1, None
-    ))  # fmt: skip
+    assert body.items[0] == Terminal(regular.Repeat(regular.char_class([(97, 122)]), 1, None))
     assert isinstance(body.items[1], Choice)
 
 
@@ -288,7 +287,7 @@ def test_a_repetition_that_is_long_is_counted():
     assert not frames.step(frames.start, "é" * 101)
 
 
-@pytest.mark.parametrize("text", ['root ::= [a-z]{0,100} "a"', "root ::= [ab]{0,90} [bc]{0,90}"])
+@pytest.mark.parametrize("text", ['root ::= [a-z]{0,100} "a"', "root ::= [ab]{0,3} [bc]{0,90}"])
 def test_a_repetition_that_the_next_part_may_go_on_is_not_counted(text):
     assert isinstance(root_payload(rules_of(text))[0], ByteDfa)
 
@@ -332,9 +331,7 @@ def test_equal_places_are_equal_states():
 
 
 def test_a_chain_of_operators_nests_no_frames():
-    root, _ = root_payload(
-        rules_of('root ::= root "+" root | "(" root ")"'.replace('"(" root ")"', '"(" root ")" | "1"'))
-    )
+    root, _ = root_payload(rules_of('root ::= root "+" root | "(" root ")" | "1"'))
     frames = Frames(root)
     stacks = frames.step(frames.start, "1" + "+1" * 50)
     assert len(stacks) == 1 and len(next(iter(stacks))) <= 2

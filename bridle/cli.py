@@ -1,0 +1,291 @@
+"""The command line: `bridle generate` writes a text inside a grammar, `bridle validate` judges texts that exist.
+
+Idea. A command is a page: read the grammar from one of three options, do one thing, say what came of it. What a
+command produces (the text, the verdicts) goes to stdout; what went wrong and what it cost goes to stderr. Exit codes:
+
+    0   complete, or valid
+    1   not: the token budget was reached first, or a text is invalid
+    2   nothing to judge: wrong usage, a malformed grammar, a file that is not there, torch that is not installed
+
+INVARIANT: `validate` needs no tokenizer, torch or network, and imports none.
+INVARIANT: every import of the library happens within a command, so that `--help` is answered before numba is loaded.
+
+Decisions. Without `--seed`, `generate` is greedy whatever the model's own configuration says, so a command line gives
+the same text twice; with one it samples at temperature 0.8. Its text on stdout is followed by one newline. Text files
+end with a newline that is no part of what they say: under `--regex` and `--ebnf`, `validate` accepts a text as it
+stands or without its final newline (LF or CRLF), and where neither is valid shows the reading that got further. JSON
+may be surrounded by white space in any case.
+
+Cost: `--help` 0.1 s, all of it the interpreter and typer without rich; `validate` 1 s, of which numba is half.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .automata.vocabulary import Vocabulary
+    from .grammar.grammar import Grammar
+    from .grammar.validation import Verdict
+
+__all__ = ["app", "main"]
+
+_INCOMPLETE = _INVALID = 1
+_UNUSABLE = 2
+_TEMPERATURE = 0.8
+_EXPECTED_SHOWN = 12
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Structured decoding: language models that cannot leave their grammar.",
+)
+
+Schema = Annotated[Path | None, typer.Option("--schema", metavar="FILE", help="A JSON schema.")]
+Regex = Annotated[str | None, typer.Option("--regex", metavar="R", help="A regular expression, for the whole text.")]
+Ebnf = Annotated[Path | None, typer.Option("--ebnf", metavar="FILE", help="An EBNF grammar (GBNF); starts at `root`.")]
+
+
+def main() -> None:
+    """The entry point `bridle`."""
+    app(prog_name="bridle")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"bridle {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Structured decoding: language models that cannot leave their grammar."""
+
+
+# ------------------------------------------------------------------------------------------------ generate
+
+
+@app.command()
+def generate(
+    schema: Schema = None,
+    regex: Regex = None,
+    ebnf: Ebnf = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="M", help="A folder or a name on the hub; default: the model in the box.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="P", help="What the text continues; default: from the schema's title.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="The token budget.")] = 256,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", min=0, help="Sample with this seed; without one: greedy.")
+    ] = None,
+) -> None:
+    """Generate one text inside a grammar, on stdout while it comes into being.
+
+    Exits with 1 if the token budget was reached before the text was complete, and with 2 if the grammar is malformed
+    or something is missing.
+    """
+    grammar = _grammar(schema, regex, ebnf)
+    hf = _hf()
+    loaded, tokenizer = _load(hf, model)
+    result = _generated(
+        lambda: hf.generate(
+            loaded,
+            tokenizer,
+            _default_prompt(schema) if prompt is None else prompt,
+            grammar,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            do_sample=seed is not None,
+            temperature=None if seed is None else _TEMPERATURE,
+            streamer=_StdoutStream(hf.vocabulary_of(loaded, tokenizer)),
+        )[0]
+    )
+    stats = result.stats
+    typer.echo(
+        f"{stats.tokens} tokens, {stats.forwards} forwards, {stats.masks} masks in {stats.mask_us:,.0f} us"
+        f" ({stats.mask_us / max(1, stats.masks):,.0f} us each)",
+        err=True,
+    )
+    if not result.complete:
+        whose = f"the budget of {max_new_tokens} tokens was reached" if stats.tokens >= max_new_tokens else "it stopped"
+        _exit(_INCOMPLETE, f"{whose} before the text was complete; --max-new-tokens gives it more")
+
+
+class _StdoutStream:
+    """A transformers streamer: the bytes of each token go to stdout when it is chosen, and a newline at the end."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        names = {token: name.encode() for name, token in vocabulary.special_tokens.items()}
+        self._bytes = [text or names.get(token, b"") for token, text in enumerate(vocabulary.tokens)]
+        for token in vocabulary.stop_token_ids:
+            self._bytes[token] = b""
+        self._is_prompt = True
+
+    def put(self, ids: Any) -> None:
+        """ids : a torch tensor; the first one is the prompt."""
+        if not self._is_prompt:
+            self._write(b"".join(self._bytes[token] for token in ids.flatten().tolist()))
+        self._is_prompt = False
+
+    def end(self) -> None:
+        self._write(b"\n")
+
+    @staticmethod
+    def _write(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _hf() -> Any:
+    try:
+        from .integrations import hf
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "bridle":
+            raise
+        _exit(_UNUSABLE, f"generating needs torch and transformers ({error}): pip install 'bridle[hf]'")
+    return hf
+
+
+def _load(hf: Any, model: str | None) -> tuple[Any, Any]:
+    """(model, tokenizer), without transformers' progress bars and advice."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        return hf.load(model)
+    except (OSError, ValueError) as error:
+        _exit(_UNUSABLE, f"the model {model or 'in the box'} cannot be loaded: {error}")
+
+
+def _generated(run: Any) -> Any:
+    from .automata.errors import BridleError
+
+    try:
+        return run()
+    except BridleError as error:  # a budget that was met in the middle of the text
+        _exit(_INCOMPLETE, f"the text could not be completed: {error}")
+
+
+def _default_prompt(schema: Path | None) -> str:
+    """A question of the kind that the model in the box was trained on; nothing where the answer is no JSON."""
+    if schema is None:
+        return ""
+    import json
+
+    value = json.loads(schema.read_bytes())
+    title = value.get("title") if isinstance(value, dict) else None
+    return f"Describe a {title.strip().lower() if isinstance(title, str) else 'record'} as JSON:\n"
+
+
+# ------------------------------------------------------------------------------------------------ validate
+
+
+@app.command()
+def validate(
+    texts: Annotated[list[Path], typer.Argument(metavar="TEXTFILE...", help="Files to judge; - is stdin.")],
+    schema: Schema = None,
+    regex: Regex = None,
+    ebnf: Ebnf = None,
+) -> None:
+    """Say whether texts are inside a grammar, and where the first fault of each is.
+
+    JSON is read with its members in any order and with any white space; under --regex and --ebnf a text's final
+    newline does not count where it is not allowed. Exits with 1 if a text is invalid, and with 2 if the grammar is
+    malformed or a file is missing.
+    """
+    grammar = _grammar(schema, regex, ebnf)
+    worst = max([_judge(grammar, path) for path in texts])
+    raise typer.Exit(worst)
+
+
+def _judge(grammar: Grammar, path: Path) -> int:
+    """Prints the verdict on one file; returns its exit code."""
+    from .automata.errors import BridleError
+
+    name = "<stdin>" if str(path) == "-" else str(path)
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        verdict, data = _verdict(grammar, data)
+    except OSError as error:
+        typer.echo(f"{name}: {error.strerror}", err=True)
+        return _UNUSABLE
+    except BridleError as error:
+        typer.echo(f"{name}: {error}", err=True)
+        return _UNUSABLE
+    typer.echo(f"{name}: valid" if verdict.ok else _complaint(grammar, name, data, verdict))
+    return 0 if verdict.ok else _INVALID
+
+
+def _verdict(grammar: Grammar, data: bytes) -> tuple[Verdict, bytes]:
+    """The better verdict on a file's content as it stands and without its final newline, and what it is about."""
+    from .grammar.validation import validate as judged
+
+    whole = judged(grammar, data)
+    if whole.ok or grammar.is_json or not data.endswith(b"\n"):
+        return whole, data
+    cut = data[: -2 if data.endswith(b"\r\n") else -1]
+    bare = judged(grammar, cut)
+    return (bare, cut) if bare.ok or bare.offset >= whole.offset else (whole, data)
+
+
+def _complaint(grammar: Grammar, name: str, data: bytes, verdict: Verdict) -> str:
+    from .automata.errors import caret, line_and_column
+
+    text = data.decode("utf-8", "replace")
+    # A fault inside a character is a fault of that character: its first bytes do not count.
+    at = len(data[: verdict.offset].decode("utf-8", "ignore"))
+    line, column = line_and_column(text, at)
+    fault = "the text ends too early" if verdict.offset == len(data) else "this may not stand here"
+    place = f" (at {verdict.place or 'the root'})" if grammar.is_json else ""
+    expected = ", ".join(verdict.expected[:_EXPECTED_SHOWN])
+    more = ", …" if len(verdict.expected) > _EXPECTED_SHOWN else ""
+    return f"{name}:{line}:{column}: {fault}{place}\n{caret(text, at)}\n    expected: {expected}{more}"
+
+
+# ------------------------------------------------------------------------------------------------ both
+
+
+def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None) -> Grammar:
+    """The grammar of the one option that was given."""
+    if sum(given is not None for given in (schema, regex, ebnf)) != 1:
+        raise typer.BadParameter("give exactly one of --schema FILE, --regex R and --ebnf FILE")
+    from .automata.errors import BridleError
+    from .grammar.grammar import Grammar
+
+    path = ebnf if schema is None else schema
+    try:
+        if regex is not None:
+            return Grammar.from_regex(regex)
+        assert path is not None
+        content = path.read_bytes()
+        return Grammar.from_ebnf(content.decode()) if schema is None else Grammar.from_json_schema(content)
+    except OSError as error:
+        _exit(_UNUSABLE, f"{path}: {error.strerror}")
+    except UnicodeDecodeError as error:
+        _exit(_UNUSABLE, f"{path}: not UTF-8: {error.reason} at byte {error.start}")
+    except BridleError as error:
+        _exit(_UNUSABLE, f"{'--regex' if path is None else path}: {error}")
+
+
+def _exit(code: int, message: str) -> NoReturn:
+    typer.echo(f"bridle: {message}", err=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""The matcher's own promises: forks, rollback, reset, stop tokens, budgets, and what it says of a refusal."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import threading
+
+import numpy as np
+import pytest
+
+import bridle
+import vocabularies
+from oracle import allowed_tokens, vocabulary_of
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12},
+        "tags": {"type": "array", "items": {"enum": ["a", "ab", 3]}},
+        "next": {"$ref": "#"},
+    },
+    "required": ["name"],
+}
+TOKENS = [bytes((b,)) for b in range(256)] + [b'{"', b'": "', b'name', b'", "', b'"}', b'"]', b"ab", b'"a', b"}}", b"  "]
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary_of(TOKENS))
+
+
+def walk(matcher, rng, steps):
+    """Random allowed steps; the tokens taken."""
+    taken = []
+    for _ in range(steps):
+        allowed = sorted(allowed_tokens(matcher))
+        token = rng.choice(allowed)
+        assert matcher.accept_token(token)
+        taken.append(token)
+        if matcher.is_terminated():
+            break
+    return taken
+
+
+def replay(compiled, tokens):
+    matcher = bridle.Matcher(compiled)
+    for token in tokens:
+        assert matcher.accept_token(token)
+    return matcher
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rollback_fork_and_reset_equal_a_replay_from_the_start(compiled, seed):
+    rng = random.Random(seed)
+    matcher = bridle.Matcher(compiled)
+    taken = []
+    for _ in range(12):
+        taken += walk(matcher, rng, rng.randrange(1, 9))
+        back = rng.randrange(0, len(taken) + 1)
+        twin = matcher.fork()
+        matcher.rollback(back)
+        expected = replay(compiled, taken[: len(taken) - back])
+        assert allowed_tokens(matcher) == allowed_tokens(expected)
+        assert matcher.is_accepting() == expected.is_accepting()
+        assert matcher.is_terminated() == expected.is_terminated()
+        assert allowed_tokens(twin) == allowed_tokens(replay(compiled, taken)), "a fork is independent"
+        del taken[len(taken) - back :]
+        assert matcher.n_steps == len(taken)
+        if matcher.is_terminated():
+            break
+    matcher.reset()
+    assert allowed_tokens(matcher) == allowed_tokens(bridle.Matcher(compiled))
+
+
+def test_a_refused_token_leaves_the_state_unchanged(compiled):
+    matcher = bridle.Matcher(compiled)
+    matcher.accept_bytes('{"name')
+    before = allowed_tokens(matcher)
+    assert not matcher.accept_token(ord("}"))
+    assert not matcher.accept_bytes('": 12')
+    assert allowed_tokens(matcher) == before
+    assert matcher.n_steps == 1
+
+
+def test_after_a_stop_token_only_stop_tokens_are_allowed_and_rollback_goes_past_it(compiled):
+    matcher = bridle.Matcher(compiled)
+    assert matcher.accept_bytes('{"name":"x"}')
+    stop = compiled.vocabulary.stop_token_ids[0]
+    assert matcher.accept_token(stop)
+    assert matcher.is_terminated()
+    assert allowed_tokens(matcher) == {stop}
+    assert not matcher.accept_token(stop)
+    assert not matcher.accept_token(32)
+    matcher.rollback(1)
+    assert not matcher.is_terminated()
+    assert matcher.is_accepting()
+
+
+def test_rolling_back_too_far_is_an_error_and_changes_nothing(compiled):
+    matcher = bridle.Matcher(compiled)
+    matcher.accept_bytes("{")
+    with pytest.raises(ValueError, match="only 1 were accepted"):
+        matcher.rollback(2)
+    assert matcher.n_steps == 1
+
+
+def test_several_stop_tokens_all_count_and_padding_is_never_allowed():
+    vocabulary = bridle.Vocabulary([b"a", b"b", b"", b""], stop_token_ids=[2, 3], size=70)
+    matcher = bridle.Matcher(bridle.compile(bridle.Grammar.from_regex("a*"), vocabulary))
+    bitmask = bridle.allocate_token_bitmask(2, vocabulary.size)
+    assert bitmask.shape == (2, 3)
+    assert matcher.fill_next_token_bitmask(bitmask, 1)
+    assert bitmask[0].tolist() == [-1, -1, -1], "other rows stay as they were"
+    assert bitmask[1].tolist() == [0b1101, 0, 0]
+    assert matcher.accept_token(3)
+
+
+def test_a_bitmask_of_the_wrong_shape_is_an_error_that_says_the_right_one(compiled):
+    with pytest.raises(ValueError, match="allocate_token_bitmask"):
+        bridle.Matcher(compiled).fill_next_token_bitmask(np.zeros((1, 3), np.int32))
+    with pytest.raises(ValueError, match="row 1"):
+        bridle.Matcher(compiled).fill_next_token_bitmask(
+            bridle.allocate_token_bitmask(1, compiled.vocabulary.size), 1
+        )
+
+
+def test_validate_tokens_counts_the_legal_prefix(compiled):
+    matcher = bridle.Matcher(compiled)
+    tokens = list(b'{"name":"x"}')
+    assert matcher.validate_tokens([*tokens, 0]) == len(tokens)
+    assert matcher.n_steps == 0
+
+
+def test_forced_text_is_what_must_come():
+    schema = {"type": "object", "properties": {"kind": {"const": "circle"}}, "required": ["kind"],
+              "additionalProperties": False}  # fmt: skip
+    grammar = bridle.Grammar.from_json_schema(schema, whitespace="compact")
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary_of(TOKENS)))
+    # Every character could be spelled as an escape, so beyond the quote nothing is forced.
+    assert matcher.forced_bytes() == b'{"'
+    matcher = bridle.Matcher(bridle.compile(bridle.Grammar.from_regex("abc(d|e)"), vocabulary_of(TOKENS)))
+    assert matcher.forced_bytes() == b"abc"
+    assert matcher.n_steps == 0
+
+
+def test_explain_says_where_and_what_was_expected(compiled):
+    matcher = bridle.Matcher(compiled)
+    matcher.accept_bytes('{"name": ')
+    rejection = matcher.explain("12")
+    assert rejection.offset == 0
+    assert "'\"'" in rejection.expected
+    assert matcher.explain('"') is None
+    assert "may not end" in matcher.explain(compiled.vocabulary.stop_token_ids[0]).reason
+
+
+def test_a_batch_is_filled_like_its_matchers(compiled):
+    other = bridle.compile(bridle.Grammar.from_regex("[ab]{3}"), compiled.vocabulary)
+    matchers = [bridle.Matcher(compiled), bridle.Matcher(other), bridle.Matcher(compiled)]
+    matchers[2].accept_bytes('{"name":"')
+    bitmask = bridle.allocate_token_bitmask(4, compiled.vocabulary.size)
+    for _ in range(2):
+        bridle.fill_next_token_bitmasks(matchers, bitmask, rows=[3, 0, 1])
+        for matcher, row in zip(matchers, [3, 0, 1], strict=True):
+            single = bridle.allocate_token_bitmask(1, compiled.vocabulary.size)
+            matcher.fill_next_token_bitmask(single)
+            assert (bitmask[row] == single[0]).all()
+    assert (bitmask[2] == -1).all()
+
+
+def test_a_grammar_over_its_memory_starts_anew_and_matchers_follow():
+    limits = bridle.Limits(memory=300_000)
+    grammar = bridle.Grammar.from_json_schema(True)
+    compiled = bridle.compile(grammar, vocabulary_of(TOKENS), limits=limits)
+    reference = bridle.compile(grammar, compiled.vocabulary)
+    matcher, twin = bridle.Matcher(compiled), bridle.Matcher(reference)
+    first = compiled._machine
+    text = "".join(f'{{"k{i}":[{i},' for i in range(400))
+    for character in text:
+        assert matcher.accept_bytes(character)
+        assert twin.accept_bytes(character)
+        if random.Random(character).random() < 0.05:
+            assert allowed_tokens(matcher) == allowed_tokens(twin)
+    assert compiled._machine is not first
+    assert allowed_tokens(matcher) == allowed_tokens(twin)
+    matcher.rollback(700)
+    twin.rollback(700)
+    assert allowed_tokens(matcher) == allowed_tokens(twin)
+
+
+def test_a_budget_of_states_is_a_limit_error_with_both_numbers():
+    schema = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(100)}}
+    compiled = bridle.compile(
+        bridle.Grammar.from_json_schema(schema), vocabulary_of(TOKENS), limits=bridle.Limits(states=50)
+    )
+    with pytest.raises(bridle.LimitError, match="states"):
+        allowed_tokens(bridle.Matcher(compiled))
+
+
+def test_threads_share_a_grammar():
+    vocabulary = vocabulary_of(TOKENS)
+    compiled = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
+    reference = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
+    failures = []
+
+    def work(seed):
+        try:
+            rng = random.Random(seed)
+            matcher = bridle.Matcher(compiled)
+            for _ in range(60):
+                allowed = sorted(allowed_tokens(matcher))
+                token = rng.choice(allowed)
+                assert matcher.accept_token(token)
+                results[seed].append((token, frozenset(allowed)))
+                if matcher.is_terminated():
+                    matcher.reset()
+                    results[seed].append((None, frozenset()))
+        except Exception as error:
+            failures.append(error)
+
+    results = {seed: [] for seed in range(8)}
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    for steps in results.values():
+        matcher = bridle.Matcher(reference)
+        for token, allowed in steps:
+            if token is None:
+                matcher.reset()
+                continue
+            assert allowed_tokens(matcher) == allowed
+            matcher.accept_token(token)
+
+
+def test_ambiguity_stays_polynomial():
+    grammar = bridle.Grammar.from_ebnf('root ::= "a" root "b" | "a" root "c" | ""')
+    vocabulary = vocabulary_of([b"a", b"b", b"c", b"aa", b"a" * 40, b"bc", b"b" * 30, b"x"])
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+    assert matcher.accept_bytes(b"a" * 1000)
+    names = {vocabulary.tokens[k] for k in allowed_tokens(matcher)}
+    assert names == {b"a", b"b", b"c", b"aa", b"a" * 40, b"bc", b"b" * 30}
+    assert matcher.accept_bytes(b"bc" * 500)
+    assert matcher.is_accepting()
+
+
+def test_errors_survive_pickling():
+    with pytest.raises(bridle.UnsupportedError) as caught:
+        bridle.Grammar.from_json_schema({"oneOf": [{"type": "string"}]})
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert again.pointer == ""
+    assert again.keyword == "oneOf"
+
+
+@pytest.mark.parametrize("name", ["tekken", "sentencepiece", "llama3"])
+def test_masks_over_real_vocabularies_agree_with_accepting_every_token(name):
+    vocabulary = getattr(vocabularies, name)()
+    compiled = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
+    rng = random.Random(5)
+    for text in ('{"na', '{"name": "Ab', '{"name":"x", "tags": ["a', '{"name":"x","next":{"name":"', '{"name":"x","zz": '):
+        matcher = bridle.Matcher(compiled)
+        assert matcher.accept_bytes(text)
+        allowed = allowed_tokens(matcher)
+        sample = rng.sample(range(vocabulary.size), 1500) + rng.sample(sorted(allowed), min(len(allowed), 500))
+        for token in sample:
+            fork = matcher.fork()
+            assert fork.accept_token(token) == (token in allowed), (text, token)
