@@ -152,7 +152,7 @@ class _StdoutStream:
 
 def _hf() -> Any:
     try:
-        from .integrations import hf
+        import bridle.integrations.hf as hf
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "bridle":
             raise
@@ -197,7 +197,7 @@ def _default_prompt(schema: Path | None) -> str:
 
 @app.command()
 def validate(
-    texts: Annotated[list[Path], typer.Argument(metavar="TEXTFILE...", help="Files to judge; - is stdin.")],
+    texts: Annotated[list[Path], typer.Argument(metavar="TEXTFILE", help="Files to judge; - is stdin.")],
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import (
     ANY_CHAR,
+    EMPTY,
     Intersection,
     Language,
     Regular,
@@ -94,6 +95,8 @@ def number_language(branch: Branch) -> ByteDfa:
 @lru_cache(maxsize=4096)
 def string_values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
     """The string values (not spellings) under patterns and lengths."""
+    if most is not None and most < least:
+        return compile_regular(EMPTY)
     parts = [search_language(pattern, "ecma") for pattern in patterns]
     if least or most is not None:
         parts.append(Repeat(ANY_CHAR, least, most))

@@ -354,6 +354,14 @@ def test_an_instance_serves_a_second_generation(second: str) -> None:
         assert_sentences(texts_of(out, ids.shape[1]), PAIR)
 
 
+@pytest.mark.parametrize("more", [" once", " once more, and again", "!!!!!!!!!!!!"])
+def test_an_instance_serves_a_prompt_that_goes_on_from_the_last_one(more: str) -> None:
+    processor, pattern = GrammarLogitsProcessor(compiled(r"[0-9]{30}")), r"[0-9]{30}"
+    for text in ("Say it:", "Say it:" + more):
+        ids = prompt(text)["input_ids"]
+        assert_sentences(texts_of(once_more(processor, ids, max_new_tokens=40), ids.shape[1]), pattern)
+
+
 def test_an_instance_serves_a_conversation_whose_prompt_holds_the_last_answer() -> None:
     processor = GrammarLogitsProcessor(compiled(PAIR))
     first = once_more(processor, prompt("Say it:")["input_ids"], max_new_tokens=40)

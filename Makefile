@@ -1,0 +1,35 @@
+# `make demo` and `make test` work as the first command on a fresh clone: they set .venv up, once per change of what it holds.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+WORKERS ?= 2
+
+.PHONY: demo test test-slow lint kernels
+.DEFAULT_GOAL := test
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hf,test]'
+	touch $@
+
+# Compiled once into the cache, or every pytest worker would do it at the same time.
+kernels: $(INSTALLED)
+	$(BIN)/python -c 'from bridle.automata.kernel import compile_all; compile_all()'
+
+demo: kernels
+	$(BIN)/python bench/demo.py
+
+test: lint kernels
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
+
+test-slow: kernels
+	$(BIN)/python -m pytest -m slow
+
+# The folders of the layout become one package only when they are installed, so mypy reads what a wheel would hold; it
+# runs in that folder because the folder `bridle` in the root would shadow it.
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/wheel .
+	cd build/wheel && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
