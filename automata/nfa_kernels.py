@@ -145,7 +145,7 @@ def write_fragment(transitions, accepting):
     n = accepting.size
     count = 1
     for s in range(1, n):
-        count += accepting[s]
+        count += int(accepting[s])
         for byte in range(256):
             target = transitions[s, byte]
             count += target != 0 and (byte == 255 or transitions[s, byte + 1] != target)

@@ -201,7 +201,7 @@ def bit(i):
 @device
 def mix(h, a):
     """31-bit hash step; the product stays below 2^63, so machine code and plain Python agree."""
-    h = (h ^ (a & 0x7FFFFFFF)) * 0x9E3779B1
+    h = (int(h) ^ (int(a) & 0x7FFFFFFF)) * 0x9E3779B1
     return (h ^ (h >> 29)) & 0x7FFFFFFF
 
 

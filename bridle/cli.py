@@ -162,8 +162,11 @@ def _hf() -> Any:
 
 def _load(hf: Any, model: str | None) -> tuple[Any, Any]:
     """(model, tokenizer), without transformers' progress bars and advice."""
+    import torch
     from transformers.utils import logging
 
+    if model is None:
+        torch.set_num_threads(1)  # a model this small only waits for a second one: on busy cores 15 times as long
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from .regex_syntax import search_language
-from .schema_strings import string_values
+from .schema_strings import spelled_strings
 
 __all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
 
@@ -287,7 +287,7 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
     try:
         # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
         if least or most is not None or _LARGE_COUNT.search(value):
-            string_values((value,), least, None if most is None else int(most))
+            spelled_strings((value,), least, None if most is None else int(most))
         else:
             search_language(value, "ecma")
     except (UnsupportedError, LimitError) as error:

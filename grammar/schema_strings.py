@@ -29,7 +29,7 @@ from .regex_syntax import search_language
 if TYPE_CHECKING:
     from .schema_values import Branch
 
-__all__ = ["any_scalar", "constants_language", "number_language", "spelling", "string", "string_admits", "string_language", "string_values"]
+__all__ = ["any_scalar", "constants_language", "number_language", "spelling", "string", "string_admits", "string_language", "spelled_strings"]
 
 _QUOTE = literal('"')
 
@@ -104,7 +104,8 @@ def string_values(patterns: tuple[str, ...], least: int, most: int | None) -> By
 
 
 @lru_cache(maxsize=4096)
-def _spelled(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
+def spelled_strings(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
+    """The JSON strings, quotes included, whose values match patterns and lengths."""
     return compile_regular(quoted(json_spelled(string_values(patterns, least, most))))
 
 
@@ -113,7 +114,7 @@ def string_language(branch: Branch) -> ByteDfa | None:
     patterns, (least, most) = branch.patterns(), branch.lengths()
     if not patterns:
         return string() if least == 0 and most is None else None
-    return _spelled(patterns, least, most)
+    return spelled_strings(patterns, least, most)
 
 
 def string_is_empty(branch: Branch) -> bool:
