@@ -6,7 +6,7 @@ An object of n declared members is 6 + 2n rows: the payload's own row (the openi
     first + 1   after a member: white space, `,`, `}`
     first + 2   after a comma: white space, `"`
     first + 3   inside a name (names_kernels)
-    first + 4 + 2j, + 5 + 2j   member j after its name: white space, `:`; then white space and its value; j = n: additional
+    first + 4 + 2j, + 5 + 2j   member j after its name: white space, `:`; then white space and its value; j = n: others
 
 How far the object has come is in the register y, so the rows are the same all along.
 """
@@ -167,7 +167,7 @@ def write_fragment(ctx, row, flags, space, edges, calls):
 
 @kernel("int64(int64[::1], int64, int64, int64, int64, int64)")
 def write_text(ctx, row, body, least, most, close):
-    """A counted row: body is the leaf state (index into LEAVES) at which an iteration starts; most, close: -1 for none."""
+    """A counted row: body is the leaf state (index into LEAVES) at which an iteration starts; most, close: -1: none."""
     o = write_row(ctx, row, COUNTED | (ENDS if close < 0 else 0), 0)
     rows = i32(ctx, ROWS)
     rows[o + R_BODY] = body
@@ -287,8 +287,8 @@ def write_trie(ctx, s, d, at, names, offsets, order):
 
 
 @kernel(
-    "int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int32[::1], Array(uint8, 1, 'C', True), int32[::1],"
-    " int32[::1])"
+    "int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int32[::1], Array(uint8, 1, 'C', True),"
+    " int32[::1], int32[::1])"
 )
 def write_members(ctx, row, first, space, ordered, text, values, required, names, offsets, order):
     """An object. values: the callee rows of the declared members, then -1 or that of additional ones.

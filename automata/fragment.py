@@ -2,7 +2,8 @@
 
 A *payload* is an immutable, hashable value that says what may still come, with one method, `expand()`. Equal payloads
 are one state of the machine, so hash and equality must be cheap and structural (a tuple or a frozen dataclass whose
-parts are interned). `expand()` returns one of the shapes below; it names other payloads as targets and touches no table.
+parts are interned). `expand()` returns one of the shapes below; it names other payloads as targets and touches no
+table.
 
 A *target* is a payload, a `ByteDfa` (a regular sublanguage: the whole frame is driven by its table), or None: the frame
 ends, and the state that called it goes on.

@@ -1,8 +1,8 @@
 """Flat tables that only grow, and the context array through which kernels see them.
 
 A table is an int32 array (MISC: int64) at an address that the context names. All tables of an owner start in one zeroed
-block, because a machine is made for every schema and twenty allocations would cost more than the first mask; a table that
-gets full moves to an array of its own, twice as large.
+block, because a machine is made for every schema and twenty allocations would cost more than the first mask; a table
+that gets full moves to an array of its own, twice as large.
 
 INVARIANT: an array that was replaced is kept while its owner lives: a thread that reads without a lock may be in it.
 Together the old ones are smaller than the new one.

@@ -254,7 +254,7 @@ class _EntryFiles:
 
 def _kernel_cache(function: Callable[..., Any]) -> Any:
     """Numba's FunctionCache over `_EntryFiles`; raises where numba's private interface has changed."""
-    from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator  # noqa: PLC0415
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
     class Locator(_CacheLocator):
         _py_file = function.__code__.co_filename

@@ -1,11 +1,11 @@
 """The lazily expanded pushdown automaton of one compiled grammar: payloads become rows when a kernel asks for them.
 
-A machine owns the states, the persistent stack and the memos of one grammar. Kernels that meet an unexpanded row or a full
-table say so and return; `_serve` expands or grows, and the kernel goes on. Everything that writes runs under the store's
-lock; what is memoised is read without it.
+A machine owns the states, the persistent stack and the memos of one grammar. Kernels that meet an unexpanded row or a
+full table say so and return; `_serve` expands or grows, and the kernel goes on. Everything that writes runs under the
+store's lock; what is memoised is read without it.
 
-Its memory is bounded by replacement: a machine that has outgrown `Limits.memory` is left as it is, its grammar gets a new,
-empty one, and each matcher moves over by replaying its text the next time it needs something that is not memoised.
+Its memory is bounded by replacement: a machine that has outgrown `Limits.memory` is left as it is, its grammar gets a
+new, empty one, and each matcher moves over by replaying its text the next time it needs something that is not memoised.
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ class Machine:
     def _write_fragment(self, row: int, shape: Fragment) -> None:
         edges, calls = _NO_INTS, _NO_INTS
         if shape.edges:
-            flat = []
+            flat: list[int] = []
             for low, high, target in shape.edges:
                 flat += (low, high, self._row(target))
             edges = np.array(flat, np.int32)

@@ -7,8 +7,8 @@ A *context* is the top state and as many return states below it as the walk look
 token can notice: a count farther from its bound than the longest token is long is like any other such count. Contexts
 form a trie (CONTEXTS holds (row, x, y, context above)), and CONTEXT_MASK says at each: a mask, DEEPER, or nothing yet.
 
-INVARIANT: NODE_MASK, SET_MASK and CONTEXT_MASK are set after all that they refer to is written (a fence lies between), so
-`fill_known` and `fill_batch` need no lock.
+INVARIANT: NODE_MASK, SET_MASK and CONTEXT_MASK are set after all that they refer to is written (a fence lies between),
+so `fill_known` and `fill_batch` need no lock.
 """
 
 from __future__ import annotations
@@ -183,7 +183,8 @@ def remember_context(ctx, s, ref, mask, levels):
 def finish_mask(ctx, s):
     """The mask id of the walk's output (dense rows and listed tokens); -1 without room.
 
-    Mask (int32[MASK_WIDTH]): dense row or -1, offset of a list in MASK_INTS, its length, whether stop tokens are allowed.
+    Mask (int32[MASK_WIDTH]): dense row or -1, offset of a list in MASK_INTS, its length, whether stop tokens are
+    allowed.
     """
     state = misc(s)
     words = state[M_WORDS]

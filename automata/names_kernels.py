@@ -5,12 +5,13 @@ bytes alone); x < 0 is ~cell of a CELL_TYPING (place, state of the string DFA, e
 place again (inside an escape) or ~string cell once the name has left the trie, which only additional members may.
 y says which members there are already, so every declared name is live at most once and no additional name comes twice.
 
-Names are compared by value: `"\\u0061"` is `"a"`. An escape in progress is one int32: phase << 26 | high surrogate << 16
-| digits. Phases: 1 after the backslash, 2..5 after `\\u` and its digits, 7 after a high surrogate, 8 after the second
-backslash, 9..12 in its digits.
+Names are compared by value: `"\\u0061"` is `"a"`. An escape in progress is one int32: phase << 26 | high surrogate <<
+16 | digits. Phases: 1 after the backslash, 2..5 after `\\u` and its digits, 7 after a high surrogate, 8 after the
+second backslash, 9..12 in its digits.
 
 INVARIANT: a names state is only made if some name can still be completed from it: a live declared name is below the
-place (and can be spelled with the escape so far), or additional members are allowed, which always leaves infinitely many.
+place (and can be spelled with the escape so far), or additional members are allowed, which always leaves infinitely
+many.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ whether or not they have children themselves; their tokens are not in the record
 Needs: entering the start state completes an iteration, a token that stops within one needs it too. Tokens are stored in
 ascending order of need, so the tokens within a bound are a prefix of the list.
 
-A leaf state that is as wide as plain string content (L_LIKE: it is in a string whose pattern is still unanchored, say) has
-that content's record but for its closing quotes, so a pattern's many states cost 200 short paths each, not the whole tree.
+A leaf state that is as wide as plain string content (L_LIKE: it is in a string whose pattern is still unanchored, say)
+has that content's record but for its closing quotes, so a pattern's many states cost 200 short paths each, not the
+whole tree.
 
 Record (int32[RECORD_WIDTH]): t, q, stop, dense row or -1, list offset, tokens, exit offset, exits, offset of the list
 lengths by need (most + 2 of them), most needed, offset of dense rows by need, 0. Exits are pairs (place, iterations).
@@ -447,5 +448,4 @@ def count_quotes(byte, parent, quotes):
     """quotes[t] (int32[n], zeroed, out): the most quote bytes on a way down from place t, itself left out."""
     for t in range(byte.shape[0] - 1, 0, -1):
         n = quotes[t] + (1 if byte[t] == 34 else 0)
-        if n > quotes[parent[t]]:
-            quotes[parent[t]] = n
+        quotes[parent[t]] = max(quotes[parent[t]], n)

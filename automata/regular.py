@@ -229,7 +229,7 @@ def _compiled(node: Regular, budget: Budget, depth: int) -> ByteDfa:
 
 
 def _compiled_anew(node: Regular, budget: Budget, depth: int) -> ByteDfa:
-    from .determinize import DIFFERENCE, INTERSECTION, combined, determinized  # noqa: PLC0415
+    from .determinize import DIFFERENCE, INTERSECTION, combined, determinized
 
     if isinstance(node, Intersection):
         parts = [_compiled(item, budget, depth + 1) for item in node.items]
@@ -272,7 +272,7 @@ def _write(node: Regular, program: array[int], depth: int, budget: Budget) -> No
     elif kind is Empty:
         program.extend(_EMPTY_FRAGMENT)
     else:
-        from .determinize import fragment_of  # noqa: PLC0415
+        from .determinize import fragment_of
 
         program.extend(fragment_of(_compiled(node, budget, depth)))
 
@@ -318,20 +318,20 @@ def utf8_texts() -> ByteDfa:
 
 
 def union(left: ByteDfa, right: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
-    from .determinize import UNION, combined  # noqa: PLC0415
+    from .determinize import UNION, combined
 
     return combined(left, right, UNION, Budget(limits))
 
 
 def intersection(left: ByteDfa, right: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
-    from .determinize import INTERSECTION, combined  # noqa: PLC0415
+    from .determinize import INTERSECTION, combined
 
     return combined(left, right, INTERSECTION, Budget(limits))
 
 
 def difference(left: ByteDfa, right: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
     """The texts of `left` that are not in `right`."""
-    from .determinize import DIFFERENCE, combined  # noqa: PLC0415
+    from .determinize import DIFFERENCE, combined
 
     return combined(left, right, DIFFERENCE, Budget(limits))
 

@@ -1,11 +1,11 @@
 """What all grammars of one vocabulary share: the token tree, the leaf automata, their records, the dense mask rows.
 
-A leaf DFA is registered once by its digest, so equal leaves of different grammars are one, with their records. The store
-also owns the scratch of walks, and with it the writers' lock: whoever expands, steps anew or makes a mask for any grammar
-of the vocabulary holds `lock`; what is memoised is read without.
+A leaf DFA is registered once by its digest, so equal leaves of different grammars are one, with their records. The
+store also owns the scratch of walks, and with it the writers' lock: whoever expands, steps anew or makes a mask for any
+grammar of the vocabulary holds `lock`; what is memoised is read without.
 
-A store is never emptied: when it has outgrown its budget, the vocabulary gets a new one (`store_for`), machines made from
-then on use that, and the old one is freed with the last machine that refers to it.
+A store is never emptied: when it has outgrown its budget, the vocabulary gets a new one (`store_for`), machines made
+from then on use that, and the old one is freed with the last machine that refers to it.
 """
 
 from __future__ import annotations

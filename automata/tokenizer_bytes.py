@@ -106,7 +106,7 @@ def _generation_config(name: Any) -> Path | None:
         path = Path(name) / "generation_config.json"
         return path if path.is_file() else None
     try:
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+        from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(name, "generation_config.json")
     except Exception:  # no hub package, or a name that is none of the hub's: there is no such file, then
@@ -251,7 +251,7 @@ def read_tekken(path: str | os.PathLike[str]) -> TokenizerBytes:
 def read_sentencepiece(path: str | os.PathLike[str]) -> TokenizerBytes:
     """From a SentencePiece .model file; needs the sentencepiece package."""
     try:
-        from sentencepiece import SentencePieceProcessor  # noqa: PLC0415
+        from sentencepiece import SentencePieceProcessor
     except ImportError as error:
         raise VocabularyError(f"reading {path} needs the sentencepiece package: pip install sentencepiece") from error
     try:

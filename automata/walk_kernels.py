@@ -1,12 +1,13 @@
 """The mask of a stack node: a walk over the token tree and the automaton together.
 
 The walk holds *items* (place t of the token tree, state, stack below): the bytes up to t have been consumed, the tokens
-below t are open. A leaf state hands its record over (record_kernels) and goes on from the record's exits only; any other
-row looks up the few bytes that it allows. Stacks that the walk itself pushes are *frames*, local to it; below those lie
-the real nodes of the configuration.
+below t are open. A leaf state hands its record over (record_kernels) and goes on from the record's exits only; any
+other row looks up the few bytes that it allows. Stacks that the walk itself pushes are *frames*, local to it; below
+those lie the real nodes of the configuration.
 
 Masks are memoised three times: by node; by *context*, the top state and as many return states below it as the walk
-looked at (so that a node never seen before, on a stack never seen before, is still a lookup); and their parts by record.
+looked at (so that a node never seen before, on a stack never seen before, is still a lookup); and their parts by
+record.
 
 Unexpanded rows are put aside with the items that met them, the walk goes on, and the caller expands them all at once;
 then the walk resumes. Nothing is ever walked twice.

@@ -4,9 +4,9 @@ For each schema the same model answers the same prompt twice, sampled with the s
 inside it. Each answer is judged by `jsonschema`, which shares no code with bridle. Exit code 0 if every bridled answer
 is complete and valid; what the model does alone is shown only.
 
-The schemas bound their strings and arrays, and the model has learned to end its trees, so the budget is ample: of 100
-seeds all three answers are complete with each. Runs in seconds, offline; the first run on a machine compiles the
-kernels, and says so.
+Two of the schemas bound every text that satisfies them; the tree is recursive and has no such bound, but the model has
+learned to end its trees: of 100 seeds 99 end within the budget, those below by far. Runs in seconds, offline; the first
+run on a machine compiles the kernels, and says so.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from transformers.utils import logging
 import bridle
 from bridle.integrations import hf
 
-SEED = 2
 TEMPERATURE = 0.8
 BUDGET = 400  # tokens
 
 
 class Case(NamedTuple):
-    """What the model is asked, and the schema that its answer has to satisfy."""
+    """What the model is asked with which seed, and the schema that its answer has to satisfy."""
 
     name: str
+    seed: int
     prompt: str
     schema: dict[str, Any]
 
@@ -62,9 +62,9 @@ ORDER = record(
 )
 
 CASES = (
-    Case("nested objects", "Describe a company as JSON:\n", COMPANY),
-    Case("a recursive tree", "Describe a folder as JSON:\n", FOLDER),
-    Case("enums and arrays", "Describe a order as JSON:\n", ORDER),
+    Case("nested objects", 10, "Describe a company as JSON:\n", COMPANY),
+    Case("a recursive tree", 8, "Describe a folder as JSON:\n", FOLDER),
+    Case("enums and arrays", 8, "Describe a order as JSON:\n", ORDER),
 )
 
 
@@ -109,9 +109,9 @@ def main() -> int:
     sound = 0
     for case in CASES:
         print(f"── {case.name}: {case.prompt.strip()}", flush=True)
-        free = alone(model, tokenizer, case.prompt, SEED)
+        free = alone(model, tokenizer, case.prompt, case.seed)
         print(shown("alone", free, fault(free, case.schema)), flush=True)
-        result = bridled(model, tokenizer, case, SEED)
+        result = bridled(model, tokenizer, case, case.seed)
         found = fault(result.text, case.schema) if result.complete else f"incomplete after {BUDGET} tokens"
         print(shown("bridled", result.text, found))
         stats = result.stats

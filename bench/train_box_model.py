@@ -33,9 +33,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from box_corpus import documents
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+from box_corpus import documents
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 HEAD = 64

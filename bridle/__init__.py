@@ -41,7 +41,27 @@ _PUBLIC = {
     "validate": ("bridle.grammar.validation", "validate"),
 }
 
-__all__ = sorted(_PUBLIC)
+__all__ = [
+    "BridleError",
+    "Compiled",
+    "Grammar",
+    "GrammarError",
+    "LimitError",
+    "Limits",
+    "Matcher",
+    "Rejection",
+    "UnsatisfiableError",
+    "UnsupportedError",
+    "Verdict",
+    "Vocabulary",
+    "VocabularyError",
+    "allocate_token_bitmask",
+    "compile",
+    "fill_next_token_bitmasks",
+    "integrations",
+    "sampler",
+    "validate",
+]
 
 if TYPE_CHECKING:
     from . import integrations, sampler

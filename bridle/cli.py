@@ -152,7 +152,7 @@ class _StdoutStream:
 
 def _hf() -> Any:
     try:
-        import bridle.integrations.hf as hf
+        from bridle.integrations import hf
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "bridle":
             raise

@@ -1,4 +1,4 @@
-"""`Grammar`: what a text may be, from any of the front ends, ready to be compiled for a vocabulary or to judge texts."""
+"""`Grammar`: what a text may be, from any front end, ready to be compiled for a vocabulary or to judge texts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ class Grammar:
         formats : "annotate" ignores `format`.
         on_unsupported : "error" raises UnsupportedError for a constraint that is not enforced; "report" lists them in
             `unenforced` and enforces the rest.
-        Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError (no value satisfies the schema), LimitError.
+        Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError (no value satisfies the schema),
+        LimitError.
         """
         from .json_schema import SchemaOptions, read_schema
 

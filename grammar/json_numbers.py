@@ -1,13 +1,13 @@
 """The spellings of numbers between bounds, as regular languages of decimal digits.
 
 Without bounds a number is what RFC 8259 writes, exponents included. Where its value is constrained (bounds, a constant,
-`integer`) the spellings are those without an exponent, `-?(0|[1-9][0-9]*)(\\.[0-9]+)?`, compared digit by digit as exact
-decimals; an integer may end in `.0`, `.00`, … Every value has such a spelling, so no value is lost; the grammar's notes
-say that exponents are left out.
+`integer`) the spellings are those without an exponent, `-?(0|[1-9][0-9]*)(\\.[0-9]+)?`, compared digit by digit as
+exact decimals; an integer may end in `.0`, `.00`, … Every value has such a spelling, so no value is lost; the grammar's
+notes say that exponents are left out.
 
-How a bound becomes an expression: against B = b1…bn.f1…fm a spelling is greater if its integer part is longer, or equally
-long and greater at the first digit that differs, or equal with a fraction that is greater likewise. A range is the
-intersection of two of these, and negative numbers are a minus before the mirrored range.
+How a bound becomes an expression: against B = b1…bn.f1…fm a spelling is greater if its integer part is longer, or
+equally long and greater at the first digit that differs, or equal with a fraction that is greater likewise. A range is
+the intersection of two of these, and negative numbers are a minus before the mirrored range.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ _POINT = literal(".")
 _FRACTION = alternation(EPSILON, concatenation(_POINT, _SOME_DIGITS))
 _ZEROS = alternation(EPSILON, concatenation(_POINT, Repeat(literal("0"), 1, None)))
 _MINUS = literal("-")
-_EXPONENT = concatenation(char_class([(69, 69), (101, 101)]), Repeat(char_class([(43, 43), (45, 45)]), 0, 1), _SOME_DIGITS)
+_EXPONENT = concatenation(
+    char_class([(69, 69), (101, 101)]), Repeat(char_class([(43, 43), (45, 45)]), 0, 1), _SOME_DIGITS
+)
 
 NUMBER: Regular = concatenation(Repeat(_MINUS, 0, 1), _WHOLE, _FRACTION, Repeat(_EXPONENT, 0, 1))
 
@@ -91,7 +93,9 @@ def _less(bound: Decimal) -> Regular:
     n = len(whole)
     cases: list[Regular] = []
     if n > 1:
-        cases.append(concatenation(alternation(literal("0"), concatenation(_NONZERO, Repeat(_DIGIT, 0, n - 2))), _FRACTION))
+        cases.append(
+            concatenation(alternation(literal("0"), concatenation(_NONZERO, Repeat(_DIGIT, 0, n - 2))), _FRACTION)
+        )
     for k, digit in enumerate(whole):
         least = 1 if k == 0 and n > 1 else 0
         rest = concatenation(_any_digits(n - k - 1), _FRACTION)
@@ -135,7 +139,9 @@ def number_between(
         positive_low, positive_open = (low, low_open) if low is not None and low >= 0 else (zero, False)
         cases.append(_magnitudes(positive_low, positive_open, high, high_open))
     if low is None or low <= 0:
-        negative_low, negative_open = (high.copy_negate(), high_open) if high is not None and high <= 0 else (zero, False)
+        negative_low, negative_open = (
+            (high.copy_negate(), high_open) if high is not None and high <= 0 else (zero, False)
+        )
         upper = None if low is None else low.copy_negate()
         cases.append(concatenation(_MINUS, _magnitudes(negative_low, negative_open, upper, low_open)))
     language = alternation(*cases)

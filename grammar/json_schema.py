@@ -18,8 +18,8 @@ from .schema_values import SchemaValues
 __all__ = ["Schema", "SchemaOptions", "read_schema"]
 
 _EXPONENTS = (
-    "numbers whose value is constrained (bounds, integer, const, enum) are spelled without an exponent; an integer may end"
-    " in .0"
+    "numbers whose value is constrained (bounds, integer, const, enum) are spelled without an exponent; an integer may"
+    " end in .0"
 )
 
 
@@ -93,4 +93,6 @@ def _unsupported(gaps: list[Gap]) -> UnsupportedError:
     listed = "".join(f"\n  {gap.pointer or '#'}: {gap.keyword}: {gap.reason}" for gap in gaps[1:])
     more = f" (and {len(gaps) - 1} more:{listed}\n)" if len(gaps) > 1 else ""
     remedy = '; on_unsupported="report" compiles the rest and lists this in unenforced'
-    return UnsupportedError(f'"{first.keyword}"', first.reason + more + remedy, pointer=first.pointer, keyword=first.keyword)
+    return UnsupportedError(
+        f'"{first.keyword}"', first.reason + more + remedy, pointer=first.pointer, keyword=first.keyword
+    )

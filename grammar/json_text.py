@@ -28,9 +28,9 @@ def json_spelled(values: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> Byt
     Raises LimitError where more than `limits.dfa_states` are needed, and ValueError where `values` holds what is not
     well-formed UTF-8.
     """
-    from ..automata.kernel import compile_all  # noqa: PLC0415
-    from ..automata.minimize import numbered  # noqa: PLC0415
-    from .json_text_kernels import NOT_UTF8, TOO_MANY_STATES, spell  # noqa: PLC0415
+    from ..automata.kernel import compile_all
+    from ..automata.minimize import numbered
+    from .json_text_kernels import NOT_UTF8, TOO_MANY_STATES, spell
 
     compile_all()
     status, table, accepting, class_of = spell(

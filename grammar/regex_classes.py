@@ -56,7 +56,7 @@ def _python_unicode(letter: str) -> Ranges:
 @lru_cache(maxsize=256)
 def property_ranges(expression: str) -> Ranges | None:
     """The set of `\\p{expression}`: a general category, script or binary property; None if there is none such."""
-    import regex  # noqa: PLC0415
+    import regex
 
     if not _PROPERTY.fullmatch(expression):
         return None

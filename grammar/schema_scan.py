@@ -1,8 +1,8 @@
 """One linear pass over a JSON schema before anything is generated: is it well formed, and is all of it enforced?
 
 The scan visits what the root can reach, subschemas and `$ref` targets, each once. A keyword that has a wrong value is a
-GrammarError; one that asserts something which bridle does not enforce becomes a `Gap` (pointer, keyword, reason); unknown
-keywords are annotations, as the standard says. The rest of the front end relies on what passed here.
+GrammarError; one that asserts something which bridle does not enforce becomes a `Gap` (pointer, keyword, reason);
+unknown keywords are annotations, as the standard says. The rest of the front end relies on what passed here.
 
 Cost: about 1.5 us a keyword.
 Source: JSON Schema drafts 4, 6, 7, 2019-09, 2020-12 (core and validation).
@@ -31,7 +31,27 @@ _LARGE_COUNT = re.compile(r"\{\d*,?\d{3,}")
 
 # Formats whose names the standard defines; any other is an annotation.
 FORMATS = frozenset(
-    ["date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6", "uri", "uri-reference", "iri", "iri-reference", "uuid", "uri-template", "json-pointer", "relative-json-pointer", "regex"]
+    [
+        "date-time",
+        "date",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    ]
 )
 
 # Keywords that assert and are not enforced: the type of value that they concern (None: any), and why not.
@@ -79,6 +99,9 @@ class SchemaScan:
         self.gaps: list[Gap] = []
         self.notes: list[str] = []
         self.draft = _draft(root)
+        if self.draft == 0:
+            self.draft = 2020
+            self.notes.append(f"$schema {root['$schema']!r} is not a draft of the standard: read as 2020-12")
         self.dropped: set[tuple[int, str]] = set()  # (id of the schema, keyword) that the gaps stand for
         self._asserts_formats = formats == "assert"
         self._targets: dict[str, Any] = {}
@@ -172,12 +195,14 @@ class SchemaScan:
 
 
 def _draft(root: Any) -> int:
+    """4, 6, 7, 2019 or 2020 by `$schema`; 0 for one that is none of them."""
     named = root.get("$schema") if isinstance(root, dict) else None
-    if isinstance(named, str):
-        for part, draft in DRAFTS.items():
-            if part in named:
-                return max(draft, 4)
-    return 2020
+    if not isinstance(named, str):
+        return 2020
+    for part, draft in DRAFTS.items():
+        if part in named:
+            return max(draft, 4)
+    return 2020 if "json-schema.org/schema" in named else 0
 
 
 def _is_void(schema: dict[str, Any], keyword: str, value: Any) -> bool:

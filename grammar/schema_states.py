@@ -36,7 +36,20 @@ __all__ = ["SchemaStates"]
 # A schema of this type without any of these keywords is the leaf of that type.
 _LEAVES: dict[str, Callable[[], ByteDfa]] = {"string": string, "boolean": boolean, "null": null, "number": number}
 _SAYS_MORE = frozenset(
-    ["enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "$ref", "allOf", "anyOf"]
+    [
+        "enum",
+        "const",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "$ref",
+        "allOf",
+        "anyOf",
+    ]
 )
 # Without these a schema of a single type has a value.
 _MAY_BE_EMPTY = _SAYS_MORE | {"required", "minItems", "maxItems"}
@@ -145,7 +158,9 @@ class SchemaStates:
     def _why(self, conjunction: Conjunction | None) -> str:
         """Which required member or item of an empty conjunction is empty, as far as it is one."""
         path = ""
-        while conjunction:
+        met = set()
+        while conjunction and conjunction not in met:
+            met.add(conjunction)
             branches = self._values.branches(conjunction)
             if len(branches) != 1 or branches[0].types != {"object"}:
                 break
@@ -247,7 +262,7 @@ class SchemaStates:
     def expand_array(self, branch: Branch) -> Items:
         """The items of an array: prefix places, then all others; a place without a value ends what is possible."""
         least, most = branch.item_counts()
-        prefix = []
+        prefix: list[Target] = []
         item: Target = None
         for i in range(branch.prefix_length()):
             conjunction = self._values.conjunction(branch.item_schemas(i))

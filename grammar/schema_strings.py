@@ -1,7 +1,7 @@
 """The leaf languages of a schema: strings in JSON's spelling, numbers, constants, and their unions as single automata.
 
-All of it is memoised by content, so that the same pattern or enumeration in a hundred schemas is one automaton, with one
-set of masks.
+All of it is memoised by content, so that the same pattern or enumeration in a hundred schemas is one automaton, with
+one set of masks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,16 @@ from .regex_syntax import search_language
 if TYPE_CHECKING:
     from .schema_values import Branch
 
-__all__ = ["any_scalar", "constants_language", "number_language", "spelling", "string", "string_admits", "string_language", "spelled_strings"]
+__all__ = [
+    "any_scalar",
+    "constants_language",
+    "number_language",
+    "spelled_strings",
+    "spelling",
+    "string",
+    "string_admits",
+    "string_language",
+]
 
 _QUOTE = literal('"')
 

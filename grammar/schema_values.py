@@ -2,13 +2,14 @@
 
 A *conjunction* is a tuple of node numbers, all of whose schemas must hold; a node is a schema object. Every place of a
 document gets the conjunction of all that applies there: the value of a member is under `properties` of one schema and
-`additionalProperties` of another. Applicators in place (`$ref`, `allOf`, `anyOf`) dissolve into *branches*, a disjunction
-of conjunctions without them; a schema that leads back to itself on the way has no branch there (the least fixpoint).
+`additionalProperties` of another. Applicators in place (`$ref`, `allOf`, `anyOf`) dissolve into *branches*, a
+disjunction of conjunctions without them; a schema that leads back to itself on the way has no branch there (the least
+fixpoint).
 
 Nothing below a member or an item is touched before it is asked for, so the cost is that of what is reached.
 
-INVARIANT: conjunctions have no duplicates and keep the order in which a reader meets the schemas, since that is the order
-of members (DESIGN, property_order).
+INVARIANT: conjunctions have no duplicates and keep the order in which a reader meets the schemas, since that is the
+order of members (DESIGN, property_order).
 """
 
 from __future__ import annotations
@@ -31,9 +32,30 @@ TYPE_NAMES = ("null", "boolean", "number", "string", "array", "object")
 
 _IN_PLACE = frozenset(("$ref", "allOf", "anyOf"))
 _PLAIN = frozenset(
-    ["type", "enum", "const", "properties", "required", "additionalProperties", "items", "additionalItems", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
+    [
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "additionalItems",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+    ]
 )
 _MOST_BRANCHES = 256
+# About what the interpreter's stack holds; only named in the error.
+_DEEPEST = 200
 
 
 class SchemaValues:
@@ -82,7 +104,7 @@ class SchemaValues:
     def _product(self, factors: list[list[Conjunction]]) -> list[Conjunction]:
         product: list[Conjunction] = [()]
         for factor in factors:
-            joined = {}
+            joined: dict[tuple[int, ...], None] = {}
             for left in product:
                 for right in factor:
                     joined[left + tuple(n for n in right if n not in left)] = None
@@ -135,7 +157,10 @@ class SchemaValues:
         """Whether no finite JSON value satisfies a conjunction: the least fixpoint over what is required."""
         if conjunction is None:
             return True
-        return not self._has_value(conjunction, set())[0]
+        try:
+            return not self._has_value(conjunction, set())[0]
+        except RecursionError:
+            raise LimitError("nesting of what a schema requires", _DEEPEST + 1, _DEEPEST) from None
 
     def _has_value(self, conjunction: Conjunction, active: set[Conjunction]) -> tuple[bool, bool]:
         """(whether a value was found, whether "no" rests on a conjunction that is still being looked at)."""
@@ -285,7 +310,12 @@ class Branch:
                     continue
                 found = (decimal_of(bound), is_open or schema.get("exclusiveMaximum") is True)
                 high = found if high is None or (found[0], not found[1]) < (high[0], not high[1]) else high
-        return (low[0] if low else None, low is not None and low[1], high[0] if high else None, high is not None and high[1])
+        return (
+            low[0] if low else None,
+            low is not None and low[1],
+            high[0] if high else None,
+            high is not None and high[1],
+        )
 
     def lengths(self) -> tuple[int, int | None]:
         """(least, most) code points of a string."""
@@ -381,7 +411,9 @@ class Branch:
                     return True, False
         return False, rests
 
-    def _all_have_values(self, conjunctions: Iterable[Conjunction | None], active: set[Conjunction]) -> tuple[bool, bool]:
+    def _all_have_values(
+        self, conjunctions: Iterable[Conjunction | None], active: set[Conjunction]
+    ) -> tuple[bool, bool]:
         rests = False
         for conjunction in conjunctions:
             if conjunction is None:

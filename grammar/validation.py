@@ -1,7 +1,7 @@
 """Judging texts that something else has written: no tokenizer, no model, only the machine over single bytes.
 
-A JSON text is read with its members in any order and with any amount of white space, also around it, unless it is judged
-`as_generated`; either way the verdict says how far the text is right and what could have come there instead.
+A JSON text is read with its members in any order and with any amount of white space, also around it, unless it is
+judged `as_generated`; either way the verdict says how far the text is right and what could have come there instead.
 """
 
 from __future__ import annotations

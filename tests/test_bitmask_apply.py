@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from bridle.sampler import apply_token_bitmask_inplace
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import naive
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+
+import naive
 import strategies
 from bridle.automata.compiled import compile_grammar
 from bridle.automata.errors import GrammarError, LimitError, UnsatisfiableError, UnsupportedError
@@ -20,7 +22,6 @@ from bridle.automata.vocabulary import Vocabulary
 from bridle.grammar.ebnf import parse_ebnf
 from bridle.grammar.grammar import Grammar
 from bridle.grammar.rules import Choice, Repeat, RuleRef, Sequence, Terminal
-from hypothesis import HealthCheck, given, settings
 
 CASES = Path(__file__).parent / "cases" / "ebnf"
 GRAMMARS = sorted(path.stem for path in CASES.glob("*.gbnf"))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bridle.integrations.hf import ConflictError, GrammarLogitsProcessor, generate, load, vocabulary_of
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     LlamaConfig,
@@ -26,6 +25,7 @@ from transformers import (
 )
 
 import bridle
+from bridle.integrations.hf import ConflictError, GrammarLogitsProcessor, generate, load, vocabulary_of
 
 torch.set_num_threads(1)  # models this small only lose by more, and by a lot where tests run side by side
 

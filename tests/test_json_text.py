@@ -9,6 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bridle.automata.errors import LimitError
 from bridle.automata.regular import (
     ANY_CHAR,
@@ -37,8 +40,6 @@ from bridle.automata.regular import (
 from bridle.grammar import json_text
 from bridle.grammar.json_text import json_spelled, string_content
 from bridle.grammar.regex_syntax import search_language
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SHORT = {'"': '"', "\\": "\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 # Both sides of every boundary of UTF-8, of the planes, of surrogates and of what may stand raw.

@@ -134,7 +134,7 @@ def test_without_jit_kernels_and_views_are_plain_python(tmp_path: Path) -> None:
 def copied_package(tmp_path: Path) -> Path:
     """An installation of its own: bridle.automata with kernel.py and two kernel files, a callee in the one, a caller in
     the other."""
-    import bridle.automata  # noqa: PLC0415
+    import bridle.automata
 
     package = tmp_path / "site" / "bridle"
     (package / "automata").mkdir(parents=True)

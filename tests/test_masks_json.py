@@ -15,10 +15,13 @@ from oracle import allowed_tokens, compare, vocabulary_of
 
 # Tokens that cross every structural boundary, whole and partial characters, and runs of white space.
 TOKENS = [bytes((b,)) for b in range(256)] + [
-    b'{"', b'":', b'": ', b'",', b'", "', b'","', b'"}', b'"]', b"},", b"}}", b"]}", b"[[", b"[{", b'[{"', b": [", b': "',
+    b'{"', b'":', b'": ', b'",', b'", "', b'","', b'"}', b'"]', b"},", b"}}", b"]}", b"[[", b"[{", b'[{"', b": [",
+    b': "',
     b'":"', b'":1,"', b'":1}', b"1,", b"12", b"1.0", b".5", b"-1", b"null", b"true", b"fal", b"alse,", b"  ", b"    ",
-    b"\n  ", b'\n "', b"\\u", b"\\u00", b"\\u0061", b'\\"', b"\\\\", b"\\ud83d", b"\\ude00", b'a"', b"ab", b'ab":', b'{"a',
-    b'{"a":', b'"a": ', b'b":', b"\xc3\xa9", b'\xa9"', b"\xf0\x9f\x98", b'\x80"', b'x","x', b'x":1,"x', b"aaaa", b'aaa"',
+    b"\n  ", b'\n "', b"\\u", b"\\u00", b"\\u0061", b'\\"', b"\\\\", b"\\ud83d", b"\\ude00", b'a"', b"ab", b'ab":',
+    b'{"a',
+    b'{"a":', b'"a": ', b'b":', b"\xc3\xa9", b'\xa9"', b"\xf0\x9f\x98", b'\x80"', b'x","x', b'x":1,"x', b"aaaa",
+    b'aaa"',
 ]  # fmt: skip
 
 CASES = [
@@ -38,12 +41,14 @@ CASES = [
     ({"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "object", "properties": {"v": {"type": "integer"},
       "c": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "required": ["v"], "additionalProperties": False}}},
      ['{"v":1,"c":[{"v":2,"c":[]},{"v":3}]}', '{"c":[]}']),
-    ({"anyOf": [{"type": "object", "properties": {"k": {"const": "a"}, "x": {"type": "integer"}}, "required": ["k", "x"]},
+    ({"anyOf": [{"type": "object", "properties": {"k": {"const": "a"}, "x": {"type": "integer"}},
+      "required": ["k", "x"]},
                 {"type": "object", "properties": {"k": {"const": "b"}}, "required": ["k"]}, {"type": "string"}]},
      ['{"k":"a","x":1}', '{"k": "b", "x": "y"}', '"k"', '{"k":"a"}']),
     ({"type": "object", "properties": {"a": {"type": "integer"}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
      ['{"a":1}', '{"b":1}', '{"a":1,"b":2}', "{}"]),
-    ({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["b"]}, ['{"a":1,"c":2}', '{"b":1,"c":[]}']),
+    ({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["b"]},
+     ['{"a":1,"c":2}', '{"b":1,"c":[]}']),
 ]  # fmt: skip
 
 

@@ -22,7 +22,9 @@ SCHEMA = {
     },
     "required": ["name"],
 }
-TOKENS = [bytes((b,)) for b in range(256)] + [b'{"', b'": "', b'name', b'", "', b'"}', b'"]', b"ab", b'"a', b"}}", b"  "]
+TOKENS = [bytes((b,)) for b in range(256)] + [
+    b'{"', b'": "', b"name", b'", "', b'"}', b'"]', b"ab", b'"a', b"}}", b"  ",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +262,13 @@ def test_masks_over_real_vocabularies_agree_with_accepting_every_token(name):
     vocabulary = getattr(vocabularies, name)()
     compiled = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
     rng = random.Random(5)
-    for text in ('{"na', '{"name": "Ab', '{"name":"x", "tags": ["a', '{"name":"x","next":{"name":"', '{"name":"x","zz": '):
+    for text in (
+        '{"na',
+        '{"name": "Ab',
+        '{"name":"x", "tags": ["a',
+        '{"name":"x","next":{"name":"',
+        '{"name":"x","zz": ',
+    ):
         matcher = bridle.Matcher(compiled)
         assert matcher.accept_bytes(text)
         allowed = allowed_tokens(matcher)

@@ -14,12 +14,13 @@ from itertools import product
 from pathlib import Path
 
 import jsonschema
-import naive
 import pytest
 import regex as partial_regex
-import strategies
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+
+import naive
+import strategies
 from naive_ebnf import _Reader
 from naive_regex import Machine, Strings
 from naive_text import EVERY, complement, contains, decode, intersect, union

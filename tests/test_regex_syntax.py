@@ -7,13 +7,14 @@ import re
 import warnings
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bridle.automata.errors import GrammarError, LimitError, UnsupportedError
 from bridle.automata.regular import compile_regular
 from bridle.grammar import regex_classes
 from bridle.grammar.regex_ast import Group, Look, Repetition
 from bridle.grammar.regex_syntax import fullmatch_language, parse, search_language
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TEXTS = ["".join(letters) for n in range(5) for letters in itertools.product("ab", repeat=n)]
 LINES = ["".join(letters) for n in range(4) for letters in itertools.product("ab\n", repeat=n)]

@@ -10,6 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bridle.automata import budget, regular
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import GrammarError, LimitError, UnsupportedError, caret
@@ -44,8 +47,6 @@ from bridle.automata.regular import (
     utf8_texts,
 )  # fmt: skip
 from bridle.automata.utf8_classes import negated, normalized
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TEXTS = ["".join(letters) for n in range(4) for letters in itertools.product("abé", repeat=n)]
 
@@ -305,8 +306,8 @@ def test_automata_are_read_only_and_survive_pickling() -> None:
 
 
 def test_the_opcodes_of_the_walk_are_those_of_the_kernels() -> None:
-    from bridle.automata import nfa_kernels as kernels  # noqa: PLC0415
-    from bridle.automata import utf8_classes  # noqa: PLC0415
+    from bridle.automata import nfa_kernels as kernels
+    from bridle.automata import utf8_classes
 
     names = ("FRAGMENT", "BYTES", "CONCATENATE", "ALTERNATE", "REPEAT")
     assert [getattr(kernels, name) for name in names] == [getattr(regular, f"_{name}") for name in names]

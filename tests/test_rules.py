@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from itertools import product
 
-import naive
 import pytest
+from hypothesis import HealthCheck, given, settings
+
+import naive
 import strategies
 from bridle.automata import regular
 from bridle.automata.budget import RegularLimits
@@ -36,7 +38,6 @@ from bridle.grammar.rules import (
     strongly_connected,
     verify,
 )
-from hypothesis import HealthCheck, given, settings
 
 EXAMPLES = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 import vocabularies
 from bridle.automata import cache_dir
 from bridle.automata.cache_dir import cache_folders, read_sealed, write_sealed
 from bridle.automata.token_trie import TokenTrie
 from bridle.automata.vocabulary import Vocabulary
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 ARRAYS = {"byte", "parent", "depth", "subtree_end", "token_first", "token_ids"}
 ARRAYS |= {"child_first", "child_byte", "child_node"}

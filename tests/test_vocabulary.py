@@ -7,12 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 import vocabularies
 from bridle.automata.errors import VocabularyError
 from bridle.automata.tokenizer_bytes import read_hf
 from bridle.automata.vocabulary import Vocabulary
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def make(tokens=(b"a", b"b", b"<end>"), stop_token_ids=2, **more):

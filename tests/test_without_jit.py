@@ -1,4 +1,4 @@
-"""The engine with numba's compiler switched off: the kernels as plain Python, with bounds checked, against the oracle."""
+"""The engine without numba's compiler: the kernels as plain Python, with bounds checked, against the oracle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def test_the_kernels_do_the_same_as_plain_python(file, which):
     here = Path(__file__).parent
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore"}
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", str(here / file), "-k", which],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", str(here / file),
+        "-k", which],
         env=environment, capture_output=True, text=True, timeout=600, cwd=here.parent, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]

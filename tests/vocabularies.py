@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from bridle.automata.vocabulary import Vocabulary
 
 LLAMA3_FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "llama3.tiktoken"

@@ -1,0 +1,279 @@
+"""The JSON Schema front end: what it refuses and how, options, drafts, values judged beside the jsonschema package."""
+
+from __future__ import annotations
+
+import json
+import random
+from decimal import Decimal
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import bridle
+from bridle.grammar.json_numbers import number_between
+from oracle import allowed_tokens, vocabulary_of
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# What is not enforced yet: (schema, pointer, keyword).
+REFUSED = [
+    ({"oneOf": [{"type": "string"}, {"type": "null"}]}, "", "oneOf"),
+    ({"properties": {"a/b": {"not": {}}}}, "/properties/a~1b", "not"),
+    ({"items": {"uniqueItems": True}}, "/items", "uniqueItems"),
+    ({"type": "object", "patternProperties": {"^x": {}}}, "", "patternProperties"),
+    ({"type": "object", "minProperties": 1}, "", "minProperties"),
+    ({"type": ["integer", "null"], "multipleOf": 3}, "", "multipleOf"),
+    ({"type": "string", "format": "date-time"}, "", "format"),
+    ({"$ref": "https://example.com/other.json"}, "", "$ref"),
+    ({"$ref": "#anchor"}, "", "$ref"),
+    ({"anyOf": [{"type": "string", "pattern": "a(?=b)"}]}, "/anyOf/0", "pattern"),
+    ({"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"if": {}, "then": {}}}}, "/$defs/x", "if"),
+]
+
+
+@pytest.mark.parametrize(("schema", "pointer", "keyword"), REFUSED)
+def test_what_is_not_enforced_is_refused_by_pointer_and_keyword(schema, pointer, keyword):
+    with pytest.raises(bridle.UnsupportedError) as caught:
+        bridle.Grammar.from_json_schema(schema)
+    assert (caught.value.pointer, caught.value.keyword) == (pointer, keyword)
+    assert caught.value.reason
+    reported = bridle.Grammar.from_json_schema(schema, on_unsupported="report")
+    assert [(gap.pointer, gap.keyword) for gap in reported.unenforced] == [(pointer, keyword)]
+
+
+def test_all_gaps_are_named_at_once():
+    schema = {"properties": {"a": {"not": {}}, "b": {"oneOf": [{}]}}}
+    with pytest.raises(bridle.UnsupportedError) as caught:
+        bridle.Grammar.from_json_schema(schema)
+    assert "/properties/a" in str(caught.value)
+    assert "/properties/b" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "uniqueItems": True, "multipleOf": 2, "minProperties": 2},
+        {"uniqueItems": False, "patternProperties": {}, "dependentRequired": {}, "propertyNames": True},
+        {"type": "object", "required": ["a", "b"], "minProperties": 2},
+        {"if": {"type": "string"}},
+        {"type": "string", "format": "my-own-format"},
+        {"$defs": {"unused": {"oneOf": [{}]}}},
+        {"x-vendor": {"not": {}}, "default": {"oneOf": 1}, "examples": [{"not": 1}]},
+    ],
+)
+def test_what_asserts_nothing_here_is_not_refused(schema):
+    assert bridle.Grammar.from_json_schema(schema).unenforced == ()
+
+
+# Malformed: (schema, pointer, part of the message).
+MALFORMED = [
+    ({"type": "strin"}, "/type", "'strin' is not a type"),
+    ({"properties": []}, "/properties", "an object of schemas"),
+    ({"items": {"minLength": -1}}, "/items/minLength", "non-negative"),
+    ({"required": "a"}, "/required", "array of strings"),
+    ({"anyOf": []}, "/anyOf", "non-empty"),
+    ({"properties": {"a": 3}}, "/properties/a", "an object or a boolean"),
+    ({"$ref": "#/$defs/none"}, "/$ref", "leads nowhere"),
+    ({"pattern": "(a"}, "/pattern", "malformed pattern"),
+    ({"minimum": "1"}, "/minimum", "a number"),
+]
+
+
+@pytest.mark.parametrize(("schema", "pointer", "message"), MALFORMED)
+def test_malformed_schemas_are_errors_with_their_place(schema, pointer, message):
+    with pytest.raises(bridle.GrammarError, match=r".*") as caught:
+        bridle.Grammar.from_json_schema(schema)
+    assert not isinstance(caught.value, bridle.UnsupportedError)
+    assert caught.value.pointer == pointer
+    assert message in str(caught.value)
+
+
+def test_schema_text_that_is_not_json_shows_line_and_column():
+    with pytest.raises(bridle.GrammarError, match="line 2, column 3"):
+        bridle.Grammar.from_json_schema('{"type":\n  nul}')
+
+
+EMPTY = [
+    False,
+    {"type": "object", "required": ["a"], "properties": {"a": False}},
+    {"type": "object", "required": ["a"], "additionalProperties": False},
+    {"type": "array", "items": False, "minItems": 1},
+    {"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "required": ["n"],
+     "properties": {"n": {"$ref": "#/$defs/n"}}}}},
+    {"type": "integer", "minimum": 1.2, "maximum": 1.8},
+    {"type": "string", "enum": [1, 2]},
+    {"type": "string", "pattern": "^aaa$", "maxLength": 2},
+    {"type": "string", "minLength": 3, "maxLength": 2},
+    {"const": 1, "enum": [2, 3]},
+    {"anyOf": [{"$ref": "#"}]},
+    {"allOf": [{"type": "string"}, {"type": "number"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", EMPTY, ids=[json.dumps(schema)[:50] for schema in EMPTY])
+def test_a_schema_that_nothing_satisfies_is_an_error_at_once(schema):
+    with pytest.raises(bridle.UnsatisfiableError):
+        bridle.Grammar.from_json_schema(schema)
+
+
+def test_an_empty_required_part_is_named():
+    schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": "object", "required": ["b"],
+              "properties": {"b": False}}}}  # fmt: skip
+    with pytest.raises(bridle.UnsatisfiableError, match="/a/b"):
+        bridle.Grammar.from_json_schema(schema)
+
+
+# (schema, valid instances, invalid instances).
+JUDGED = [
+    ({"type": "integer"}, [0, -5, 10**30], [1.5, "1", True]),
+    ({"const": 1}, [1, 1.0], [True, 2, "1"]),
+    ({"enum": [[1, {"a": None}], "x"]}, [[1, {"a": None}], "x"], [[1], {"a": None}]),
+    ({"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": True}, [2, "a"], [1]),
+    ({"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "null"}], "additionalItems": False},
+     [[], [None]], [[None, None], [1]]),
+    ({"$schema": "http://json-schema.org/draft-07/schema#", "$ref": "#/definitions/a", "type": "null",
+      "definitions": {"a": {"type": "string"}}}, ["x"], [None, 1]),
+    ({"$ref": "#/$defs/a", "maxLength": 1, "$defs": {"a": {"type": "string"}}}, ["", "x"], ["xx", 1]),
+    ({"type": "object", "properties": {"a": {"type": "string"}}, "allOf": [{"required": ["a"]}, {"properties": {"a":
+      {"maxLength": 2}}}]}, [{"a": "xx"}], [{}, {"a": "xxx"}, {"a": 1}]),
+    ({"additionalProperties": {"type": "null"}, "properties": {"a": {"type": "integer"}}}, [{"a": 1, "b": None}, 3],
+     [{"b": 1}, {"a": None}]),
+    ({"minLength": 2}, ["😀😀", 1, None], ["😀", "a"]),
+    ({"pattern": "^\\S+$"}, ["ab", "é"], ["a b", ""]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "valid", "invalid"), JUDGED, ids=[json.dumps(case[0])[:60] for case in JUDGED])
+def test_values_are_judged_as_the_standard_says(schema, valid, invalid):
+    grammar = bridle.Grammar.from_json_schema(schema)
+    for instances, expected in ((valid, True), (invalid, False)):
+        for instance in instances:
+            for text in (json.dumps(instance), json.dumps(instance, ensure_ascii=False, indent=2) + "\n"):
+                assert bridle.validate(grammar, text).ok is expected, text
+
+
+def test_validate_reads_members_in_any_order_and_says_where_a_text_goes_wrong():
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "null"}}},
+    }
+    grammar = bridle.Grammar.from_json_schema(schema)
+    assert bridle.validate(grammar, '{"b": [], "a": 1}').ok
+    assert not bridle.validate(grammar, '{"b": [], "a": 1}', as_generated=True).ok
+    verdict = bridle.validate(grammar, '{"a": 1,\n "b": [null, 3]}')
+    assert (verdict.ok, verdict.line, verdict.column, verdict.place) == (False, 2, 14, "/b/1")
+    assert "'n'" in verdict.expected
+
+
+def test_decimals_of_a_schema_text_stay_exact():
+    grammar = bridle.Grammar.from_json_schema('{"const": 0.1000000000000000055511151231257827}')
+    assert bridle.validate(grammar, "0.1000000000000000055511151231257827").ok
+    assert not bridle.validate(grammar, "0.1").ok
+
+
+def test_number_languages_equal_comparison_as_decimals():
+    spellings = [
+        sign + whole + fraction
+        for sign in ("", "-")
+        for whole in ("0", "1", "9", "10", "12", "99", "100", "05")
+        for fraction in ("", ".0", ".5", ".50", ".05", ".00", ".99", ".9", ".1", ".12")
+    ]
+    bounds = [None, *map(Decimal, ("-12.5", "-1", "0", "0.5", "1", "9.9", "10", "99.12"))]
+    for low in bounds:
+        for high in bounds:
+            for low_open, high_open, integer in ((False, False, False), (True, False, True), (False, True, False)):
+                language = number_between(integer, low, low_open, high, high_open)
+                for text in spellings:
+                    value = Decimal(text)
+                    fits = (low is None or (value > low if low_open else value >= low)) and (
+                        high is None or (value < high if high_open else value <= high)
+                    )
+                    fits = fits and text.lstrip("-")[:2] != "05" and (not integer or value == int(value))
+                    assert language.accepts(text.encode()) == fits, (low, high, low_open, high_open, integer, text)
+
+
+WALKED = [
+    {"type": "object", "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 8},
+     "age": {"type": "integer", "minimum": 0, "maximum": 150}, "tags": {"type": "array", "items": {"enum": ["a", "b",
+     1.5]},
+     "minItems": 1, "maxItems": 3}}, "required": ["name", "tags"], "additionalProperties": False},
+    {"anyOf": [{"type": "object", "properties": {"k": {"const": "x"}, "v": {"type": "number", "exclusiveMinimum": 2}},
+     "required": ["k", "v"], "additionalProperties": False}, {"type": "array", "prefixItems": [{"type": "boolean"}],
+     "items": {"type": "null"}, "minItems": 2, "maxItems": 3}]},
+    {"$ref": "#/$defs/t", "$defs": {"t": {"type": "object", "properties": {"l": {"anyOf": [{"$ref": "#/$defs/t"},
+     {"type": "null"}]}, "v": {"type": "string", "pattern": "^[a-c]{2,4}$"}}, "required": ["l", "v"],
+     "additionalProperties": False}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["schema", "any"])
+@pytest.mark.parametrize("schema", WALKED)
+def test_random_walks_write_values_that_the_jsonschema_package_accepts(schema, order):
+    tokens = [bytes((b,)) for b in range(32, 127)] + [
+        b'{"',
+        b'": ',
+        b'", "',
+        b'":',
+        b'"}',
+        b"null",
+        b"true",
+        b"aa",
+        b"12",
+    ]
+    grammar = bridle.Grammar.from_json_schema(schema, property_order=order, max_whitespace=1)
+    vocabulary = vocabulary_of(tokens)
+    compiled = bridle.compile(grammar, vocabulary)
+    finished = 0
+    for seed in range(25):
+        rng = random.Random(seed)
+        matcher, text = bridle.Matcher(compiled), b""
+        while not matcher.is_terminated() and len(text) < 600:
+            allowed = sorted(allowed_tokens(matcher))
+            assert allowed, f"dead end after {text!r}"
+            closing = [k for k in allowed if vocabulary.tokens[k] in (b"", b'"', b"}", b"]", b"null", b'"}')]
+            token = rng.choice(closing if closing and (len(text) > 40 or rng.random() < 0.3) else allowed)
+            assert matcher.accept_token(token)
+            text += vocabulary.tokens[token]
+        if matcher.is_terminated():
+            finished += 1
+            jsonschema.validate(json.loads(text), schema, cls=jsonschema.Draft202012Validator)
+    assert finished >= 10
+
+
+def test_options_with_wrong_values_are_errors_that_list_the_right_ones():
+    with pytest.raises(ValueError, match="'schema', 'any'"):
+        bridle.Grammar.from_json_schema(True, property_order="sorted")
+    with pytest.raises(ValueError, match="max_whitespace"):
+        bridle.Grammar.from_json_schema(True, max_whitespace=-1)
+
+
+@pytest.mark.parametrize("draft", ["draft7", "draft2020-12"])
+def test_the_standards_suite_agrees_where_a_schema_is_not_refused(draft):
+    folder = SHARED / "json-schema-test-suite" / draft
+    if not folder.is_dir():
+        pytest.skip("the JSON-Schema-Test-Suite is not there")
+    named = {"draft7": "http://json-schema.org/draft-07/schema#", "draft2020-12": "https://json-schema.org/draft/2020-12/schema"}
+    # A metaschema of one's own is remote, and nothing is fetched: it is read as 2020-12, and noted.
+    known = {"schema that uses custom metaschema with with no validation vocabulary"}
+    exact, refused, wrong = 0, 0, []
+    for path in sorted(folder.glob("*.json")):
+        for group in json.loads(path.read_text()):
+            schema = group["schema"]
+            if isinstance(schema, dict):
+                schema = {"$schema": named[draft], **schema}
+            try:
+                grammar = bridle.Grammar.from_json_schema(schema)
+            except bridle.UnsatisfiableError:
+                grammar = None
+            except bridle.BridleError:
+                refused += len(group["tests"])
+                continue
+            for test in group["tests"]:
+                ok = grammar is not None and bridle.validate(grammar, json.dumps(test["data"])).ok
+                exact += ok == test["valid"]
+                if ok != test["valid"] and group["description"] not in known:
+                    wrong.append((path.name, group["description"], test["description"], json.dumps(test["data"])[:80]))
+    print(f"{draft}: {exact} exact, {refused} refused, {len(wrong)} wrong")
+    assert wrong == []
+    assert exact > 350
