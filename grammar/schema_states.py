@@ -15,7 +15,7 @@ from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
-from ..automata.fragment import Fragment, Items, Members, Target, Text
+from ..automata.fragment import Fragment, Items, Members, Payload, Target, Text
 from .schema_strings import (
     any_scalar,
     boolean,
@@ -114,7 +114,7 @@ class SchemaStates:
         self._values = values
         self._ordered = ordered
         self._whitespace = whitespace
-        self._by_conjunction: dict[Conjunction, Target] = {}
+        self._by_conjunction: dict[Conjunction, Payload | ByteDfa] = {}
         self._texts: dict[tuple[int, int | None], TextState] = {}
         # Schemas made for constants; kept, since nodes are known by identity.
         self._made: dict[int, tuple[Any, Any]] = {}
@@ -127,7 +127,7 @@ class SchemaStates:
         assert conjunction is not None
         return self.value(conjunction)
 
-    def value(self, conjunction: Conjunction) -> Target:
+    def value(self, conjunction: Conjunction) -> Payload | ByteDfa:
         """The state of a value under a conjunction that is not empty."""
         known = self._by_conjunction.get(conjunction)
         if known is None:
@@ -262,7 +262,7 @@ class SchemaStates:
     def expand_array(self, branch: Branch) -> Items:
         """The items of an array: prefix places, then all others; a place without a value ends what is possible."""
         least, most = branch.item_counts()
-        prefix: list[Target] = []
+        prefix: list[Payload | ByteDfa] = []
         item: Target = None
         for i in range(branch.prefix_length()):
             conjunction = self._values.conjunction(branch.item_schemas(i))
