@@ -59,6 +59,7 @@ from .table_kernels import (
     NODE_INDEX,
     NODES,
     OK,
+    QUOTE,
     R_BODY,
     R_CALL,
     R_CALLS,
@@ -83,7 +84,7 @@ from .table_kernels import (
     store_of,
 )
 
-OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON, QUOTE = 123, 125, 91, 93, 44, 58, 34
+OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON = 123, 125, 91, 93, 44, 58
 # Rows of an object beside two for each member, and of an array beside one for each place of its prefix.
 MEMBER_ROWS, ITEM_ROWS = 6, 3
 

@@ -48,11 +48,12 @@ from .table_kernels import (
     DEAD,
     EMPTY_STRING,
     LEAVES,
+    QUOTE,
     cell,
     i32,
 )
 
-QUOTE, BACKSLASH = 34, 92
+BACKSLASH = 92
 
 
 # ------------------------------------------------------------------------------------------------ members

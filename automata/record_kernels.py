@@ -42,6 +42,7 @@ from .table_kernels import (
     M_WORDS,
     MISC,
     OUT,
+    QUOTE,
     RECORD_INDEX,
     RECORD_INTS,
     RECORD_WIDTH,
@@ -58,13 +59,13 @@ from .table_kernels import (
     mix,
     room,
     room_index,
+    u8,
 )
 
 # Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
 LONGEST_LIST = 1024
 # Subtrees smaller than this are scanned even where a record could be copied.
 SMALL_SUBTREE = 256
-QUOTE = 34
 # Fields of a record.
 (P_PLACE, P_STATE, P_STOP, P_DENSE, P_LIST, P_TOKENS, P_EXIT, P_EXITS, P_NEEDS, P_MOST, P_ROWS) = range(11)
 
@@ -125,7 +126,7 @@ def scan_subtree(s, t, q, stop, found, depths):
     """
     leaves = i32(s, LEAVES)
     info = i32(s, LEAF_INFO)
-    byte = i32(s, T_BYTE)
+    byte = u8(s, T_BYTE)
     end = i32(s, T_END)
     depth = i32(s, T_DEPTH)
     token_first = i32(s, T_TOKEN_FIRST)
@@ -239,7 +240,7 @@ def wide_record(s, t, q, c, pattern):
     """
     words = i64_at(s[3 * MISC], 16)[M_WORDS]
     leaves = i32(s, LEAVES)
-    byte, parent, depth = i32(s, T_BYTE), i32(s, T_PARENT), i32(s, T_DEPTH)
+    byte, parent, depth = u8(s, T_BYTE), i32(s, T_PARENT), i32(s, T_DEPTH)
     token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
     child_first = i32(s, T_CHILD_FIRST)
     records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
@@ -443,7 +444,7 @@ def dense_within(s, record, most):
     return made
 
 
-@kernel("void(uint8[::1], int32[::1], int32[::1])")
+@kernel("void(Array(uint8, 1, 'C', True), Array(int32, 1, 'C', True), int32[::1])")
 def count_quotes(byte, parent, quotes):
     """quotes[t] (int32[n], zeroed, out): the most quote bytes on a way down from place t, itself left out."""
     for t in range(byte.shape[0] - 1, 0, -1):

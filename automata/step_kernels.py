@@ -15,7 +15,6 @@ from .kernel import (
     fence,
     kernel,
     subroutine,
-    u8_at,
 )
 from .names_kernels import (
     may_close,
@@ -87,6 +86,7 @@ from .table_kernels import (
     room,
     room_index,
     store_of,
+    u8,
     width,
 )
 
@@ -463,7 +463,7 @@ def step_token(ctx, ref, token):
         return i32(ctx, STEPS)[4 * found + 2] + 0
     s = store_of(ctx)
     offsets = i32(s, TOKEN_OFFSETS)
-    data = u8_at(s[3 * TOKEN_BYTES], s[3 * TOKEN_BYTES + 1])
+    data = u8(s, TOKEN_BYTES)
     to = ref + 0
     for i in range(offsets[token], offsets[token + 1]):
         status, to = advance(ctx, s, to, data[i])

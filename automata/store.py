@@ -115,7 +115,7 @@ class Store:
 
     def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
         quotes = np.zeros(trie.n_nodes, np.int32)
-        count_quotes(np.array(trie.byte), np.array(trie.parent), quotes)
+        count_quotes(trie.byte, trie.parent, quotes)
         spaces = _space_runs(trie)
         arrays = {
             T_BYTE: trie.byte,
@@ -129,12 +129,12 @@ class Store:
             T_PARENT: trie.parent,
             T_QUOTES: quotes,
             TOKEN_OFFSETS: vocabulary.token_offsets,
+            TOKEN_BYTES: vocabulary.token_bytes,
             STOPS: np.array(vocabulary.stop_token_ids, np.int32),
             SPACES: np.array([len(spaces), *(value for run in spaces for value in run)], np.int32),
         }
         for slot, array in arrays.items():
-            self.tables.put(slot, np.ascontiguousarray(array, np.int32))
-        self.tables.put(TOKEN_BYTES, np.ascontiguousarray(vocabulary.token_bytes))
+            self.tables.put(slot, array)
 
     def leaf(self, dfa: ByteDfa) -> int:
         """Row of a leaf DFA's start state, registered if new. The caller holds the lock."""

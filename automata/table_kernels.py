@@ -36,6 +36,7 @@ from .kernel import (
     i32_at,
     i64_at,
     subroutine,
+    u8_at,
 )
 
 # ------------------------------------------------------------------------------------------------ context slots
@@ -78,9 +79,7 @@ STORE, STEP_INDEX = 20, 21
 ) = range(27)
 
 # MISC of the store (int64): scalars. The first three are fixed, the rest is the state of the walk in progress.
-(M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(
-    10
-)
+(M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(10)
 M_BASE = 16  # the dense rows that the walk in progress has met: M_BASES of them from here on
 MOST_BASES = 32
 
@@ -148,6 +147,9 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
 # Items descriptor, in DATA.
 I_MIN, I_MAX, I_FIRST, I_PREFIX, I_SATURATE = range(5)
 
+# The byte that ends a string.
+QUOTE = 34
+
 # The most states that one byte may lead to at once; beyond it the grammar is refused as too ambiguous.
 WIDTH = 256
 
@@ -159,6 +161,12 @@ WIDTH = 256
 def i32(ctx, slot):
     """int32[capacity] view of a table."""
     return i32_at(ctx[3 * slot], ctx[3 * slot + 1])
+
+
+@device
+def u8(ctx, slot):
+    """uint8[capacity] view of a table of bytes."""
+    return u8_at(ctx[3 * slot], ctx[3 * slot + 1])
 
 
 @device

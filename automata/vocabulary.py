@@ -108,14 +108,11 @@ class Vocabulary:
         self.fingerprint = self._digest(flat)
         self._trie: TokenTrie | None = None
         self._lock = threading.Lock()
-        # A vocabulary is made when a program starts, a grammar in a request: the kernels are loaded here.
-        self._load_engine()
+        # A vocabulary is made when a program starts, a grammar in a request: kernels and tree are loaded here.
+        from .kernel import compile_all  # it needs numba, which importing this file must not
 
-    def _load_engine(self) -> None:
-        """Loads the kernels and lays out the tables that all grammars of this vocabulary share."""
-        from .store import store_for  # it needs numba, which importing this file must not
-
-        store_for(self)
+        compile_all()
+        _ = self.trie
 
     def _digest(self, flat: bytes) -> str:
         rest = ["bridle vocabulary 1", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]

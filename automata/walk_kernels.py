@@ -27,7 +27,6 @@ from .kernel import (
     subroutine,
 )
 from .names_kernels import (
-    QUOTE,
     additional_is_live,
     after_additional,
     name_child,
@@ -93,6 +92,7 @@ from .table_kernels import (
     NODES,
     OK,
     OUT,
+    QUOTE,
     R_BODY,
     R_CALL,
     R_CALLS,
@@ -134,6 +134,7 @@ from .table_kernels import (
     i32,
     member,
     room,
+    u8,
     width,
 )
 
@@ -298,7 +299,7 @@ def enter(ctx, s, t, row, x, y, below):
 def child_of(s, t, b):
     """The place below t by byte b, or -1."""
     first = i32(s, T_CHILD_FIRST)
-    bytes_ = i32(s, T_CHILD_BYTE)
+    bytes_ = u8(s, T_CHILD_BYTE)
     low = first[t]
     high = first[t + 1]
     if high - low == 256:
@@ -371,7 +372,7 @@ def walk_counted(ctx, s, t, row, x, y, below):
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int32[::1])")
 def exit_name(ctx, s, row, d, x, y, t, exit_place, out):
     """The state at a closing quote (place exit_place) that ends a name typed from (x, y) at t on; False if refused."""
-    byte = i32(s, T_BYTE)
+    byte = u8(s, T_BYTE)
     parent = i32(s, T_PARENT)
     depth = i32(s, T_DEPTH)
     data = i32(ctx, DATA)
@@ -464,7 +465,7 @@ def walk_declared_name(ctx, s, t, row, d, x, y, below):
         return True
     children = i32(s, T_CHILD_FIRST)
     for i in range(children[t], children[t + 1]):
-        b = i32(s, T_CHILD_BYTE)[i]
+        b = u8(s, T_CHILD_BYTE)[i]
         if step_name(ctx, s, row, d, x, y, b, out):
             enter(ctx, s, i32(s, T_CHILD_NODE)[i], out[0], out[1], out[2], below)
     return True
@@ -533,7 +534,7 @@ def walk_plain(ctx, s, t, row, x, y, below):
         else:
             first = i32(s, T_CHILD_FIRST)
             for i in range(first[t], first[t + 1]):
-                b = i32(s, T_CHILD_BYTE)[i]
+                b = u8(s, T_CHILD_BYTE)[i]
                 if low <= b <= high:
                     enter(ctx, s, i32(s, T_CHILD_NODE)[i], edges[e + 1], 0, y, below)
     calls = i32(ctx, CALLS)
@@ -663,7 +664,7 @@ def step_on(ctx, s):
             return WANTS_ROOM
         s[3 * WORK + 2] = o
         for i in range(first[t], first[t + 1]):
-            status, to = advance(ctx, s, ref, i32(s, T_CHILD_BYTE)[i])
+            status, to = advance(ctx, s, ref, u8(s, T_CHILD_BYTE)[i])
             if status != OK:
                 # Put the item back alone: its first children are found again, which adds nothing.
                 s[3 * WORK + 2] = o

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from .regex_syntax import search_language
-from .schema_strings import spelled_strings
+from .schema_leaves import spelled_strings
 
 __all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
 

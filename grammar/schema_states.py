@@ -16,13 +16,12 @@ from typing import Any
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
 from ..automata.fragment import Fragment, Items, Members, Payload, Target, Text
-from .schema_strings import (
+from .schema_leaves import (
     any_scalar,
     boolean,
     constants_language,
     null,
     number,
-    number_language,
     one_of,
     spelling,
     string,
@@ -192,7 +191,8 @@ class SchemaStates:
                 leaves[any_scalar()] = None
             else:
                 self._scalars(branch, types, leaves)
-                if "string" in types and not string_is_empty(branch) and string_language(branch) is None:
+                text = (branch.patterns(), *branch.lengths())
+                if "string" in types and not string_is_empty(*text) and string_language(*text) is None:
                     edges.append((34, 34, self._text(*branch.lengths())))
             nothing: set[Conjunction] = set()
             if "array" in types and branch._has_array(nothing)[0]:
@@ -210,11 +210,12 @@ class SchemaStates:
         if "boolean" in types:
             leaves[boolean()] = None
         if types & {"number", "integer"}:
-            numbers = number_language(branch)
+            numbers = branch.number_automaton()
             if not numbers.is_empty:
                 leaves[numbers] = None
-        if "string" in types and not string_is_empty(branch):
-            strings = string_language(branch)
+        text = (branch.patterns(), *branch.lengths())
+        if "string" in types and not string_is_empty(*text):
+            strings = string_language(*text)
             if strings is not None:
                 leaves[strings] = None
 

@@ -18,8 +18,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from .json_numbers import decimal_of
+from .schema_leaves import number_language, string_admits, string_is_empty
 from .schema_scan import SchemaScan
 
 __all__ = ["ANYTHING", "TYPE_NAMES", "Branch", "Conjunction", "SchemaValues"]
@@ -272,9 +274,7 @@ class Branch:
         if kind not in self.types:
             return False
         if kind == "string":
-            from .schema_strings import string_admits
-
-            return string_admits(self, value)
+            return string_admits(self.patterns(), *self.lengths(), value)
         if kind == "array":
             least, most = self.item_counts()
             if len(value) < least or (most is not None and len(value) > most):
@@ -316,6 +316,10 @@ class Branch:
             high[0] if high else None,
             high is not None and high[1],
         )
+
+    def number_automaton(self) -> ByteDfa:
+        """The numbers of a branch that allows some."""
+        return number_language("number" not in self.types, *self.bounds())
 
     def lengths(self) -> tuple[int, int | None]:
         """(least, most) code points of a string."""
@@ -393,14 +397,10 @@ class Branch:
         if types & {"null", "boolean"}:
             return True, False
         if types & {"number", "integer"}:
-            from .schema_strings import number_language
-
-            if not number_language(self).is_empty:
+            if not self.number_automaton().is_empty:
                 return True, False
         if "string" in types:
-            from .schema_strings import string_is_empty
-
-            if not string_is_empty(self):
+            if not string_is_empty(self.patterns(), *self.lengths()):
                 return True, False
         rests = False
         for name, look in (("array", self._has_array), ("object", self._has_object)):

@@ -6,8 +6,9 @@ one set of masks.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import (
@@ -25,9 +26,6 @@ from ..automata.regular import (
 from .json_numbers import NUMBER, decimal_of, number_between, number_constant
 from .json_text import json_spelled, string_content
 from .regex_syntax import search_language
-
-if TYPE_CHECKING:
-    from .schema_values import Branch
 
 __all__ = [
     "any_scalar",
@@ -89,10 +87,10 @@ def one_of(languages: tuple[ByteDfa, ...]) -> ByteDfa:
 # ------------------------------------------------------------------------------------------------ numbers
 
 
-def number_language(branch: Branch) -> ByteDfa:
-    """The numbers of a branch that allows some."""
-    low, low_open, high, high_open = branch.bounds()
-    integer = "number" not in branch.types
+def number_language(
+    integer: bool, low: Decimal | None, low_open: bool, high: Decimal | None, high_open: bool
+) -> ByteDfa:
+    """Numbers, or integers, between bounds (None: no bound)."""
     if low is None and high is None and not integer:
         return number()
     return number_between(integer, low, low_open, high, high_open)
@@ -118,25 +116,22 @@ def spelled_strings(patterns: tuple[str, ...], least: int, most: int | None) -> 
     return compile_regular(quoted(json_spelled(string_values(patterns, least, most))))
 
 
-def string_language(branch: Branch) -> ByteDfa | None:
-    """The strings of a branch that allows some; None where only their length is bounded, which a counter does."""
-    patterns, (least, most) = branch.patterns(), branch.lengths()
-    if not patterns:
-        return string() if least == 0 and most is None else None
-    return spelled_strings(patterns, least, most)
+def string_language(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa | None:
+    """JSON strings under patterns and lengths; None where only the length is bounded, which a counter does."""
+    if patterns:
+        return spelled_strings(patterns, least, most)
+    return string() if least == 0 and most is None else None
 
 
-def string_is_empty(branch: Branch) -> bool:
-    """Whether no string satisfies a branch."""
-    patterns, (least, most) = branch.patterns(), branch.lengths()
+def string_is_empty(patterns: tuple[str, ...], least: int, most: int | None) -> bool:
+    """Whether no string satisfies patterns and lengths."""
     if most is not None and most < least:
         return True
     return bool(patterns) and string_values(patterns, least, most).is_empty
 
 
-def string_admits(branch: Branch, value: str) -> bool:
-    """Whether a string satisfies a branch's patterns and lengths."""
-    patterns, (least, most) = branch.patterns(), branch.lengths()
+def string_admits(patterns: tuple[str, ...], least: int, most: int | None, value: str) -> bool:
+    """Whether a string satisfies patterns and lengths."""
     if len(value) < least or (most is not None and len(value) > most):
         return False
     return all(string_values((pattern,), 0, None).accepts(value.encode()) for pattern in patterns)
