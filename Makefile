@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # Compiled once into the cache, or every pytest worker would do it at the same time.
 kernels: $(INSTALLED)
-	$(BIN)/python -c 'from bridle.automata.kernel import compile_all; compile_all()'
+	$(BIN)/python -c 'from bridle.automata.kernel import load_kernels; load_kernels()'
 
 demo: kernels
 	$(BIN)/python bench/demo.py

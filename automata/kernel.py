@@ -48,7 +48,7 @@ from numba.extending import intrinsic
 
 from .cache_dir import cache_folders
 
-__all__ = ["ProgressLine", "compile_all", "device", "fence", "i32_at", "i64_at", "kernel", "subroutine", "u8_at"]
+__all__ = ["ProgressLine", "compile_all", "device", "fence", "i32_at", "i64_at", "kernel", "load_kernels", "subroutine", "u8_at"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Progress = Callable[[int, int, str, bool], None]
@@ -138,21 +138,16 @@ def subroutine(signature: str | Function) -> Any:
 
 
 def compile_all(progress: Progress | None = None) -> None:
-    """Compiles or loads every kernel of the package, and later any other that waits; returns at once when none does.
+    """Compiles or loads every registered kernel that waits for it; returns at once when none does.
 
     `progress(done, total, name, cached)` is called after each kernel; `cached`: it was loaded, not compiled. The
     default is a line on stderr, silent where all is loaded.
     Any number of threads may call it; they return when all kernels are ready.
     """
-    if _registry.complete and not _registry.waiting:
+    if not _registry.waiting:
         return
     progress = ProgressLine() if progress is None else progress
     with _registry.lock:
-        if not _registry.complete:
-            # All of the package's kernels at once, so that none is left to be compiled in the middle of a request.
-            _registry.complete = True
-            for name in _kernel_modules():
-                importlib.import_module(name)
         total, done = len(_registry.waiting), 0
         while _registry.waiting:
             dispatcher, signatures = _registry.waiting[0]
@@ -165,6 +160,16 @@ def compile_all(progress: Progress | None = None) -> None:
             progress(done, total, name, sum(dispatcher.stats.cache_misses.values()) == misses)
             # Removed last: until then the threads without the lock wait for it instead of running ahead.
             _registry.waiting.pop(0)
+
+
+def load_kernels(progress: Progress | None = None) -> None:
+    """Compiles or loads all kernels of the package at once, so that none is left for the middle of a request."""
+    if not _registry.complete:
+        with _registry.lock:
+            for name in _kernel_modules():
+                importlib.import_module(name)
+            compile_all(progress)
+            _registry.complete = True
 
 
 class ProgressLine:

@@ -18,7 +18,7 @@ import numpy as np
 from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
-from .kernel import compile_all
+from .kernel import load_kernels
 from .record_kernels import count_quotes, mark_wide
 from .table_kernels import (
     ACCEPTS,
@@ -75,7 +75,7 @@ class Store:
     __slots__ = ("__weakref__", "_leaves", "_misc", "context", "lock", "tables")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        compile_all()
+        load_kernels()
         self.lock = threading.RLock()
         self._leaves: dict[bytes, int] = {}
         words = (vocabulary.size + 31) // 32

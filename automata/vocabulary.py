@@ -108,11 +108,13 @@ class Vocabulary:
         self.fingerprint = self._digest(flat)
         self._trie: TokenTrie | None = None
         self._lock = threading.Lock()
-        # A vocabulary is made when a program starts, a grammar in a request: kernels and tree are loaded here.
-        from .kernel import compile_all  # it needs numba, which importing this file must not
+        self._load()
 
-        compile_all()
-        _ = self.trie
+    def _load(self) -> None:
+        """Loads the kernels: a vocabulary is made when a program starts, a grammar in the middle of a request."""
+        from .kernel import load_kernels  # it needs numba, which importing this file must not
+
+        load_kernels()
 
     def _digest(self, flat: bytes) -> str:
         rest = ["bridle vocabulary 1", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]

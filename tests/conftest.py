@@ -5,3 +5,13 @@ down to the processes that tests start."""
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels():
+    """Loads the kernels before any test points the cache elsewhere: compiling them anew takes a minute."""
+    from bridle.automata.kernel import load_kernels
+
+    load_kernels()

@@ -264,8 +264,8 @@ def test_masks_over_real_vocabularies_equal_the_oracles_on_a_sample(name):
     compiled = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
     oracle = naive.json_schema(SCHEMA)
     rng = random.Random(5)
-    texts = ('', '{"na', '{"name": "Ab', '{"name":"x", "tags": ["a', '{"name":"x","next":{"name":"', '{"name":"x","zz": ',
-             '{"name":"x","zz":["\\u00', '{"name":"abcdefghij', '{"name":"x" \n  ')  # fmt: skip
+    texts = ('', '{"na', '{"name": "Ab', '{"name":"x", "tags": ["a', '{"name":"x","next":{"name":"',
+             '{"name":"x","zz": ', '{"name":"x","zz":["\\u00', '{"name":"abcdefghij', '{"name":"x" \n  ')  # fmt: skip
     for text in texts:
         matcher = bridle.Matcher(compiled)
         assert not text or matcher.accept_bytes(text)
