@@ -5,7 +5,8 @@
     │   ├── UnsupportedError    well formed, but not enforced by bridle: what, where and why
     │   └── UnsatisfiableError  well formed, but no text is a sentence of it
     ├── LimitError              a counted budget was met: which one, the number given and the number allowed
-    └── VocabularyError         a vocabulary that contradicts itself or its tokenizer
+    ├── VocabularyError         a vocabulary that contradicts itself or its tokenizer
+    └── ConflictError           (integrations.hf) another logits processor forbids all that the grammar allows
 
 A place in a text is a character offset (`text`, `offset`; the message shows line, column and a caret); a place in a
 schema is a JSON pointer (`pointer`) and a `keyword`. INVARIANT: every error can be pickled, to cross processes.

@@ -21,8 +21,10 @@ from .kernel import (
 from .table_kernels import (
     BOTTOM,
     CALLS,
+    CELL_INDEX,
     CELL_PROGRESS,
     CELL_STRING,
+    CELLS,
     COUNTED,
     D_ADDITIONAL,
     D_BYTE,
@@ -41,11 +43,13 @@ from .table_kernels import (
     D_RANKED,
     D_REQUIRED,
     D_STATE,
+    D_STRING,
     D_TERMINAL,
     D_TEXT,
     DATA,
     DONE,
     EDGES,
+    EMPTY_STRING,
     ENDS,
     EXPANDED,
     I_MAX,
@@ -81,6 +85,7 @@ from .table_kernels import (
     intern_quad,
     mix,
     room,
+    room_index,
     store_of,
 )
 
@@ -231,6 +236,8 @@ def write_trie(ctx, s, d, at, names, offsets, order):
     data[state] = 0
     data[parent] = 0
     data[byte] = 0
+    string = d + data[d + D_STRING]
+    data[string] = EMPTY_STRING
     places = 1
     u = 0
     depth = 0
@@ -251,6 +258,7 @@ def write_trie(ctx, s, d, at, names, offsets, order):
             places += 1
             data[parent + v] = u
             data[byte + v] = b
+            data[string + v] = cell(ctx, data[string + u], b, depth + 1, CELL_STRING)
             data[terminal + v] = -1
             data[low + v] = i
             # A byte that JSON only spells as an escape is a whole character.
@@ -300,7 +308,12 @@ def write_members(ctx, row, first, space, ordered, text, values, required, names
     n = values.shape[0] - 1
     m = order.shape[0]
     most = offsets[m] + 2
-    if not (room(ctx, DATA, D_LENGTH + 2 * n + m + 10 * most + 16) and room(ctx, CALLS, 2 * n + 2)):
+    if not (
+        room(ctx, DATA, D_LENGTH + 2 * n + m + 11 * most + 16)
+        and room(ctx, CALLS, 2 * n + 2)
+        and room(ctx, CELLS, 4 * most)
+        and room_index(ctx, CELL_INDEX, most)
+    ):
         return WANTS_ROOM
     data = i32(ctx, DATA)
     d = ctx[3 * DATA + 2]

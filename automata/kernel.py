@@ -48,7 +48,10 @@ from numba.extending import intrinsic
 
 from .cache_dir import cache_folders
 
-__all__ = ["ProgressLine", "compile_all", "device", "fence", "i32_at", "i64_at", "kernel", "load_kernels", "subroutine", "u8_at"]
+__all__ = [
+    "ProgressLine", "acquire", "compile_all", "device", "fence", "i32_at", "i64_at", "kernel", "load_kernels",
+    "subroutine", "u8_at",
+]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Progress = Callable[[int, int, str, bool], None]
@@ -371,8 +374,21 @@ if JIT:
 
         return types.void(), generate
 
+    @intrinsic
+    def acquire(typing_context):  # type: ignore[no-untyped-def]
+        """An acquire fence: what is read after it is read after what was read before it. Free on x86."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            builder.fence("acquire")
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
 else:
     i32_at, i64_at, u8_at = _python_view(np.int32), _python_view(np.int64), _python_view(np.uint8)
+
+    def acquire() -> None:  # type: ignore[misc]
+        """Nothing: the interpreter orders its own reads."""
 
     def fence() -> None:  # type: ignore[misc]
         """Nothing: the interpreter orders its own writes."""

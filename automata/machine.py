@@ -10,6 +10,7 @@ new, empty one, and each matcher moves over by replaying its text the next time 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -81,8 +82,8 @@ _CAPACITIES = {
     NODE_INDEX: (1 << 12) + 1,
     SETS: 20 * WIDTH,
     SET_INDEX: (1 << 11) + 1,
-    CELLS: 12 * WIDTH,
-    CELL_INDEX: (1 << 12) + 1,
+    CELLS: 40 * WIDTH,
+    CELL_INDEX: (1 << 13) + 1,
     STEPS: 1 << 12,
     STEP_INDEX: (1 << 12) + 1,
     NODE_MASK: 6 * WIDTH,
@@ -251,7 +252,11 @@ class Machine:
         payload = self._payloads.get(row)
         if payload is None:
             return
-        shape = payload.expand()
+        try:
+            shape = payload.expand()
+        except RecursionError:
+            deepest = sys.getrecursionlimit()
+            raise LimitError("nesting of a grammar", deepest + 1, deepest) from None
         if isinstance(shape, Fragment):
             self._write_fragment(row, shape)
         elif isinstance(shape, Members):

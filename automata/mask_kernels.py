@@ -14,6 +14,7 @@ so `fill_known` and `fill_batch` need no lock.
 from __future__ import annotations
 
 from .kernel import (
+    acquire,
     device,
     fence,
     i64_at,
@@ -341,6 +342,7 @@ def fill_known(ctx, ref, bitmask, row):
     mask = known_mask(ctx, ref)
     if mask == UNKNOWN_MASK:
         return WANTS_ROWS
+    acquire()
     write_mask(ctx, s, mask - 1, bitmask, row)
     return OK
 
@@ -355,6 +357,7 @@ def fill_batch(contexts, refs, bitmask, rows, done):
         ctx = i64_at(contexts[i], 3 * SLOTS)
         mask = known_mask(ctx, refs[i])
         if mask != UNKNOWN_MASK:
+            acquire()
             write_mask(ctx, store_of(ctx), mask - 1, bitmask, rows[i])
             done[i] = 1
         else:

@@ -66,7 +66,10 @@ class Matcher:
             bitmask = as_array(bitmask)
         if self._terminated:
             return self._fill_stops(bitmask, row)
-        status = fill_known(self._context, self._ref, bitmask, row)
+        try:
+            status = fill_known(self._context, self._ref, bitmask, row)
+        except TypeError:
+            raise _bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
         if status != OK:
             if status == BAD_SHAPE:
                 raise _bad_shape(bitmask, row, self.compiled.vocabulary.size)
@@ -80,6 +83,11 @@ class Matcher:
         self._machine.make_mask(self._ref)
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
+        size = self.compiled.vocabulary.size
+        if bitmask.dtype != np.int32 or bitmask.ndim != 2 or not 0 <= row < len(bitmask):
+            raise _bad_shape(bitmask, row, size)
+        if bitmask.shape[1] != (size + 31) // 32:
+            raise _bad_shape(bitmask, row, size)
         bitmask[row] = 0
         words = bitmask[row].view(np.uint32)
         for token in self.compiled.vocabulary.stop_token_ids:
@@ -93,7 +101,10 @@ class Matcher:
         if self._terminated:
             return False
         ref = self._ref
-        to = known_step(self._context, ref, token)
+        try:
+            to = known_step(self._context, ref, token)
+        except OverflowError:
+            return False
         if to == UNKNOWN:
             to = self._step(token)
             ref = self._ref
@@ -154,6 +165,8 @@ class Matcher:
 
     def rollback(self, steps: int = 1) -> None:
         """Takes back the last steps (accepted calls), stop tokens too. ValueError for more than there are."""
+        if steps < 0:
+            raise ValueError(f"cannot roll back {steps} steps")
         history, ref = self._history, self._ref
         stops = self._terminated
         for taken in range(steps):
@@ -368,11 +381,12 @@ def fill_next_token_bitmasks(matchers: Sequence[Matcher], bitmask: Any, rows: Se
 
 
 def _encoded(data: bytes | str) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
+    # A lone surrogate becomes bytes that no grammar allows.
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
 
 
 def _bad_shape(bitmask: np.ndarray, row: int, size: int) -> ValueError:
     return ValueError(
-        f"row {row} of a bitmask of shape {bitmask.shape} cannot be filled: a vocabulary of {size} needs int32"
-        f" [rows, {(size + 31) // 32}]; allocate it with allocate_token_bitmask(batch, vocabulary.size)"
+        f"row {row} of a bitmask of {bitmask.dtype} {bitmask.shape} cannot be filled: a vocabulary of {size} needs a"
+        f" contiguous int32 [rows, {(size + 31) // 32}], as allocate_token_bitmask(batch, vocabulary.size) makes"
     )

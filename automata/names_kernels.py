@@ -27,7 +27,6 @@ from .table_kernels import (
     CELL_TYPING,
     CELLS,
     D_ADDITIONAL,
-    D_BYTE,
     D_CHILD,
     D_CHILD_BYTE,
     D_CHILD_NODE,
@@ -38,15 +37,14 @@ from .table_kernels import (
     D_LIMIT,
     D_LOW,
     D_ORDERED,
-    D_PARENT,
     D_RANKED,
     D_REQUIRED,
     D_STATE,
+    D_STRING,
     D_TERMINAL,
     D_TEXT,
     DATA,
     DEAD,
-    EMPTY_STRING,
     LEAVES,
     QUOTE,
     cell,
@@ -173,24 +171,11 @@ def name_child(ctx, d, u, b):
     return -1
 
 
-@subroutine("int64(int64[::1], int64, int64)")
+@device
 def string_of(ctx, d, u):
     """String cell of the trie place u."""
     data = i32(ctx, DATA)
-    parent = d + data[d + D_PARENT]
-    byte = d + data[d + D_BYTE]
-    depth = 0
-    v = u
-    while v != 0:
-        depth += 1
-        v = data[parent + v]
-    string = EMPTY_STRING
-    for k in range(depth):
-        v = u
-        for _ in range(depth - 1 - k):
-            v = data[parent + v]
-        string = cell(ctx, string, data[byte + v], k + 1, CELL_STRING)
-    return string
+    return data[d + data[d + D_STRING] + u]
 
 
 @subroutine("int64(int64[::1], int64, int64, boolean, int64, int64)")

@@ -398,11 +398,16 @@ def record_of(s, t, q, stop):
     records = i32(s, RECORDS)
     words = i64_at(s[3 * MISC], 16)[M_WORDS]
     listed = records[o + P_TOKENS] if records[o + P_DENSE] < 0 else 0
+    token_first = i32(s, T_TOKEN_FIRST)
+    ints = i32(s, RECORD_INTS)
+    for k in range(records[o + P_EXITS]):
+        e = ints[records[o + P_EXIT] + 2 * k]
+        listed += 2 + token_first[e + 1] - token_first[e]
     if not (
         room(s, OUT, words)
         and room(s, RECORDS, RECORD_WIDTH)
         and room_index(s, RECORD_INDEX, 1)
-        and room(s, RECORD_INTS, listed + 8 * records[o + P_EXITS] + 64)
+        and room(s, RECORD_INTS, listed + 64)
         and room(s, DENSE, words)
         and room_index(s, DENSE_INDEX, 1)
     ):

@@ -11,6 +11,7 @@ INVARIANT: a row flagged DONE is never the top of a node (but the bottom): its f
 from __future__ import annotations
 
 from .kernel import (
+    acquire,
     device,
     fence,
     kernel,
@@ -345,7 +346,7 @@ def merge_results(ctx, scratch, n):
         return DEAD
     ids = scratch[ID_PART:]
     parents = scratch[ID_PART + ID_ROOM :]
-    tops = 0
+    tops, total = 0, 0
     for i in range(n):
         o = RESULT_PART + 4 * i
         row, x, y, below = scratch[o], scratch[o + 1], scratch[o + 2], scratch[o + 3]
@@ -362,12 +363,13 @@ def merge_results(ctx, scratch, n):
                     for m in range(width(ctx, below)):
                         parents[several] = member(ctx, below, m)
                         several += 1
-                if several + width(ctx, scratch[p + 3]) > ID_ROOM:
+                if total + several + width(ctx, scratch[p + 3]) > ID_ROOM:
                     return TOO_WIDE
                 for m in range(width(ctx, scratch[p + 3])):
                     parents[several] = member(ctx, scratch[p + 3], m)
                     several += 1
         if several:
+            total += several
             below = node_set(ctx, parents, several)
         ids[tops] = BOTTOM if row == 0 else node(ctx, row, x, y, below)
         tops += 1
@@ -382,8 +384,8 @@ def room_for_a_byte(ctx):
         and room_index(ctx, NODE_INDEX, 4 * WIDTH)
         and room(ctx, SETS, 2 * ID_ROOM)
         and room_index(ctx, SET_INDEX, 2 * WIDTH)
-        and room(ctx, CELLS, 8 * WIDTH)
-        and room_index(ctx, CELL_INDEX, 2 * WIDTH)
+        and room(ctx, CELLS, 32 * WIDTH)
+        and room_index(ctx, CELL_INDEX, 8 * WIDTH)
     )
 
 
@@ -408,14 +410,17 @@ def advance(ctx, s, ref, b):
 @device
 def find_step(ctx, ref, token):
     """Place of (ref, token) in the step memo, or -1. STEPS: int32[n, 4] = configuration, token, result, unused."""
-    steps = i32(ctx, STEPS)
     slots = i32(ctx, STEP_INDEX)
     mask = slots[0]
     h = mix(mix(17, ref), token) & mask
+    # The table after its index: a writer may put a larger table in its place before it names a new entry.
+    acquire()
     while True:
         found = slots[1 + h]
         if found == 0:
             return -1
+        acquire()
+        steps = i32(ctx, STEPS)
         if steps[4 * found - 4] == ref and steps[4 * found - 3] == token:
             return found - 1
         h = (h + 1) & mask

@@ -142,8 +142,9 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
     D_CHILD_NODE,
     D_PARENT,
     D_BYTE,
+    D_STRING,
     D_LENGTH,
-) = range(19)
+) = range(20)
 # Items descriptor, in DATA.
 I_MIN, I_MAX, I_FIRST, I_PREFIX, I_SATURATE = range(5)
 

@@ -13,7 +13,7 @@ Unexpanded rows are put aside with the items that met them, the walk goes on, an
 then the walk resumes. Nothing is ever walked twice.
 
 Every alternative is an item of its own, which is exponential for wildly ambiguous grammars within one token. After
-`PATIENCE` items the walk gives up, and the mask is made from configurations instead (`general_mask`): slow, but
+`PATIENCE` items the walk gives up, and the mask is made from configurations instead (`step_on`): slow, but
 polynomial, and exact likewise.
 
 Cost, Llama 3: 0.05 us an item, 0.6 us to write a row, 1.5 ms for the record of a leaf state that allows everything.
@@ -60,6 +60,7 @@ from .step_kernels import (
 from .table_kernels import (
     BOTTOM,
     CALLS,
+    CELL_INDEX,
     CELLS,
     COUNTED,
     D_CHILD,
@@ -81,6 +82,7 @@ from .table_kernels import (
     M_BASE,
     M_BASES,
     M_BRANCHING,
+    M_DEEPEST,
     M_ITEMS,
     M_LOWEST,
     M_PARENTS,
@@ -134,6 +136,7 @@ from .table_kernels import (
     i32,
     member,
     room,
+    room_index,
     u8,
     width,
 )
@@ -146,8 +149,6 @@ PATIENCE = 1 << 17
 SPACE_DONE = 1 << 20
 # Room that the walk keeps ahead for the items of one row.
 AHEAD = 4 * WIDTH
-UNKNOWN_MASK, DEEPER = -1, -2
-BAD_SHAPE = 7
 
 
 # ------------------------------------------------------------------------------------------------ output
@@ -378,7 +379,8 @@ def exit_name(ctx, s, row, d, x, y, t, exit_place, out):
     data = i32(ctx, DATA)
     n = depth[exit_place] - depth[t]
     on_trie = x >= 0
-    plain = True
+    # Inside an escape the place is still on the trie, whatever x says.
+    plain = on_trie or i32(ctx, CELLS)[4 * ~x] < 0
     place = x
     for k in range(n - 1):
         v = exit_place
@@ -429,10 +431,11 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
     out = i32(ctx, SCRATCH)
+    deepest = misc(s)[M_DEEPEST]
     for k in range(exits):
         at = ints[first + 2 * k]
-        # Strings of the exits may append many cells: room is looked at for each (a second walk finds them).
-        if not room_for_a_byte(ctx):
+        # The strings of an exit may append several cells a byte: room is looked at for each.
+        if not (room_for_a_byte(ctx) and room(ctx, CELLS, 32 * deepest) and room_index(ctx, CELL_INDEX, 8 * deepest)):
             return False
         if exit_name(ctx, s, row, d, x, y, t, at, out):
             enter(ctx, s, at, out[0], out[1], out[2], below)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from ..automata.errors import GrammarError, UnsupportedError
+from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from ..automata.fragment import Target
 from .schema_scan import Gap, SchemaScan
 from .schema_states import SchemaStates
@@ -64,7 +65,10 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
         raise _unsupported(scan.gaps)
     whitespace = options.max_whitespace if options.whitespace == "json" else 0
     states = SchemaStates(SchemaValues(scan), ordered=options.property_order == "schema", whitespace=whitespace)
-    root = states.root(parsed)
+    try:
+        root = states.root(parsed)
+    except RecursionError:
+        raise LimitError("nesting of the schema", sys.getrecursionlimit() + 1, sys.getrecursionlimit()) from None
     notes = [*scan.notes, _EXPONENTS]
     if options.whitespace == "json":
         notes.append(f"at most {options.max_whitespace} white-space characters in a row")
@@ -77,14 +81,25 @@ def _parsed(schema: Any) -> Any:
     if isinstance(schema, (str, bytes)):
         try:
             # Decimals stay exact; floats would not.
-            return json.loads(schema, parse_float=Decimal)
+            return json.loads(schema, parse_float=Decimal, parse_constant=_refuse_constant)
+        except RecursionError:
+            deepest = sys.getrecursionlimit()
+            raise LimitError("nesting of the schema's text", deepest + 1, deepest) from None
         except json.JSONDecodeError as error:
             raise GrammarError(f"the schema is not JSON: {error.msg}", text=error.doc, offset=error.pos) from None
         except UnicodeDecodeError as error:
             raise GrammarError(f"the schema is not UTF-8: byte {error.start}") from None
+        except ArithmeticError as error:
+            raise GrammarError("a number of the schema has an exponent that no number has") from error
+        except ValueError as error:  # an integer of thousands of digits
+            raise LimitError("digits of an integer", len(schema), sys.get_int_max_str_digits()) from error
     if not isinstance(schema, (dict, bool)):
         raise GrammarError(f"a schema is a dict, a bool, or JSON text of one, not {type(schema).__name__}")
     return schema
+
+
+def _refuse_constant(name: str) -> None:
+    raise GrammarError(f"the schema is not JSON: {name} is no JSON number")
 
 
 def _unsupported(gaps: list[Gap]) -> UnsupportedError:

@@ -140,6 +140,17 @@ def string_admits(patterns: tuple[str, ...], least: int, most: int | None, value
 # ------------------------------------------------------------------------------------------------ constants
 
 
+def is_text(value: Any) -> bool:
+    """Whether a constant has a spelling: a lone surrogate, anywhere in it, has none in UTF-8."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, list):
+        return all(map(is_text, value))
+    if isinstance(value, dict):
+        return all(is_text(name) and is_text(item) for name, item in value.items())
+    return True
+
+
 def constants_language(constants: list[Any]) -> ByteDfa:
     """The spellings of scalar constants, as one automaton."""
     strings = tuple(sorted(value for value in constants if isinstance(value, str)))

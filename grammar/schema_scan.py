@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
+from .json_numbers import decimal_of
 from .regex_syntax import search_language
-from .schema_leaves import spelled_strings
+from .schema_leaves import constants_language, is_text, spelled_strings
 
 __all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
 
@@ -27,6 +28,11 @@ TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 # Drafts by what their `$schema` contains.
 DRAFTS = {"draft-03": 3, "draft-04": 4, "draft-06": 6, "draft-07": 7, "2019-09": 2019, "2020-12": 2020}
 
+# A bound's digits are compared one by one, and a double has up to 309 before the point.
+_MOST_DIGITS = 400
+_MOST_REQUIRED = 1 << 24
+_DEEPEST_CONSTANT = 60
+_LARGE_ENUM = 10_000
 _LARGE_COUNT = re.compile(r"\{\d*,?\d{3,}")
 
 # Formats whose names the standard defines; any other is an annotation.
@@ -148,6 +154,8 @@ class SchemaScan:
         if _is_void(schema, keyword, value):
             return
         if keyword == "format":
+            if not isinstance(value, str):
+                raise _wrong(f"{pointer}/format", "a string", value)
             if not self._asserts_formats:
                 return
             if value not in FORMATS:
@@ -185,7 +193,7 @@ class SchemaScan:
             key = part.replace("~1", "/").replace("~0", "~")
             if isinstance(at, dict) and key in at:
                 at = at[key]
-            elif isinstance(at, list) and key.isdigit() and int(key) < len(at):
+            elif isinstance(at, list) and key.isascii() and key.isdecimal() and int(key) < len(at):
                 at = at[int(key)]
             else:
                 raise GrammarError(
@@ -211,7 +219,7 @@ def _is_void(schema: dict[str, Any], keyword: str, value: Any) -> bool:
         return value is False
     if keyword == "minProperties":
         required = schema.get("required")
-        return isinstance(value, int) and value <= (len(set(required)) if isinstance(required, list) else 0)
+        return isinstance(value, int) and value <= (len({*map(str, required)}) if isinstance(required, list) else 0)
     if keyword in ("patternProperties", "dependentRequired", "dependentSchemas", "dependencies"):
         return value == {}
     if keyword == "propertyNames":
@@ -230,7 +238,7 @@ _Check = Callable[[SchemaScan, "dict[str, Any]", Any, str, bool], None]
 
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+    return names.get(type(value), "a number" if isinstance(value, (int, float, Decimal)) else type(value).__name__)
 
 
 def _escaped(key: str) -> str:
@@ -254,6 +262,8 @@ def _check_schemas_by_name(scan: SchemaScan, schema: dict[str, Any], value: Any,
     if not isinstance(value, dict):
         raise _wrong(pointer, "an object of schemas", value)
     for name, sub in value.items():
+        if not isinstance(name, str):
+            raise GrammarError(f"names are strings, not {name!r}", pointer=pointer)
         scan._waiting.append((sub, f"{pointer}/{_escaped(name)}", moved))
 
 
@@ -279,15 +289,52 @@ def _check_items(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: 
 
 
 def _check_count(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise _wrong(pointer, "a non-negative integer", value)
+    _check_finite(value, pointer)
+    if value < 0 or value != int(value):
+        raise _wrong(pointer, "a non-negative integer", value)
+    keyword = pointer.rpartition("/")[2]
+    if keyword.startswith("min") and value > _MOST_REQUIRED:
+        raise LimitError(keyword, int(value), _MOST_REQUIRED, pointer)
 
 
 def _check_number(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
     if scan.draft <= 4 and isinstance(value, bool) and "exclusive" in pointer.rpartition("/")[2]:
         return
+    _check_finite(value, pointer)
+
+
+def _check_finite(value: Any, pointer: str) -> None:
+    """A JSON number of a size whose digits can be compared."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise _wrong(pointer, "a number", value)
+    number = decimal_of(value)
+    if not number.is_finite():
+        raise _wrong(pointer, "a finite number", value)
+    digits = max(abs(number.adjusted()), len(number.as_tuple().digits))
+    if digits > _MOST_DIGITS:
+        raise LimitError("digits of a number", digits, _MOST_DIGITS, pointer)
+
+
+def _check_constant(value: Any, pointer: str, depth: int = 0) -> None:
+    """A JSON value, as `const` and `enum` have them."""
+    if depth > _DEEPEST_CONSTANT:
+        raise LimitError("nesting of a constant", depth, _DEEPEST_CONSTANT, pointer)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise GrammarError(f"names of members are strings, not {name!r}", pointer=pointer)
+            _check_constant(item, pointer, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_constant(item, pointer, depth + 1)
+    elif value is not None and not isinstance(value, (str, bool)):
+        _check_finite(value, pointer)
+
+
+def _check_const(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+    _check_constant(value, pointer)
 
 
 def _check_names(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
@@ -300,14 +347,26 @@ def _check_names(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: 
 def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
     if not isinstance(value, list):
         raise _wrong(pointer, "an array", value)
+    _check_constant(value, pointer)
+    # What may be too large for one automaton is made before a text begins, not in the middle of it.
+    scalars = [item for item in value if not isinstance(item, (list, dict))]
+    if sum(len(item) if isinstance(item, str) else 8 for item in scalars) > _LARGE_ENUM:
+        try:
+            constants_language([item for item in scalars if is_text(item)])
+        except LimitError as error:
+            scan.gaps.append(Gap(pointer.rpartition("/")[0], "enum", f"{len(value)} values: {error}"))
+            scan.dropped.add((id(schema), "enum"))
 
 
 def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
     if not isinstance(value, str):
         raise _wrong(pointer, "a string", value)
     types = schema.get("type", "string")
-    if types != "string" and "string" not in types:
+    if isinstance(types, (str, list)) and "string" not in types:
         return
+    for keyword in ("minLength", "maxLength"):
+        if keyword in schema:
+            _check_count(scan, schema, schema[keyword], f"{pointer.rpartition('/')[0]}/{keyword}", moved)
     least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
     try:
         # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
@@ -345,6 +404,7 @@ _CHECKS: dict[str, _Check] = {
     "exclusiveMinimum": _check_number,
     "exclusiveMaximum": _check_number,
     "enum": _check_enum,
+    "const": _check_const,
     "anyOf": _check_schemas,
     "allOf": _check_schemas,
     "$ref": _check_ref,

@@ -233,17 +233,15 @@ class SchemaStates:
                 others[self.value(conjunction)] = None
 
     def _schema_of(self, value: Any) -> Any:
-        """A schema whose only value is this array, object or scalar."""
+        """A schema whose only value is this array, object or scalar, in words that all drafts know."""
         if not isinstance(value, (list, dict)):
-            return {"const": value}
+            return {"enum": [value]}
         known = self._made.get(id(value))
         if known is None:
             schema: dict[str, Any]
             if isinstance(value, list):
                 items = [self._kept(item) for item in value]
-                schema = {"type": "array", "minItems": len(items), "maxItems": len(items), "items": False}
-                if items:
-                    schema["prefixItems"] = items
+                schema = {"type": "array", "minItems": len(items), "maxItems": len(items), "items": items}
             else:
                 members = {name: self._kept(item) for name, item in value.items()}
                 schema = {

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from .json_numbers import decimal_of
-from .schema_leaves import number_language, string_admits, string_is_empty
+from .schema_leaves import is_text, number_language, string_admits, string_is_empty
 from .schema_scan import SchemaScan
 
 __all__ = ["ANYTHING", "TYPE_NAMES", "Branch", "Conjunction", "SchemaValues"]
@@ -58,6 +58,8 @@ _PLAIN = frozenset(
 _MOST_BRANCHES = 256
 # About what the interpreter's stack holds; only named in the error.
 _DEEPEST = 200
+UNBOUNDED = 1 << 30
+LEADS_ON = 1 << 30
 
 
 class SchemaValues:
@@ -99,7 +101,7 @@ class SchemaValues:
         """The disjunction that a conjunction comes to; [] if it contradicts itself in place."""
         known = self._by_conjunction.get(conjunction)
         if known is None:
-            plain = self._product([self._branches_of(number, ()) for number in conjunction])
+            plain = self._product([self._branches_of(number, ())[0] for number in conjunction])
             known = self._by_conjunction[conjunction] = [Branch(self, numbers) for numbers in plain]
         return known
 
@@ -115,43 +117,51 @@ class SchemaValues:
                 raise LimitError("alternatives of a schema (anyOf multiplied out)", len(product), _MOST_BRANCHES)
         return product
 
-    def _branches_of(self, number: int, path: tuple[int, ...]) -> list[Conjunction]:
+    def _branches_of(self, number: int, path: tuple[int, ...]) -> tuple[list[Conjunction], int]:
+        """(branches of a node, the lowest place in the path that they lead back to, or LEADS_ON).
+
+        What leads back below the node itself lacks the branches that only the node there can add, so it is not kept.
+        """
         known = self._branches.get(number)
         if known is not None:
-            return known
+            return known, LEADS_ON
         if number in path:
-            return []
+            return [], path.index(number)
         schema = self._nodes[number]
         if _IN_PLACE.isdisjoint(schema):
             result: list[Conjunction] = [(number,)]
+            lowest = LEADS_ON
+        elif len(path) >= _DEEPEST:
+            raise LimitError("nesting of $ref, allOf and anyOf in one place", len(path) + 1, _DEEPEST)
         else:
-            result = self._dissolved(number, schema, (*path, number))
-        # Under a path, a branch may be missing that leads back to it: only the outermost result is the fixpoint.
-        if not path:
+            result, lowest = self._dissolved(number, schema, (*path, number))
+        if lowest >= len(path):
             self._branches[number] = result
-        return result
+            lowest = LEADS_ON
+        return result, lowest
 
-    def _dissolved(self, number: int, schema: dict[str, Any], path: tuple[int, ...]) -> list[Conjunction]:
+    def _dissolved(self, number: int, schema: dict[str, Any], path: tuple[int, ...]) -> tuple[list[Conjunction], int]:
         alone = self.scan.draft <= 7 and "$ref" in schema
-        factors: list[list[Conjunction]] = [[()] if alone or _PLAIN.isdisjoint(schema) else [(number,)]]
+        unions: list[list[Any]] = []
         if "$ref" in schema and (id(schema), "$ref") not in self.scan.dropped:
-            factors.append(self._union([self.scan.target(schema["$ref"])], path))
+            unions.append([self.scan.target(schema["$ref"])])
         if not alone:
-            for sub in schema.get("allOf", ()):
-                factors.append(self._union([sub], path))
+            unions += [[sub] for sub in schema.get("allOf", ())]
             if "anyOf" in schema:
-                factors.append(self._union(schema["anyOf"], path))
-        return self._product(factors)
-
-    def _union(self, schemas: list[Any], path: tuple[int, ...]) -> list[Conjunction]:
-        found: dict[Conjunction, None] = {}
-        for schema in schemas:
-            numbers = self.conjunction([schema])
-            if numbers is None:
-                continue
-            for branch in self._branches_of(numbers[0], path) if numbers else [()]:
-                found[branch] = None
-        return list(found)
+                unions.append(schema["anyOf"])
+        factors: list[list[Conjunction]] = [[()] if alone or _PLAIN.isdisjoint(schema) else [(number,)]]
+        lowest = LEADS_ON
+        for schemas in unions:
+            found: dict[Conjunction, None] = {}
+            for sub in schemas:
+                numbers = self.conjunction([sub])
+                if numbers is None:
+                    continue
+                branches, back = self._branches_of(numbers[0], path) if numbers else ([()], LEADS_ON)
+                found.update(dict.fromkeys(branches))
+                lowest = min(lowest, back)
+            factors.append(list(found))
+        return self._product(factors), lowest
 
     # ------------------------------------------------------------------------------------------------ emptiness
 
@@ -191,7 +201,7 @@ class SchemaValues:
 
     # ------------------------------------------------------------------------------------------------ constants
 
-    def admits(self, schema: Any, value: Any, ignore_enum: bool = False) -> bool:
+    def admits(self, schema: Any, value: Any) -> bool:
         """Whether a JSON value satisfies a schema (the keywords that are enforced)."""
         if isinstance(schema, bool):
             return schema
@@ -238,8 +248,10 @@ class Branch:
 
     def constants(self) -> list[Any] | None:
         """The values that `enum` and `const` leave, those that the other keywords admit; None without either."""
-        lists = [schema["enum"] for schema in self.schemas if "enum" in schema]
-        lists += [[schema["const"]] for schema in self.schemas if "const" in schema]
+        dropped = self.values.scan.dropped
+        lists = [schema["enum"] for schema in self.schemas if "enum" in schema and (id(schema), "enum") not in dropped]
+        if self.values.scan.draft >= 6:
+            lists += [[schema["const"]] for schema in self.schemas if "const" in schema]
         if not lists:
             return None
         lists.sort(key=len)
@@ -248,7 +260,7 @@ class Branch:
         others = [{identity(value) for value in values} for values in lists[1:]]
         for value in lists[0]:
             key = identity(value)
-            if all(key in other for other in others) and (not rest or self._admits_otherwise(value)):
+            if all(key in other for other in others) and is_text(value) and (not rest or self._admits_otherwise(value)):
                 kept[key] = value
         return list(kept.values())
 
@@ -257,7 +269,7 @@ class Branch:
         for schema in self.schemas:
             if "enum" in schema and all(identity(listed) != key for listed in schema["enum"]):
                 return False
-            if "const" in schema and identity(schema["const"]) != key:
+            if "const" in schema and self.values.scan.draft >= 6 and identity(schema["const"]) != key:
                 return False
         return self._admits_otherwise(value)
 
@@ -294,19 +306,20 @@ class Branch:
 
     def bounds(self) -> tuple[Decimal | None, bool, Decimal | None, bool]:
         """(low, whether open, high, whether open) of a number."""
+        draft4 = self.values.scan.draft == 4
         low: tuple[Decimal, bool] | None = None
         high: tuple[Decimal, bool] | None = None
         for schema in self.schemas:
             for keyword, is_open in (("minimum", False), ("exclusiveMinimum", True)):
                 bound = schema.get(keyword)
-                if bound is None or isinstance(bound, bool):
+                if bound is None or isinstance(bound, bool) or (is_open and draft4):
                     continue
                 # Draft 4 wrote a boolean beside the bound.
                 found = (decimal_of(bound), is_open or schema.get("exclusiveMinimum") is True)
                 low = found if low is None or found > low else low
             for keyword, is_open in (("maximum", False), ("exclusiveMaximum", True)):
                 bound = schema.get(keyword)
-                if bound is None or isinstance(bound, bool):
+                if bound is None or isinstance(bound, bool) or (is_open and draft4):
                     continue
                 found = (decimal_of(bound), is_open or schema.get("exclusiveMaximum") is True)
                 high = found if high is None or (found[0], not found[1]) < (high[0], not high[1]) else high
@@ -340,18 +353,22 @@ class Branch:
         found = []
         for schema in self.schemas:
             items = schema.get("items", True)
-            prefix = schema.get("prefixItems", ())
+            prefix = self._prefix_of(schema)
             if isinstance(items, list):
                 prefix, items = items, schema.get("additionalItems", True)
             found.append(prefix[i] if 0 <= i < len(prefix) else items)
         return found
+
+    def _prefix_of(self, schema: dict[str, Any]) -> Any:
+        """`prefixItems`, where the draft has it."""
+        return schema.get("prefixItems", ()) if self.values.scan.draft == 2020 else ()
 
     def prefix_length(self) -> int:
         """How many first items have schemas of their own."""
         longest = 0
         for schema in self.schemas:
             items = schema.get("items")
-            prefix = items if isinstance(items, list) else schema.get("prefixItems", ())
+            prefix = items if isinstance(items, list) else self._prefix_of(schema)
             longest = max(longest, len(prefix))
         return longest
 
@@ -373,7 +390,7 @@ class Branch:
         names: dict[str, None] = {}
         for schema in self.schemas:
             names.update(dict.fromkeys(schema.get("properties", ())))
-        return list(names)
+        return [name for name in names if is_text(name)]
 
     def member_schemas(self, name: str | None) -> list[Any]:
         """The schemas that a member is under; None for a name that is declared nowhere."""
@@ -436,6 +453,8 @@ class Branch:
         return self._all_have_values(needed, active)
 
     def _has_object(self, active: set[Conjunction]) -> tuple[bool, bool]:
+        if not all(map(is_text, self.required())):
+            return False, False
         needed = (self.values.conjunction(self.member_schemas(name)) for name in self.required())
         return self._all_have_values(needed, active)
 
@@ -450,7 +469,8 @@ def _range(schemas: list[dict[str, Any]], low: str, high: str) -> tuple[int, int
     for schema in schemas:
         if low in schema:
             least = max(least, int(schema[low]))
-        if high in schema:
+        # A bound beyond any text is none: counters are 32 bits wide.
+        if high in schema and schema[high] < UNBOUNDED:
             most = int(schema[high]) if most is None else min(most, int(schema[high]))
     return least, most
 

@@ -78,7 +78,7 @@ def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False)
 
 
 def _line_and_column(data: bytes, at: int) -> tuple[int, int]:
-    before = data[:at].decode("utf-8", "replace")
+    before = data[:at].decode("utf-8", "ignore")
     return line_and_column(before, len(before))
 
 

@@ -1,1 +1,14 @@
+"""The places where people decode: Hugging Face transformers (`hf`), imported when it is first asked for."""
 
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+__all__ = ["hf"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -87,6 +88,51 @@ def test_malformed_schemas_are_errors_with_their_place(schema, pointer, message)
     assert not isinstance(caught.value, bridle.UnsupportedError)
     assert caught.value.pointer == pointer
     assert message in str(caught.value)
+
+
+def nested(keyword, depth):
+    schema = {"type": "string"}
+    for _ in range(depth):
+        schema = {keyword: [schema]}
+    return schema
+
+
+# Input of strangers: whatever it is, the answer is one of bridle's errors, at once.
+HOSTILE = [
+    nested("allOf", 2000), nested("anyOf", 2000), "[" * 100_000, '{"items":' * 50_000, '{"const": NaN}', '{"maximum": Infinity}',
+    {"maximum": float("inf")}, {"minimum": float("nan")}, '{"maximum": 1e999999}', '{"const": 1e99999999}',
+    '{"minimum": 1e-99999999}', '{"maximum": 1e9999999999999999999}', '{"maximum": ' + "9" * 5000 + "}",
+    {"maxLength": float("inf")}, {"minItems": 2**40}, {"pattern": "a", "type": 3}, {"pattern": "a", "minLength": "x"},
+    {"format": []}, {"properties": {1: {}}}, {"const": (1, 2)}, {"const": {1: 2}}, {"$ref": "#/anyOf/²"},
+    {"type": "object", "required": ["\ud800"]}, {"const": "\ud800"}, {"enum": ["x" * 30 + str(i) for i in range(20_000)]},
+    {"enum": list(range(100_000))}, {"type": ["string", 3]}, "{", b"\xff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_schemas_are_refused_at_once_by_bridles_own_errors(schema):
+    start = time.perf_counter()
+    with pytest.raises(bridle.BridleError):
+        bridle.Grammar.from_json_schema(schema)
+    assert time.perf_counter() - start < 5
+
+
+def test_bounds_beyond_any_text_are_none():
+    grammar = bridle.Grammar.from_json_schema({"items": {"maxLength": 2**40}, "maxItems": 2**32 + 1})
+    assert bridle.validate(grammar, '["aaa", "b", "c"]').ok
+
+
+def test_constants_that_no_text_can_spell_are_left_out():
+    grammar = bridle.Grammar.from_json_schema({"enum": ["\ud800", "a"], "properties": {"\udfff": {}}})
+    assert bridle.validate(grammar, '"a"').ok
+
+
+def test_keywords_that_a_draft_does_not_know_are_annotations_there():
+    named = "http://json-schema.org/draft-04/schema#"
+    assert bridle.validate(bridle.Grammar.from_json_schema({"$schema": named, "const": 1}), "2").ok
+    assert bridle.validate(bridle.Grammar.from_json_schema({"$schema": named, "exclusiveMinimum": 5}), "2").ok
+    seven = {"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": [False]}
+    assert bridle.validate(bridle.Grammar.from_json_schema(seven), "[2]").ok
 
 
 def test_schema_text_that_is_not_json_shows_line_and_column():

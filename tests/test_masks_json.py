@@ -65,6 +65,37 @@ def test_masks_equal_the_oracles(schema, texts, order, whitespace):
             compare(compiled, oracle, text.replace(" ", "").encode())
 
 
+def test_a_name_that_is_being_spelled_by_an_escape_keeps_its_own_value():
+    schema = {"properties": {"a": {"type": "null"}}, "additionalProperties": {"type": "integer"}}
+    tokens = [b'1":null', b'1":1', b'2":null', b'2":1', b'u0061":n', b"1", b'"']
+    compiled = bridle.compile(bridle.Grammar.from_json_schema(schema), vocabulary_of(tokens))
+    matcher = bridle.Matcher(compiled)
+    assert matcher.accept_bytes('{"\\u006')
+    assert {tokens[k] for k in allowed_tokens(matcher)} == {b'1":null', b'2":1', b"1"}
+
+
+CROSSING = [*TOKENS, b'1":null', b'1":1', b'61":', b'u0061":', b'"a":1,"a":', b'":{"a":{"', b"[[[[]]]]", b'x":{"x":[]}}']
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_masks_of_drawn_schemas_equal_accepting_every_token(data):
+    schema = data.draw(strategies.json_schemas())
+    order = data.draw(st.sampled_from(["schema", "any"]))
+    try:
+        grammar = bridle.Grammar.from_json_schema(schema, property_order=order)
+    except bridle.UnsatisfiableError:
+        return
+    compiled = bridle.compile(grammar, vocabulary_of(CROSSING))
+    text = data.draw(strategies.json_spellings(data.draw(strategies.instances(schema))))
+    matcher = bridle.Matcher(compiled)
+    for byte in [b"", *(bytes((b,)) for b in (text if isinstance(text, bytes) else text.encode())[:60])]:
+        if byte and not matcher.accept_bytes(byte):
+            return
+        accepted = {k for k in range(compiled.vocabulary.size) if matcher.fork().accept_token(k)}
+        assert allowed_tokens(matcher) == accepted
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_masks_of_drawn_schemas_equal_the_oracles(data):

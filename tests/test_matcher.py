@@ -249,6 +249,41 @@ def test_ambiguity_stays_polynomial():
     assert matcher.is_accepting()
 
 
+def test_very_long_member_names_are_typed_and_left():
+    name = "n" * 1500
+    grammar = bridle.Grammar.from_json_schema({"type": "object", "properties": {name: {"type": "null"}}})
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary_of(TOKENS)))
+    assert matcher.accept_bytes('{"' + name[:-1])
+    fork = matcher.fork()
+    assert matcher.accept_bytes('n": null}')
+    assert fork.accept_bytes('x": 1}')
+    assert not fork.accept_bytes(" ")
+
+
+def test_many_ids_for_the_same_bytes_are_all_allowed():
+    tokens = [b'"'] * 5000 + [b"a", b'a"'] + [bytes((b,)) for b in range(256)]
+    grammar = bridle.Grammar.from_json_schema({"type": "string", "pattern": "b"})
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary_of(tokens)))
+    assert allowed_tokens(matcher) >= set(range(5000))
+    assert matcher.accept_bytes('"ab')
+    assert allowed_tokens(matcher) >= set(range(5002))
+
+
+def test_ids_and_texts_that_are_none_are_refused_without_an_exception(compiled):
+    matcher = bridle.Matcher(compiled)
+    assert not matcher.accept_token(2**70)
+    assert not matcher.accept_token(-1)
+    assert not matcher.accept_bytes("\ud800")
+    with pytest.raises(ValueError, match="-1"):
+        matcher.rollback(-1)
+    matcher.accept_bytes('{"name":"x"}')
+    matcher.accept_token(compiled.vocabulary.stop_token_ids[0])
+    with pytest.raises(ValueError, match="cannot be filled"):
+        matcher.fill_next_token_bitmask(np.zeros((1, 2), np.int32))
+    with pytest.raises(ValueError, match="contiguous int32"):
+        bridle.Matcher(compiled).fill_next_token_bitmask(np.zeros((1, 9), np.int64))
+
+
 def test_errors_survive_pickling():
     with pytest.raises(bridle.UnsupportedError) as caught:
         bridle.Grammar.from_json_schema({"oneOf": [{"type": "string"}]})
