@@ -117,7 +117,7 @@ class Store:
         quotes = np.zeros(trie.n_nodes, np.int32)
         count_quotes(trie.byte, trie.parent, quotes)
         spaces = _space_runs(trie)
-        arrays = {
+        arrays: dict[int, np.ndarray] = {
             T_BYTE: trie.byte,
             T_END: trie.subtree_end,
             T_DEPTH: trie.depth,

@@ -99,12 +99,15 @@ def nested(keyword, depth):
 
 # Input of strangers: whatever it is, the answer is one of bridle's errors, at once.
 HOSTILE = [
-    nested("allOf", 2000), nested("anyOf", 2000), "[" * 100_000, '{"items":' * 50_000, '{"const": NaN}', '{"maximum": Infinity}',
+    nested("allOf", 2000), nested("anyOf", 2000), "[" * 100_000, '{"items":' * 50_000, '{"const": NaN}',
+    '{"maximum": Infinity}',
     {"maximum": float("inf")}, {"minimum": float("nan")}, '{"maximum": 1e999999}', '{"const": 1e99999999}',
     '{"minimum": 1e-99999999}', '{"maximum": 1e9999999999999999999}', '{"maximum": ' + "9" * 5000 + "}",
-    {"maxLength": float("inf")}, {"minItems": 2**40}, {"pattern": "a", "type": 3}, {"pattern": "a", "minLength": "x"},
+    {"maxLength": float("inf")}, {"minItems": 2**40}, {"pattern": "a", "type": 3},
+    {"pattern": "a", "minLength": "x"},
     {"format": []}, {"properties": {1: {}}}, {"const": (1, 2)}, {"const": {1: 2}}, {"$ref": "#/anyOf/²"},
-    {"type": "object", "required": ["\ud800"]}, {"const": "\ud800"}, {"enum": ["x" * 30 + str(i) for i in range(20_000)]},
+    {"type": "object", "required": ["\ud800"]}, {"const": "\ud800"},
+    {"enum": ["x" * 30 + str(i) for i in range(20_000)]},
     {"enum": list(range(100_000))}, {"type": ["string", 3]}, "{", b"\xff",
 ]  # fmt: skip
 

@@ -74,7 +74,9 @@ def test_a_name_that_is_being_spelled_by_an_escape_keeps_its_own_value():
     assert {tokens[k] for k in allowed_tokens(matcher)} == {b'1":null', b'2":1', b"1"}
 
 
-CROSSING = [*TOKENS, b'1":null', b'1":1', b'61":', b'u0061":', b'"a":1,"a":', b'":{"a":{"', b"[[[[]]]]", b'x":{"x":[]}}']
+CROSSING = [
+    *TOKENS, b'1":null', b'1":1', b'61":', b'u0061":', b'"a":1,"a":', b'":{"a":{"', b"[[[[]]]]", b'x":{"x":[]}}',
+]  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
