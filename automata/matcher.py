@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from .compiled import Compiled
+from .errors import LimitError
 from .machine import Machine
 from .mask_kernels import BAD_SHAPE, fill_batch, fill_known
 from .step_kernels import UNKNOWN, known_step
@@ -80,7 +81,10 @@ class Matcher:
     def _prepare(self) -> None:
         """Makes the mask of the present state."""
         self._move()
-        self._machine.make_mask(self._ref)
+        try:
+            self._machine.make_mask(self._ref)
+        except LimitError as error:
+            raise self._placed(error) from None
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
         size = self.compiled.vocabulary.size
@@ -126,7 +130,16 @@ class Matcher:
         if not 0 <= token < len(vocabulary.tokens) or not vocabulary.tokens[token]:
             return DEAD
         self._move()
-        return self._machine.step(self._ref, token)
+        try:
+            return self._machine.step(self._ref, token)
+        except LimitError as error:
+            raise self._placed(error) from None
+
+    def _placed(self, error: LimitError) -> LimitError:
+        """The error with the place in the text at which the budget was met."""
+        if error.place is None:
+            error.place = f"byte {len(self.text())} of the text"
+        return error
 
     def accept_bytes(self, data: bytes | str) -> bool:
         """One step by text, however many tokens it would be. False leaves the state as it was."""
@@ -196,6 +209,17 @@ class Matcher:
         self._ref = self._machine.start
         self._history = None
         self._terminated = 0
+
+    def text(self) -> bytes:
+        """The text that was accepted so far."""
+        tokens = self.compiled.vocabulary.tokens
+        steps = []
+        history = self._history
+        while history is not None:
+            step = history[2]
+            steps.append(step if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b"")
+            history = history[0]
+        return b"".join(reversed(steps))
 
     @property
     def n_steps(self) -> int:

@@ -196,8 +196,10 @@ def test_a_budget_of_states_is_a_limit_error_with_both_numbers():
     compiled = bridle.compile(
         bridle.Grammar.from_json_schema(schema), vocabulary_of(TOKENS), limits=bridle.Limits(states=50)
     )
-    with pytest.raises(bridle.LimitError, match="states"):
-        allowed_tokens(bridle.Matcher(compiled))
+    matcher = bridle.Matcher(compiled)
+    assert matcher.text() == b""
+    with pytest.raises(bridle.LimitError, match=r"states exceeded at byte 0 of the text: \d+ given, 50 allowed"):
+        allowed_tokens(matcher)
 
 
 def test_threads_share_a_grammar():
