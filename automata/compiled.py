@@ -43,9 +43,9 @@ class Compiled:
 
     @property
     def machine(self) -> Machine:
-        """The machine that matchers should be on: a new one when the last has outgrown its budget."""
+        """The machine that matchers should be on: a new one when the last, or its store, has outgrown its budget."""
         machine = self._machine
-        if machine.is_full:
+        if machine.is_full or machine.store.is_full:
             with machine.store.lock:
                 if self._machine is machine:
                     self._machine = Machine(self.grammar.root, store_for(self.vocabulary), self.limits)

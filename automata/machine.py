@@ -4,7 +4,7 @@ A machine owns the states, the persistent stack and the memos of one grammar. Ke
 full table say so and return; `_serve` expands or grows, and the kernel goes on. Everything that writes runs under the
 store's lock; what is memoised is read without it.
 
-Its memory is bounded by replacement: a machine that has outgrown `Limits.memory` is left as it is, its grammar gets a
+Its memory is bounded by replacement: a machine that has outgrown its allowance is left as it is, its grammar gets a
 new, empty one, and each matcher moves over by replaying its text the next time it needs something that is not memoised.
 """
 
@@ -111,12 +111,13 @@ _NO_INTS = np.zeros(0, np.int32)
 class Machine:
     """States, stack and memos of one grammar over one store. `start`: the configuration of the empty text."""
 
-    __slots__ = ("_payloads", "_rows", "_tables", "context", "limits", "start", "store")
+    __slots__ = ("_allowance", "_payloads", "_rows", "_tables", "context", "limits", "start", "store")
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
         self.store = store
         self.limits = limits
         self._tables = GrowingTables(SLOTS, _CAPACITIES, _INDEXES)
+        self._allowance = self._tables.nbytes + limits.memory
         self.context = self._tables.context
         self.context[3 * STORE] = store.context.ctypes.data
         begin_tables(self.context)
@@ -177,8 +178,18 @@ class Machine:
 
     @property
     def is_full(self) -> bool:
-        """Whether the tables have outgrown the budget."""
-        return self._tables.nbytes > self.limits.memory
+        """Whether the tables have outgrown their allowance."""
+        return self._tables.nbytes > self._allowance
+
+    def admit(self) -> None:
+        """Called when a matcher has replayed its text here: what live texts need is not what replacing would free.
+
+        Raises LimitError when they alone need sixteen times the budget.
+        """
+        needed = self._tables.nbytes
+        if needed > 16 * self.limits.memory:
+            raise LimitError("memory (bytes that the texts in progress need)", needed, 16 * self.limits.memory)
+        self._allowance = max(self._allowance, 2 * needed)
 
     @property
     def n_states(self) -> int:

@@ -249,6 +249,7 @@ class Matcher:
             elif step not in self.compiled.vocabulary.stop_token_ids:
                 ref = machine.step(ref, step)
             moved = (moved, before, step)
+        machine.admit()
         self._machine, self._context, self._ref, self._history = machine, machine.context, ref, moved
 
     # ------------------------------------------------------------------------------------------------ questions

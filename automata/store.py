@@ -67,6 +67,8 @@ from .vocabulary import Vocabulary
 __all__ = ["Store", "store_for"]
 
 _SPACE = b" \t\n\r"
+# Bytes of leaf automata, records and dense rows after which a vocabulary gets a new store.
+MEMORY = 256 << 20
 
 
 class Store:
@@ -181,6 +183,11 @@ class Store:
         """Bytes of the tables that grow with use."""
         return self.tables.nbytes
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the tables have outgrown their budget."""
+        return self.tables.nbytes > MEMORY
+
 
 def _space_runs(trie: TokenTrie) -> list[tuple[int, int, int]]:
     """(place, length, 1 if a byte that is not white space follows) of the tree places reached by white space alone."""
@@ -204,6 +211,6 @@ def store_for(vocabulary: Vocabulary) -> Store:
     """The store that new machines of a vocabulary use."""
     with _stores_lock:
         store = _stores.get(vocabulary)
-        if store is None:
+        if store is None or store.is_full:
             store = _stores[vocabulary] = Store(vocabulary)
         return store

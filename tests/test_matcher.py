@@ -12,6 +12,7 @@ import pytest
 import bridle
 import naive
 import vocabularies
+from bridle.automata import store
 from oracle import allowed_tokens, vocabulary_of
 
 SCHEMA = {
@@ -172,23 +173,42 @@ def test_a_batch_is_filled_like_its_matchers(compiled):
 
 
 def test_a_grammar_over_its_memory_starts_anew_and_matchers_follow():
-    limits = bridle.Limits(memory=300_000)
+    limits = bridle.Limits(memory=200_000)
     grammar = bridle.Grammar.from_json_schema(True)
     compiled = bridle.compile(grammar, vocabulary_of(TOKENS), limits=limits)
     reference = bridle.compile(grammar, compiled.vocabulary)
     matcher, twin = bridle.Matcher(compiled), bridle.Matcher(reference)
-    first = compiled._machine
+    first = last = compiled._machine
+    machines = 0
     text = "".join(f'{{"k{i}":[{i},' for i in range(400))
     for character in text:
         assert matcher.accept_bytes(character)
         assert twin.accept_bytes(character)
+        machines += compiled._machine is not last
+        last = compiled._machine
         if random.Random(character).random() < 0.05:
             assert allowed_tokens(matcher) == allowed_tokens(twin)
     assert compiled._machine is not first
+    assert machines < 20, "a text that needs more than the budget does not start anew at each step"
     assert allowed_tokens(matcher) == allowed_tokens(twin)
     matcher.rollback(700)
     twin.rollback(700)
     assert allowed_tokens(matcher) == allowed_tokens(twin)
+
+
+def test_a_vocabulary_over_its_memory_starts_anew_and_matchers_follow(monkeypatch):
+    vocabulary = bridle.Vocabulary([*TOKENS, b"", b"the only one"], stop_token_ids=len(TOKENS))
+    compiled = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
+    matcher = bridle.Matcher(compiled)
+    assert matcher.accept_bytes('{"name":"x')
+    before, first = allowed_tokens(matcher), compiled._machine.store
+    monkeypatch.setattr(store, "MEMORY", 1)
+    assert matcher.accept_bytes('y"')
+    monkeypatch.undo()
+    assert compiled._machine.store is not first
+    assert store.store_for(vocabulary) is compiled._machine.store
+    matcher.rollback(1)
+    assert allowed_tokens(matcher) == before
 
 
 def test_a_budget_of_states_is_a_limit_error_with_both_numbers():
