@@ -14,6 +14,7 @@ schema is a JSON pointer (`pointer`) and a `keyword`. INVARIANT: every error can
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "VocabularyError",
     "caret",
     "line_and_column",
+    "nested_too_deeply",
 ]
 
 _SHOWN = 100  # characters of a line that a caret message shows; patterns in schemas can be very long
@@ -108,6 +110,12 @@ class LimitError(BridleError):
     def __str__(self) -> str:
         where = f" at {self.place}" if self.place else ""
         return f"limit {self.limit} exceeded{where}: {self.given} given, {self.allowed} allowed"
+
+
+def nested_too_deeply(what: str) -> LimitError:
+    """The error for nesting that overran the interpreter's stack (a RecursionError)."""
+    deepest = sys.getrecursionlimit()
+    return LimitError(f"nesting of {what}", deepest + 1, deepest)
 
 
 class VocabularyError(BridleError):

@@ -191,7 +191,7 @@ def write_items(ctx, row, first, space, least, most, values, has_item):
         return WANTS_ROOM
     data = i32(ctx, DATA)
     d = ctx[3 * DATA + 2]
-    ctx[3 * DATA + 2] = d + 5
+    ctx[3 * DATA + 2] = d + 4
     data[d + I_MIN] = least
     data[d + I_MAX] = most
     data[d + I_PREFIX] = prefix

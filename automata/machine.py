@@ -10,13 +10,12 @@ new, empty one, and each matcher moves over by replaying its text the next time 
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from .byte_dfa import ByteDfa
-from .errors import LimitError
+from .errors import LimitError, nested_too_deeply
 from .expand_kernels import (
     ITEM_ROWS,
     MEMBER_ROWS,
@@ -266,8 +265,7 @@ class Machine:
         try:
             shape = payload.expand()
         except RecursionError:
-            deepest = sys.getrecursionlimit()
-            raise LimitError("nesting of a grammar", deepest + 1, deepest) from None
+            raise nested_too_deeply("a grammar") from None
         if isinstance(shape, Fragment):
             self._write_fragment(row, shape)
         elif isinstance(shape, Members):

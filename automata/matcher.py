@@ -87,11 +87,7 @@ class Matcher:
             raise self._placed(error) from None
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
-        size = self.compiled.vocabulary.size
-        if bitmask.dtype != np.int32 or bitmask.ndim != 2 or not 0 <= row < len(bitmask):
-            raise _bad_shape(bitmask, row, size)
-        if bitmask.shape[1] != (size + 31) // 32:
-            raise _bad_shape(bitmask, row, size)
+        _check_row(bitmask, row, self.compiled.vocabulary.size)
         bitmask[row] = 0
         words = bitmask[row].view(np.uint32)
         for token in self.compiled.vocabulary.stop_token_ids:
@@ -213,36 +209,33 @@ class Matcher:
     def text(self) -> bytes:
         """The text that was accepted so far."""
         tokens = self.compiled.vocabulary.tokens
+        return b"".join(
+            step if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b"" for step in self._steps()
+        )
+
+    def _steps(self) -> list[int | bytes]:
+        """The steps accepted since the start, in order."""
         steps = []
         history = self._history
         while history is not None:
-            step = history[2]
-            steps.append(step if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b"")
-            history = history[0]
-        return b"".join(reversed(steps))
+            history, _, step = history
+            steps.append(step)
+        steps.reverse()
+        return steps
 
     @property
     def n_steps(self) -> int:
         """Steps accepted since the start: what `rollback` can take back."""
-        n, history = 0, self._history
-        while history is not None:
-            n += 1
-            history = history[0]
-        return n
+        return len(self._steps())
 
     def _move(self) -> None:
         """Follows the compiled grammar to its present machine, by replaying the text there."""
         machine = self.compiled.machine
         if machine is self._machine:
             return
-        steps = []
-        history = self._history
-        while history is not None:
-            steps.append(history[2])
-            history = history[0]
         ref = machine.start
         moved: Any = None
-        for step in reversed(steps):
+        for step in self._steps():
             before = ref
             if isinstance(step, bytes):
                 ref, _ = machine.step_bytes(ref, step)
@@ -385,10 +378,8 @@ def fill_next_token_bitmasks(matchers: Sequence[Matcher], bitmask: Any, rows: Se
     if not matchers:
         return
     vocabulary = matchers[0].compiled.vocabulary
-    if places.size and (places.min() < 0 or places.max() >= array.shape[0]):
-        raise _bad_shape(array, int(places.max()), vocabulary.size)
-    if array.shape[1] != (vocabulary.size + 31) // 32:
-        raise _bad_shape(array, 0, vocabulary.size)
+    for row in (int(places.min()), int(places.max())):
+        _check_row(array, row, vocabulary.size)
     for matcher in matchers:
         if matcher.compiled.vocabulary is not vocabulary and matcher.compiled.vocabulary != vocabulary:
             raise ValueError("all matchers of a batch must share one vocabulary")
@@ -408,6 +399,14 @@ def fill_next_token_bitmasks(matchers: Sequence[Matcher], bitmask: Any, rows: Se
 def _encoded(data: bytes | str) -> bytes:
     # A lone surrogate becomes bytes that no grammar allows.
     return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+
+
+def _check_row(bitmask: np.ndarray, row: int, size: int) -> None:
+    """ValueError unless a row can be filled; what `fill_known` checks for itself on the fast path."""
+    if bitmask.dtype != np.int32 or bitmask.ndim != 2 or not bitmask.flags.c_contiguous or not 0 <= row < len(bitmask):
+        raise _bad_shape(bitmask, row, size)
+    if bitmask.shape[1] != (size + 31) // 32:
+        raise _bad_shape(bitmask, row, size)
 
 
 def _bad_shape(bitmask: np.ndarray, row: int, size: int) -> ValueError:

@@ -86,7 +86,7 @@ MOST_BASES = 32
 # ------------------------------------------------------------------------------------------------ widths
 
 LEAF = 1 << 24
-ROW_WIDTH, NODE_WIDTH, CELL_WIDTH, LEAF_WIDTH = 16, 4, 4, 4
+ROW_WIDTH, LEAF_WIDTH = 16, 4
 RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 
 # Row fields.
@@ -114,7 +114,8 @@ L_FLAGS, L_START, L_LIKE = 0, 1, 2
 ACCEPTS, LEAF_DONE = 1, 2
 
 CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3
-NO_PROGRESS, EMPTY_STRING = 0, 1
+# Cell 0 is the progress of an object without members.
+EMPTY_STRING = 1
 
 BOTTOM = 0
 DEAD = -(1 << 31)  # not a stack reference: no configuration
@@ -146,7 +147,7 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
     D_LENGTH,
 ) = range(20)
 # Items descriptor, in DATA.
-I_MIN, I_MAX, I_FIRST, I_PREFIX, I_SATURATE = range(5)
+I_MIN, I_MAX, I_PREFIX, I_SATURATE = range(4)
 
 # The byte that ends a string.
 QUOTE = 34

@@ -10,7 +10,7 @@ import sys
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from ..automata.errors import GrammarError, LimitError, UnsupportedError
+from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Target
 from .schema_scan import Gap, SchemaScan
 from .schema_states import SchemaStates
@@ -68,7 +68,7 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
     try:
         root = states.root(parsed)
     except RecursionError:
-        raise LimitError("nesting of the schema", sys.getrecursionlimit() + 1, sys.getrecursionlimit()) from None
+        raise nested_too_deeply("the schema") from None
     notes = [*scan.notes, _EXPONENTS]
     if options.whitespace == "json":
         notes.append(f"at most {options.max_whitespace} white-space characters in a row")
@@ -83,8 +83,7 @@ def _parsed(schema: Any) -> Any:
             # Decimals stay exact; floats would not.
             return json.loads(schema, parse_float=Decimal, parse_constant=_refuse_constant)
         except RecursionError:
-            deepest = sys.getrecursionlimit()
-            raise LimitError("nesting of the schema's text", deepest + 1, deepest) from None
+            raise nested_too_deeply("the schema's text") from None
         except json.JSONDecodeError as error:
             raise GrammarError(f"the schema is not JSON: {error.msg}", text=error.doc, offset=error.pos) from None
         except UnicodeDecodeError as error:

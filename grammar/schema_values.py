@@ -56,9 +56,11 @@ _PLAIN = frozenset(
     ]
 )
 _MOST_BRANCHES = 256
-# About what the interpreter's stack holds; only named in the error.
+# $ref, allOf and anyOf that may lie inside one another without a value in between.
 _DEEPEST = 200
+# Lengths and counts from here on are no bounds.
 UNBOUNDED = 1 << 30
+# No place of a path: the branches do not lead back into it.
 LEADS_ON = 1 << 30
 
 
@@ -169,10 +171,7 @@ class SchemaValues:
         """Whether no finite JSON value satisfies a conjunction: the least fixpoint over what is required."""
         if conjunction is None:
             return True
-        try:
-            return not self._has_value(conjunction, set())[0]
-        except RecursionError:
-            raise LimitError("nesting of what a schema requires", _DEEPEST + 1, _DEEPEST) from None
+        return not self._has_value(conjunction, set())[0]
 
     def _has_value(self, conjunction: Conjunction, active: set[Conjunction]) -> tuple[bool, bool]:
         """(whether a value was found, whether "no" rests on a conjunction that is still being looked at)."""
