@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from .byte_dfa import ByteDfa
 
@@ -62,24 +62,59 @@ class Text:
     close: int | None
 
 
+class Other(NamedTuple):
+    """A class of members that are not declared by name.
+
+    names : the names of the class, as a language of UTF-8 values (not spellings); None: every name that is neither
+        declared nor absent.
+    value : what their values are. witness : see Members.
+    """
+
+    names: ByteDfa | None
+    value: Payload | ByteDfa
+    witness: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """A JSON object: braces, names in quotes in any JSON spelling, each at most once.
 
     names : the declared members' names as UTF-8 values, in order; values, required : parallel to them.
     absent : names that no member may have, neither declared nor additional.
-    additional : what the value of a member with any other name is; None: there are none.
-    ordered : declared members come in the order of `names` and before additional ones; else in any order.
+    others : classes of further members. Their languages are disjoint from `names`, from `absent` and from each other,
+        but a witness class may have the language of another one: both readings are followed.
+    ordered : declared members come in the order of `names` and before the others; else in any order.
+    least, most : how many members there are, declared or not (None: no bound).
     whitespace : as in Fragment, at every place between tokens.
     spelling : the JSON spellings of any name, between its quotes.
+
+    If a class is a witness, the object may only end once a member of such a class is there.
     """
 
     names: tuple[bytes, ...]
     values: tuple[Payload | ByteDfa, ...]
     required: tuple[bool, ...]
     absent: tuple[bytes, ...]
-    additional: Payload | ByteDfa | None
+    others: tuple[Other, ...]
     ordered: bool
+    whitespace: int
+    spelling: ByteDfa
+    least: int = 0
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Strings:
+    """A JSON array of strings no two of which are equal, compared by value; in any order.
+
+    names : single strings, as UTF-8 values. others : languages of further ones (None: every other string), disjoint.
+    least, most, whitespace, spelling : as in Members.
+    """
+
+    names: tuple[bytes, ...]
+    others: tuple[ByteDfa | None, ...]
+    least: int
+    most: int | None
     whitespace: int
     spelling: ByteDfa
 
@@ -95,4 +130,4 @@ class Items:
     whitespace: int
 
 
-Expansion: TypeAlias = "Fragment | Text | Members | Items"
+Expansion: TypeAlias = "Fragment | Text | Members | Items | Strings"

@@ -313,7 +313,9 @@ class Machine:
 
     def _write_members(self, row: int, shape: Members) -> None:
         values = [self._row(target) for target in shape.values]
-        values.append(-1 if shape.additional is None else self._row(shape.additional))
+        if len(shape.others) > 1 or any(other.names is not None for other in shape.others):
+            raise NotImplementedError("classes of names")
+        values.append(self._row(shape.others[0].value) if shape.others else -1)
         names = shape.names + shape.absent
         order = sorted(range(len(names)), key=names.__getitem__)
         in_order = [names[i] for i in order]

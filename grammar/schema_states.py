@@ -15,7 +15,7 @@ from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
-from ..automata.fragment import Fragment, Items, Members, Payload, Target, Text
+from ..automata.fragment import Fragment, Items, Members, Other, Payload, Target, Text
 from .schema_leaves import (
     any_scalar,
     boolean,
@@ -290,16 +290,16 @@ class SchemaStates:
             assert conjunction is not None
             present.append(name)
             values.append(self.value(conjunction))
-        other: Target = None
+        others: tuple[Other, ...] = ()
         if not self._is_empty(additional):
             assert additional is not None
-            other = self.value(additional)
+            others = (Other(None, self.value(additional)),)
         return Members(
             names=tuple(name.encode() for name in present),
             values=tuple(values),
             required=tuple(name in required for name in present),
             absent=tuple(absent),
-            additional=other,
+            others=others,
             ordered=self._ordered,
             whitespace=self._whitespace,
             spelling=spelling(),
