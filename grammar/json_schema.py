@@ -61,11 +61,13 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
     options.verify()
     parsed = _parsed(schema)
     scan = SchemaScan(parsed, formats=options.formats)
-    if scan.gaps and options.on_unsupported == "error":
-        raise _unsupported(scan.gaps)
-    whitespace = options.max_whitespace if options.whitespace == "json" else 0
-    states = SchemaStates(SchemaValues(scan), ordered=options.property_order == "schema", whitespace=whitespace)
+    values = SchemaValues(scan)
     try:
+        _check_comparisons(scan, values)
+        if scan.gaps and options.on_unsupported == "error":
+            raise _unsupported(scan.gaps)
+        whitespace = options.max_whitespace if options.whitespace == "json" else 0
+        states = SchemaStates(values, ordered=options.property_order == "schema", whitespace=whitespace)
         root = states.root(parsed)
     except RecursionError:
         raise nested_too_deeply("the schema") from None
@@ -75,6 +77,21 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
     if options.property_order == "schema":
         notes.append("members come in the order of the schema, additional ones last")
     return Schema(root, tuple(scan.gaps), tuple(notes))
+
+
+def _check_comparisons(scan: SchemaScan, values: SchemaValues) -> None:
+    """Finds the arrays whose items would have to be compared and cannot be."""
+    for schema, at, pointer in scan.distinct:
+        conjunction = values.conjunction([(schema, at)]) or ()
+        try:
+            for branch in values.branches(conjunction):
+                if branch.constants is None and "array" in branch.types:
+                    branch.array.has_value(set())
+        except UnsupportedError as error:
+            scan.drop(schema, "uniqueItems", pointer, error.reason)
+    if scan.distinct and scan.gaps:
+        values.forget()
+        scan.drop_complements()
 
 
 def _parsed(schema: Any) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import (
     ANY_CHAR,
     EMPTY,
+    Complement,
     Intersection,
     Language,
     Regular,
@@ -87,68 +88,83 @@ def one_of(languages: tuple[ByteDfa, ...]) -> ByteDfa:
 # ------------------------------------------------------------------------------------------------ numbers
 
 
-def number_language(
-    integer: bool, low: Decimal | None, low_open: bool, high: Decimal | None, high_open: bool
-) -> ByteDfa:
-    """Numbers, or integers, between bounds (None: no bound)."""
-    if low is None and high is None and not integer:
+class NumberSet(NamedTuple):
+    low: Decimal | None = None
+    low_open: bool = False
+    high: Decimal | None = None
+    high_open: bool = False
+    multiples: tuple[Decimal, ...] = ()
+    not_multiples: tuple[Decimal, ...] = ()
+    excluded: tuple[Decimal, ...] = ()
+
+
+def number_language(s: NumberSet) -> ByteDfa:
+    if s == NumberSet():
         return number()
-    return number_between(integer, low, low_open, high, high_open)
+    return number_between(bool(s.multiples), *s[:4])
 
 
-# ------------------------------------------------------------------------------------------------ strings
+def number_is_empty(s) -> bool:
+    return number_language(s).is_empty
+
+
+def number_admits(s, number) -> bool:
+    from fractions import Fraction
+    if any((Fraction(number)/Fraction(m)).denominator!=1 for m in s.multiples): return False
+    if any((Fraction(number)/Fraction(m)).denominator==1 for m in s.not_multiples): return False
+    if s.low is not None and (number < s.low or (s.low_open and number == s.low)):
+        return False
+    return not (s.high is not None and (number > s.high or (s.high_open and number == s.high))) and number not in s.excluded
+
+
+class StringSet(NamedTuple):
+    patterns: tuple[str, ...] = ()
+    not_patterns: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    not_formats: tuple[str, ...] = ()
+    least: int = 0
+    most: int | None = None
+    excluded: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=4096)
-def string_values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
-    """The string values (not spellings) under patterns and lengths."""
-    if most is not None and most < least:
+def string_values(s: StringSet) -> ByteDfa:
+    if s.most is not None and s.most < s.least:
         return compile_regular(EMPTY)
-    parts = [search_language(pattern, "ecma") for pattern in patterns]
-    if least or most is not None:
-        parts.append(Repeat(ANY_CHAR, least, most))
+    parts = [search_language(pattern, "ecma") for pattern in s.patterns]
+    parts += [Complement(search_language(pattern, "ecma")) for pattern in s.not_patterns]
+    parts += [Complement(literal(e)) for e in s.excluded]
+    if s.least or s.most is not None or not parts:
+        parts.append(Repeat(ANY_CHAR, s.least, s.most))
     return compile_regular(parts[0] if len(parts) == 1 else Intersection(tuple(parts)))
 
 
 @lru_cache(maxsize=4096)
-def spelled_strings(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
-    """The JSON strings, quotes included, whose values match patterns and lengths."""
-    return compile_regular(quoted(json_spelled(string_values(patterns, least, most))))
+def spelled_strings(s: StringSet) -> ByteDfa:
+    return compile_regular(quoted(json_spelled(string_values(s))))
 
 
-def string_language(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa | None:
-    """JSON strings under patterns and lengths; None where only the length is bounded, which a counter does."""
-    if patterns:
-        return spelled_strings(patterns, least, most)
-    return string() if least == 0 and most is None else None
+def string_language(s: StringSet) -> ByteDfa | None:
+    if s == StringSet():
+        return string()
+    if s._replace(least=0, most=None) == StringSet():
+        return None
+    return spelled_strings(s)
 
 
-def string_is_empty(patterns: tuple[str, ...], least: int, most: int | None) -> bool:
-    """Whether no string satisfies patterns and lengths."""
-    if most is not None and most < least:
+def string_is_empty(s: StringSet) -> bool:
+    if s.most is not None and s.most < s.least:
         return True
-    return bool(patterns) and string_values(patterns, least, most).is_empty
+    return s._replace(least=0, most=None) != StringSet() and string_values(s).is_empty
 
 
-def string_admits(patterns: tuple[str, ...], least: int, most: int | None, value: str) -> bool:
-    """Whether a string satisfies patterns and lengths."""
-    if len(value) < least or (most is not None and len(value) > most):
+def string_admits(s, value: str) -> bool:
+    if len(value) < s.least or (s.most is not None and len(value) > s.most):
         return False
-    return all(string_values((pattern,), 0, None).accepts(value.encode()) for pattern in patterns)
+    return string_values(s._replace(least=0, most=None)).accepts(value.encode())
 
 
 # ------------------------------------------------------------------------------------------------ constants
-
-
-def is_text(value: Any) -> bool:
-    """Whether a constant has a spelling: a lone surrogate, anywhere in it, has none in UTF-8."""
-    if isinstance(value, str):
-        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, list):
-        return all(map(is_text, value))
-    if isinstance(value, dict):
-        return all(is_text(name) and is_text(item) for name, item in value.items())
-    return True
 
 
 def constants_language(constants: list[Any]) -> ByteDfa:

@@ -1,8 +1,12 @@
 """One linear pass over a JSON schema before anything is generated: is it well formed, and is all of it enforced?
 
-The scan visits what the root can reach, subschemas and `$ref` targets, each once. A keyword that has a wrong value is a
-GrammarError; one that asserts something which bridle does not enforce becomes a `Gap` (pointer, keyword, reason);
-unknown keywords are annotations, as the standard says. The rest of the front end relies on what passed here.
+The scan visits what the root can reach, subschemas and targets of references, each once. A keyword that has a wrong
+value is a GrammarError; one that asserts something which bridle cannot enforce becomes a `Gap` (pointer, keyword,
+reason); unknown keywords, and those of other drafts, are annotations, as the standard says. The rest of the front end
+relies on what passed here.
+
+What is left out (`dropped`) must only ever allow more. Under a complement (`not`, `oneOf`, `if`) leaving out would
+forbid, so there the whole complement is left out with it.
 
 Cost: about 1.5 us a keyword.
 Source: JSON Schema drafts 4, 6, 7, 2019-09, 2020-12 (core and validation).
@@ -14,19 +18,17 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
+from .formats import FORMATS, format_note
 from .json_numbers import decimal_of
+from .json_values import is_text
 from .regex_syntax import search_language
-from .schema_leaves import constants_language, is_text, spelled_strings
+from .schema_keywords import DRAFTS, TYPES, assertions
+from .schema_leaves import StringSet, constants_language, spelled_strings
+from .schema_references import References, Remote
 
-__all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
-
-TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-
-# Drafts by what their `$schema` contains.
-DRAFTS = {"draft-03": 3, "draft-04": 4, "draft-06": 6, "draft-07": 7, "2019-09": 2019, "2020-12": 2020}
+__all__ = ["Gap", "SchemaScan"]
 
 # A bound's digits are compared one by one, and a double has up to 309 before the point.
 _MOST_DIGITS = 400
@@ -35,55 +37,15 @@ _DEEPEST_CONSTANT = 60
 _LARGE_ENUM = 10_000
 _LARGE_COUNT = re.compile(r"\{\d*,?\d{3,}")
 
-# Formats whose names the standard defines; any other is an annotation.
-FORMATS = frozenset(
-    [
-        "date-time",
-        "date",
-        "time",
-        "duration",
-        "email",
-        "idn-email",
-        "hostname",
-        "idn-hostname",
-        "ipv4",
-        "ipv6",
-        "uri",
-        "uri-reference",
-        "iri",
-        "iri-reference",
-        "uuid",
-        "uri-template",
-        "json-pointer",
-        "relative-json-pointer",
-        "regex",
-    ]
-)
-
-# Keywords that assert and are not enforced: the type of value that they concern (None: any), and why not.
-_NOT_ENFORCED: dict[str, tuple[str | None, str]] = {
-    "oneOf": (None, "exactly one of several schemas needs their complements"),
-    "not": (None, "the complement of a schema is not implemented"),
-    "if": (None, "conditions need the complement of a schema"),
-    "patternProperties": ("object", "members by the pattern of their name are not implemented"),
-    "propertyNames": ("object", "a language for the names of members is not implemented"),
-    "maxProperties": ("object", "counting members is not implemented"),
-    "minProperties": ("object", "counting members is not implemented"),
-    "dependentRequired": ("object", "members that require other members are not implemented"),
-    "dependentSchemas": ("object", "schemas that depend on a member are not implemented"),
-    "dependencies": ("object", "members that require other members are not implemented"),
-    "unevaluatedProperties": ("object", "tracking what other keywords have evaluated is not implemented"),
-    "unevaluatedItems": ("array", "tracking what other keywords have evaluated is not implemented"),
-    "uniqueItems": ("array", "comparing items with each other is not implemented"),
-    "contains": ("array", "counting items that match a schema is not implemented"),
-    "multipleOf": ("number", "divisibility is not implemented"),
-    "divisibleBy": ("number", "divisibility is not implemented"),
-    "format": ("string", "this format's language is not implemented"),
-    "$dynamicRef": (None, "dynamic references are not implemented"),
-    "$recursiveRef": (None, "recursive references are not implemented"),
-    "extends": (None, "draft 3 is not implemented"),
-    "disallow": (None, "draft 3 is not implemented"),
+# Keywords of draft 3 that no later draft has: to read them as annotations would surprise.
+_DRAFT_3 = {
+    "extends": "draft 3 is not implemented; say allOf",
+    "disallow": "draft 3 is not implemented; say not",
+    "divisibleBy": "draft 3 is not implemented; say multipleOf",
 }
+# Keywords of one draft that assert nothing in another: worth a note.
+_OF_SOME_DRAFT = assertions(2020) | assertions(2019)
+_COMPLEMENTING = frozenset(("not", "oneOf", "if"))
 
 
 class Gap(NamedTuple):
@@ -97,7 +59,8 @@ class Gap(NamedTuple):
 class SchemaScan:
     """The result of a scan.
 
-    draft : 4, 6, 7, 2019 or 2020. gaps : what is not enforced. notes : annotations that look like constraints.
+    draft : 4, 6, 7, 2019 or 2020. gaps : what is not enforced. notes : what a user should know.
+    references : resolves `$ref` and the like. dropped : (id of the schema, keyword) of what the gaps stand for.
     """
 
     def __init__(self, root: Any, *, formats: str) -> None:
@@ -108,98 +71,79 @@ class SchemaScan:
         if self.draft == 0:
             self.draft = 2020
             self.notes.append(f"$schema {root['$schema']!r} is not a draft of the standard: read as 2020-12")
-        self.dropped: set[tuple[int, str]] = set()  # (id of the schema, keyword) that the gaps stand for
+        self.dropped: set[tuple[int, str]] = set()
+        self.references = References(root, self.draft)
+        # Schemas with uniqueItems, in their contexts, with their pointers: what they compare is looked at afterwards.
+        self.distinct: list[tuple[dict[str, Any], Any, str]] = []
+        self._asserting = assertions(self.draft)
         self._asserts_formats = formats == "assert"
-        self._targets: dict[str, Any] = {}
-        self._waiting: list[tuple[Any, str, bool]] = [(root, "", False)]
-        self._seen: set[int] = set()
-        identity = (root.get("$id") or root.get("id")) if isinstance(root, dict) else None
-        self._identity = identity.rstrip("#") if isinstance(identity, str) else None
+        self._noted: set[str] = set()
+        self._waiting: list[tuple[Any, str, Any]] = [(root, "", self.references.root)]
+        self._seen: set[tuple[int, Any]] = set()
+        # (schema above, keyword, pointer, schema below), to find out what stands under a complement.
+        self._above: list[tuple[dict[str, Any], str, str, int]] = []
         while self._waiting:
             self._visit(*self._waiting.pop())
+        if self.dropped:
+            self.drop_complements()
 
-    def target(self, reference: str) -> Any:
-        """The schema that a reference names; only what the scan has resolved."""
-        return self._targets[reference]
+    def asserts_format(self, name: Any) -> bool:
+        """Whether a `format` is enforced."""
+        return self._asserts_formats and name in FORMATS
 
     # ------------------------------------------------------------------------------------------------ visiting
 
-    def _visit(self, schema: Any, pointer: str, moved: bool) -> None:
+    def _visit(self, schema: Any, pointer: str, at: Any) -> None:
         if isinstance(schema, bool):
             return
         if not isinstance(schema, dict):
             raise GrammarError(f"a schema is an object or a boolean, not {_kind(schema)}", pointer=pointer)
-        if id(schema) in self._seen:
+        if (id(schema), at) in self._seen:
             return
-        self._seen.add(id(schema))
-        if pointer and not moved:
-            moved = isinstance(schema.get("$id" if self.draft > 4 else "id"), str)
+        self._seen.add((id(schema), at))
+        at = self.references.enter(schema, at)
         if self.draft <= 7 and "$ref" in schema:
-            self._ref(schema, schema["$ref"], pointer, moved)
+            _check_ref(self, schema, schema["$ref"], pointer + "/$ref", at)
             return
-        types = schema.get("type")
         for keyword, value in schema.items():
             check = _CHECKS.get(keyword)
-            if check is not None:
-                check(self, schema, value, f"{pointer}/{_escaped(keyword)}", moved)
-            elif keyword in _NOT_ENFORCED:
-                self._gap(schema, keyword, value, pointer, types)
+            if check is None:
+                if keyword in _DRAFT_3:
+                    self.drop(schema, keyword, pointer, _DRAFT_3[keyword])
+            elif keyword in self._asserting:
+                check(self, schema, value, f"{pointer}/{_escaped(keyword)}", at)
+            elif keyword in _OF_SOME_DRAFT:
+                self._note(f'"{keyword}" is not a keyword of this draft: an annotation')
 
-    def _gap(self, schema: dict[str, Any], keyword: str, value: Any, pointer: str, types: Any) -> None:
-        concerns, reason = _NOT_ENFORCED[keyword]
-        if concerns is not None and types is not None:
-            listed = types if isinstance(types, list) else [types]
-            if concerns not in listed and not (concerns == "number" and "integer" in listed):
-                return
-        if _is_void(schema, keyword, value):
-            return
-        if keyword == "format":
-            if not isinstance(value, str):
-                raise _wrong(f"{pointer}/format", "a string", value)
-            if not self._asserts_formats:
-                return
-            if value not in FORMATS:
-                self.notes.append(f'{pointer or "the root"}: format "{value}" is not a standard one: an annotation')
-                return
-            reason = f'the language of "{value}" is not implemented'
+    def drop(self, schema: dict[str, Any], keyword: str, pointer: str, reason: str) -> None:
+        """Notes that a keyword of a schema (with this pointer) is not enforced."""
+        self.dropped.add((id(schema), keyword))
         self.gaps.append(Gap(pointer, keyword, reason))
 
-    def _ref(self, schema: dict[str, Any], reference: Any, pointer: str, moved: bool) -> None:
-        if not isinstance(reference, str):
-            raise GrammarError(
-                f"a reference is a string, not {_kind(reference)}", pointer=f"{pointer}/$ref", keyword="$ref"
-            )
-        local = reference
-        if self._identity and reference.startswith(self._identity + "#"):
-            local = reference[len(self._identity) :]
-        reason = ""
-        if moved and local.startswith("#"):
-            reason = "references inside a schema with an $id of its own are not implemented"
-        elif local.startswith("#") and (local == "#" or local.startswith("#/")):
-            if reference not in self._targets:
-                self._targets[reference] = self._resolve(local, f"{pointer}/$ref")
-            self._waiting.append((self._targets[reference], unquote(local[1:]), moved))
-            return
-        elif local.startswith("#"):
-            reason = "references by anchor are not implemented"
-        else:
-            reason = "it leads out of this schema, and nothing is fetched"
-        self.dropped.add((id(schema), "$ref"))
-        self.gaps.append(Gap(pointer, "$ref", f"{reference!r}: {reason}"))
+    def drop_complements(self) -> None:
+        """Drops every complement of a schema of which something is dropped."""
+        above: dict[int, list[tuple[dict[str, Any], str, str]]] = {}
+        for schema, keyword, pointer, below in self._above:
+            above.setdefault(below, []).append((schema, keyword, pointer))
+        waiting = [number for number, _ in self.dropped]
+        met = set(waiting)
+        while waiting:
+            for schema, keyword, pointer in above.get(waiting.pop(), ()):
+                if keyword in _COMPLEMENTING and (id(schema), keyword) not in self.dropped:
+                    self.drop(schema, keyword, pointer, "something in it is not enforced, so its complement cannot be")
+                if id(schema) not in met:
+                    met.add(id(schema))
+                    waiting.append(id(schema))
 
-    def _resolve(self, reference: str, pointer: str) -> Any:
-        at = self.root
-        for part in unquote(reference[1:]).split("/")[1:]:
-            key = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(at, dict) and key in at:
-                at = at[key]
-            elif isinstance(at, list) and key.isascii() and key.isdecimal() and int(key) < len(at):
-                at = at[int(key)]
-            else:
-                raise GrammarError(
-                    f"{reference!r} leads nowhere: there is no {key!r} on the way", pointer=pointer, keyword="$ref"
-                )
-        return at
+    def wait(self, schema: dict[str, Any], keyword: str, sub: Any, pointer: str, at: Any) -> None:
+        """Queues a subschema."""
+        self._waiting.append((sub, pointer, at))
+        self._above.append((schema, keyword, pointer, id(sub)))
+
+    def _note(self, note: str) -> None:
+        if note not in self._noted:
+            self._noted.add(note)
+            self.notes.append(note)
 
 
 def _draft(root: Any) -> int:
@@ -213,27 +157,9 @@ def _draft(root: Any) -> int:
     return 2020 if "json-schema.org/schema" in named else 0
 
 
-def _is_void(schema: dict[str, Any], keyword: str, value: Any) -> bool:
-    """Whether a keyword of the table asserts nothing here."""
-    if keyword == "uniqueItems":
-        return value is False
-    if keyword == "minProperties":
-        required = schema.get("required")
-        return isinstance(value, int) and value <= (len({*map(str, required)}) if isinstance(required, list) else 0)
-    if keyword in ("patternProperties", "dependentRequired", "dependentSchemas", "dependencies"):
-        return value == {}
-    if keyword == "propertyNames":
-        return value is True or value == {}
-    if keyword == "if":
-        return "then" not in schema and "else" not in schema
-    if keyword in ("unevaluatedProperties", "unevaluatedItems"):
-        return value is True
-    return False
-
-
 # ------------------------------------------------------------------------------------------------ keywords
 
-_Check = Callable[[SchemaScan, "dict[str, Any]", Any, str, bool], None]
+_Check = Callable[[SchemaScan, "dict[str, Any]", Any, str, Any], None]
 
 
 def _kind(value: Any) -> str:
@@ -245,12 +171,16 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
 
 
+def _above(pointer: str) -> str:
+    return pointer.rpartition("/")[0]
+
+
 def _wrong(pointer: str, must: str, value: Any) -> GrammarError:
     keyword = pointer.rpartition("/")[2]
     return GrammarError(f"{keyword} must be {must}, not {_kind(value)}", pointer=pointer, keyword=keyword)
 
 
-def _check_type(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_type(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     for name in value if isinstance(value, list) and value else [value]:
         if not isinstance(name, str):
             raise _wrong(pointer, "the name of a type or an array of them", name)
@@ -258,37 +188,59 @@ def _check_type(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: s
             raise GrammarError(f"{name!r} is not a type: {', '.join(TYPES)}", pointer=pointer, keyword="type")
 
 
-def _check_schemas_by_name(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_schemas_by_name(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if not isinstance(value, dict):
         raise _wrong(pointer, "an object of schemas", value)
+    keyword = pointer.rpartition("/")[2]
     for name, sub in value.items():
         if not isinstance(name, str):
             raise GrammarError(f"names are strings, not {name!r}", pointer=pointer)
-        scan._waiting.append((sub, f"{pointer}/{_escaped(name)}", moved))
+        scan.wait(schema, keyword, sub, f"{pointer}/{_escaped(name)}", at)
 
 
-def _check_schemas(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_schemas(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if not isinstance(value, list) or not value:
         raise _wrong(pointer, "a non-empty array of schemas", value)
+    keyword = pointer.rpartition("/")[2]
     for i, sub in enumerate(value):
-        scan._waiting.append((sub, f"{pointer}/{i}", moved))
+        scan.wait(schema, keyword, sub, f"{pointer}/{i}", at)
 
 
-def _check_schema(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
-    scan._waiting.append((value, pointer, moved))
+def _check_schema(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    scan.wait(schema, pointer.rpartition("/")[2], value, pointer, at)
 
 
-def _check_items(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_items(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if isinstance(value, list):
         if scan.draft == 2020 and "prefixItems" in schema:
             raise _wrong(pointer, "a schema beside prefixItems", value)
         for i, sub in enumerate(value):
-            scan._waiting.append((sub, f"{pointer}/{i}", moved))
+            scan.wait(schema, "items", sub, f"{pointer}/{i}", at)
     else:
-        scan._waiting.append((value, pointer, moved))
+        scan.wait(schema, "items", value, pointer, at)
 
 
-def _check_count(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_branch(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    """then, else: nothing without if."""
+    if "if" in schema:
+        _check_schema(scan, schema, value, pointer, at)
+
+
+def _check_dependencies(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    if not isinstance(value, dict):
+        raise _wrong(pointer, "an object", value)
+    keyword = pointer.rpartition("/")[2]
+    for name, wanted in value.items():
+        here = f"{pointer}/{_escaped(name)}"
+        if isinstance(wanted, (dict, bool)) and keyword != "dependentRequired":
+            scan.wait(schema, keyword, wanted, here, at)
+        elif keyword == "dependentSchemas":
+            raise GrammarError(f"a schema is an object or a boolean, not {_kind(wanted)}", pointer=here)
+        elif not (isinstance(wanted, str) and keyword == "dependencies"):
+            _check_names(scan, schema, wanted, here, at)
+
+
+def _check_count(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise _wrong(pointer, "a non-negative integer", value)
     _check_finite(value, pointer)
@@ -299,10 +251,16 @@ def _check_count(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: 
         raise LimitError(keyword, int(value), _MOST_REQUIRED, pointer)
 
 
-def _check_number(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_number(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if scan.draft <= 4 and isinstance(value, bool) and "exclusive" in pointer.rpartition("/")[2]:
         return
     _check_finite(value, pointer)
+
+
+def _check_multiple(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    _check_finite(value, pointer)
+    if value <= 0:
+        raise GrammarError(f"multipleOf must be greater than 0, not {value}", pointer=pointer, keyword="multipleOf")
 
 
 def _check_finite(value: Any, pointer: str) -> None:
@@ -333,18 +291,18 @@ def _check_constant(value: Any, pointer: str, depth: int = 0) -> None:
         _check_finite(value, pointer)
 
 
-def _check_const(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_const(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     _check_constant(value, pointer)
 
 
-def _check_names(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_names(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if isinstance(value, bool) and scan.draft <= 4:
         return
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise _wrong(pointer, "an array of strings", value)
 
 
-def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if not isinstance(value, list):
         raise _wrong(pointer, "an array", value)
     _check_constant(value, pointer)
@@ -354,11 +312,10 @@ def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: s
         try:
             constants_language([item for item in scalars if is_text(item)])
         except LimitError as error:
-            scan.gaps.append(Gap(pointer.rpartition("/")[0], "enum", f"{len(value)} values: {error}"))
-            scan.dropped.add((id(schema), "enum"))
+            scan.drop(schema, "enum", _above(pointer), f"{len(value)} values: {error}")
 
 
-def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
+def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if not isinstance(value, str):
         raise _wrong(pointer, "a string", value)
     types = schema.get("type", "string")
@@ -366,24 +323,72 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
         return
     for keyword in ("minLength", "maxLength"):
         if keyword in schema:
-            _check_count(scan, schema, schema[keyword], f"{pointer.rpartition('/')[0]}/{keyword}", moved)
+            _check_count(scan, schema, schema[keyword], f"{_above(pointer)}/{keyword}", at)
     least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
     try:
         # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
         if least or most is not None or _LARGE_COUNT.search(value):
-            spelled_strings((value,), least, None if most is None else int(most))
+            spelled_strings(StringSet(patterns=(value,), least=least, most=None if most is None else int(most)))
         else:
             search_language(value, "ecma")
     except (UnsupportedError, LimitError) as error:
         reason = error.reason if isinstance(error, UnsupportedError) else str(error)
-        scan.gaps.append(Gap(pointer.rpartition("/")[0], "pattern", f"{value!r}: {reason}"))
-        scan.dropped.add((id(schema), "pattern"))
+        scan.drop(schema, "pattern", _above(pointer), f"{value!r}: {reason}")
     except GrammarError as error:
         raise GrammarError(f"malformed pattern: {error}", pointer=pointer, keyword="pattern") from error
 
 
-def _check_ref(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, moved: bool) -> None:
-    scan._ref(schema, value, pointer.rpartition("/")[0], moved)
+def _check_patterns(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    _check_schemas_by_name(scan, schema, value, pointer, at)
+    for pattern in value:
+        try:
+            search_language(pattern, "ecma")
+        except (UnsupportedError, LimitError) as error:
+            reason = error.reason if isinstance(error, UnsupportedError) else str(error)
+            scan.drop(schema, "patternProperties", _above(pointer), f"{pattern!r}: {reason}")
+            if "additionalProperties" in schema:
+                reason = "which members are additional depends on patternProperties"
+                scan.drop(schema, "additionalProperties", _above(pointer), reason)
+            return
+        except GrammarError as error:
+            raise GrammarError(f"malformed pattern: {error}", pointer=pointer, keyword="patternProperties") from error
+
+
+def _check_format(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    if not isinstance(value, str):
+        raise _wrong(pointer, "a string", value)
+    if not scan._asserts_formats:
+        return
+    if value not in FORMATS:
+        scan._note(f'{_above(pointer) or "the root"}: format "{value}" is not a standard one: an annotation')
+        return
+    note = format_note(value)
+    if note:
+        scan._note(note)
+
+
+def _check_unique(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    if not isinstance(value, bool):
+        raise _wrong(pointer, "a boolean", value)
+    if value:
+        scan.distinct.append((schema, at, _above(pointer)))
+
+
+def _check_ref(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
+    if not isinstance(value, str):
+        raise GrammarError(f"a reference is a string, not {_kind(value)}", pointer=pointer, keyword="$ref")
+    keyword = pointer.rpartition("/")[2]
+    try:
+        if keyword == "$ref":
+            target, there = scan.references.resolve(value, at)
+        else:
+            target, there = scan.references.dynamic(keyword, value, at)
+    except Remote as error:
+        scan.drop(schema, keyword, _above(pointer), f"{value!r}: {error}")
+        return
+    except GrammarError as error:
+        raise GrammarError(str(error), pointer=pointer, keyword=keyword) from error
+    scan.wait(schema, keyword, target, scan.references.pointer_of(value, at), there)
 
 
 _CHECKS: dict[str, _Check] = {
@@ -391,21 +396,43 @@ _CHECKS: dict[str, _Check] = {
     "properties": _check_schemas_by_name,
     "required": _check_names,
     "additionalProperties": _check_schema,
+    "patternProperties": _check_patterns,
+    "propertyNames": _check_schema,
+    "minProperties": _check_count,
+    "maxProperties": _check_count,
+    "dependencies": _check_dependencies,
+    "dependentRequired": _check_dependencies,
+    "dependentSchemas": _check_dependencies,
+    "unevaluatedProperties": _check_schema,
+    "unevaluatedItems": _check_schema,
     "items": _check_items,
     "additionalItems": _check_schema,
     "prefixItems": _check_schemas,
+    "contains": _check_schema,
+    "minContains": _check_count,
+    "maxContains": _check_count,
+    "uniqueItems": _check_unique,
     "minItems": _check_count,
     "maxItems": _check_count,
     "minLength": _check_count,
     "maxLength": _check_count,
     "pattern": _check_pattern,
+    "format": _check_format,
     "minimum": _check_number,
     "maximum": _check_number,
     "exclusiveMinimum": _check_number,
     "exclusiveMaximum": _check_number,
+    "multipleOf": _check_multiple,
     "enum": _check_enum,
     "const": _check_const,
     "anyOf": _check_schemas,
     "allOf": _check_schemas,
+    "oneOf": _check_schemas,
+    "not": _check_schema,
+    "if": _check_schema,
+    "then": _check_branch,
+    "else": _check_branch,
     "$ref": _check_ref,
+    "$dynamicRef": _check_ref,
+    "$recursiveRef": _check_ref,
 }

@@ -2,6 +2,7 @@
 
     ValueState      a conjunction of schemas: calls its leaves, its array and its object states
     ArrayState, ObjectState   one branch of it, read as an array or an object
+    ProgressState   a place in an array that counts or compares its items
     TextState       a string of which only the length is bounded, after its quote
 
 States are interned by the grammar that makes them (one object per conjunction), so they hash and compare by identity.
@@ -11,47 +12,40 @@ A value that is a leaf and nothing else is that leaf's automaton, without a stat
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
-from ..automata.fragment import Fragment, Items, Members, Other, Payload, Target, Text
+from ..automata.fragment import Fragment, Items, Members, Other, Payload, Strings, Target, Text
+from .schema_arrays import ArrayPlan, ArrayProgress
+from .schema_branch import Branch
+from .schema_complement import schema_of
 from .schema_leaves import (
     any_scalar,
     boolean,
     constants_language,
     null,
     number,
+    number_language,
     one_of,
     spelling,
     string,
-    string_is_empty,
     string_language,
 )
-from .schema_values import ANYTHING, Branch, Conjunction, SchemaValues
+from .schema_names import any_name
+from .schema_objects import ObjectPlan
+from .schema_values import ANYTHING, Conjunction, SchemaValues
 
 __all__ = ["SchemaStates"]
 
-# A schema of this type without any of these keywords is the leaf of that type.
+# A schema of this type without any other keyword is the leaf of that type.
 _LEAVES: dict[str, Callable[[], ByteDfa]] = {"string": string, "boolean": boolean, "null": null, "number": number}
-_SAYS_MORE = frozenset(
-    [
-        "enum",
-        "const",
-        "pattern",
-        "minLength",
-        "maxLength",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "$ref",
-        "allOf",
-        "anyOf",
-    ]
+# With these alone a schema of a single type has a value.
+_NEVER_EMPTY = frozenset(
+    ["type", "properties", "additionalProperties", "patternProperties", "propertyNames", "items", "prefixItems"]
 )
-# Without these a schema of a single type has a value.
-_MAY_BE_EMPTY = _SAYS_MORE | {"required", "minItems", "maxItems"}
+_QUOTE, _OPEN_BRACKET, _CLOSE_BRACKET, _COMMA = 34, 91, 93, 44
 
 
 class ValueState:
@@ -70,27 +64,57 @@ class ValueState:
 class ArrayState:
     """An array of one branch."""
 
-    __slots__ = ("branch", "states")
+    __slots__ = ("plan", "states")
 
-    def __init__(self, states: SchemaStates, branch: Branch) -> None:
+    def __init__(self, states: SchemaStates, plan: ArrayPlan) -> None:
         self.states = states
-        self.branch = branch
+        self.plan = plan
 
-    def expand(self) -> Items:
-        return self.states.expand_array(self.branch)
+    def expand(self) -> Items | Strings | Fragment:
+        return self.states.expand_array(self.plan)
+
+
+class Place(Enum):
+    """Where in an array a ProgressState is."""
+
+    OPENED = "after the bracket"
+    ITEM = "before an item"
+    AFTER = "after an item"
+
+
+class ProgressState:
+    """A place in an array that counts or compares its items."""
+
+    __slots__ = ("_key", "at", "place", "plan", "states")
+
+    def __init__(self, states: SchemaStates, plan: ArrayPlan, place: Place, at: ArrayProgress) -> None:
+        self.states = states
+        self.plan = plan
+        self.place = place
+        self.at = at
+        self._key = (id(plan), place, at)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProgressState) and self._key == other._key
+
+    def expand(self) -> Fragment:
+        return self.states.expand_progress(self.plan, self.place, self.at)
 
 
 class ObjectState:
     """An object of one branch."""
 
-    __slots__ = ("branch", "states")
+    __slots__ = ("plan", "states")
 
-    def __init__(self, states: SchemaStates, branch: Branch) -> None:
+    def __init__(self, states: SchemaStates, plan: ObjectPlan) -> None:
         self.states = states
-        self.branch = branch
+        self.plan = plan
 
     def expand(self) -> Members:
-        return self.states.expand_object(self.branch)
+        return self.states.expand_object(self.plan)
 
 
 class TextState:
@@ -103,7 +127,7 @@ class TextState:
         self.most = most
 
     def expand(self) -> Text:
-        return Text(spelling(), self.least, self.most, 34)
+        return Text(spelling(), self.least, self.most, _QUOTE)
 
 
 class SchemaStates:
@@ -116,14 +140,13 @@ class SchemaStates:
         self._by_conjunction: dict[Conjunction, Payload | ByteDfa] = {}
         self._texts: dict[tuple[int, int | None], TextState] = {}
         # Schemas made for constants; kept, since nodes are known by identity.
-        self._made: dict[int, tuple[Any, Any]] = {}
+        self._constants: dict[int, tuple[Any, Payload | ByteDfa]] = {}
 
     def root(self, schema: Any) -> Target:
         """The state of the whole schema; UnsatisfiableError if it has no value."""
-        conjunction = self._values.conjunction([schema])
+        conjunction = self._values.conjunction([(schema, self._values.scan.references.root)])
         if conjunction is None or self._is_empty(conjunction):
             raise UnsatisfiableError("no value satisfies this schema" + self._why(conjunction), pointer="")
-        assert conjunction is not None
         return self.value(conjunction)
 
     def value(self, conjunction: Conjunction) -> Payload | ByteDfa:
@@ -134,14 +157,27 @@ class SchemaStates:
             self._by_conjunction[conjunction] = known
         return known
 
+    def constant(self, value: Any) -> Payload | ByteDfa:
+        """The state of one value."""
+        if not isinstance(value, (list, dict)):
+            return constants_language([value])
+        known = self._constants.get(id(value))
+        if known is None:
+            conjunction = self._values.conjunction([(schema_of(value), None)])
+            assert conjunction is not None
+            known = self._constants[id(value)] = (value, self.value(conjunction))
+        return known[1]
+
     def _leaf(self, conjunction: Conjunction) -> ByteDfa | None:
         """The automaton of a value that is plainly one type of leaf, without looking at branches."""
         if len(conjunction) != 1:
             return None
-        schema = self._values.schema(conjunction[0])
+        schema = self._values.node(conjunction[0]).schema
+        if len(schema) != 1:
+            return None
         named = schema.get("type")
         leaf = _LEAVES.get(named) if isinstance(named, str) else None
-        return leaf() if leaf is not None and _SAYS_MORE.isdisjoint(schema) else None
+        return leaf() if leaf is not None else None
 
     def _is_empty(self, conjunction: Conjunction | None) -> bool:
         if conjunction is None:
@@ -149,13 +185,13 @@ class SchemaStates:
         if not conjunction:
             return False
         if len(conjunction) == 1:
-            schema = self._values.schema(conjunction[0])
-            if isinstance(schema.get("type"), str) and _MAY_BE_EMPTY.isdisjoint(schema):
+            schema = self._values.node(conjunction[0]).schema
+            if isinstance(schema.get("type"), str) and _NEVER_EMPTY.issuperset(schema):
                 return False
         return self._values.is_empty(conjunction)
 
     def _why(self, conjunction: Conjunction | None) -> str:
-        """Which required member or item of an empty conjunction is empty, as far as it is one."""
+        """Which required member of an empty conjunction is empty, as far as it is one."""
         path = ""
         met = set()
         while conjunction and conjunction not in met:
@@ -163,9 +199,9 @@ class SchemaStates:
             branches = self._values.branches(conjunction)
             if len(branches) != 1 or branches[0].types != {"object"}:
                 break
-            branch = branches[0]
-            for name in branch.required():
-                below = self._values.conjunction(branch.member_schemas(name))
+            plan = branches[0].objects
+            for name in plan.branch.required:
+                below = plan.value(name)
                 if self._is_empty(below):
                     path += "/" + name.replace("~", "~0").replace("/", "~1")
                     conjunction = below
@@ -174,7 +210,7 @@ class SchemaStates:
                 break
         return f": the required member {path} can have none" if path else ""
 
-    # ------------------------------------------------------------------------------------------------ expansion
+    # ------------------------------------------------------------------------------------------------ values
 
     def expand_value(self, conjunction: Conjunction) -> Fragment:
         """One leaf automaton for all scalars, and a call for each array, object or counted string."""
@@ -182,125 +218,142 @@ class SchemaStates:
         others: dict[Target, None] = {}
         edges = []
         for branch in self._values.branches(conjunction):
-            constants = branch.constants()
+            constants = branch.constants
             if constants is not None:
-                self._constants(constants, leaves, others)
+                scalars = [value for value in constants if not isinstance(value, (list, dict))]
+                if scalars:
+                    leaves[constants_language(scalars)] = None
+                others.update((self.constant(v), None) for v in constants if isinstance(v, (list, dict)))
                 continue
-            types = branch.types
             if conjunction == ANYTHING:
                 leaves[any_scalar()] = None
             else:
-                self._scalars(branch, types, leaves)
-                text = (branch.patterns(), *branch.lengths())
-                if "string" in types and not string_is_empty(*text) and string_language(*text) is None:
-                    edges.append((34, 34, self._text(*branch.lengths())))
+                self._scalars(branch, leaves)
+                if branch.has_strings and string_language(branch.string_set) is None:
+                    edges.append((_QUOTE, _QUOTE, self._text(branch.string_set.least, branch.string_set.most)))
             nothing: set[Conjunction] = set()
-            if "array" in types and branch._has_array(nothing)[0]:
-                others[ArrayState(self, branch)] = None
-            if "object" in types and branch._has_object(nothing)[0]:
-                others[ObjectState(self, branch)] = None
+            if "array" in branch.types and branch.array.has_value(nothing)[0]:
+                others[ArrayState(self, branch.array)] = None
+            if "object" in branch.types and branch.objects.has_value(nothing)[0]:
+                others[ObjectState(self, branch.objects)] = None
         calls = [(target, None) for target in others]
         if leaves:
             calls.insert(0, (one_of(tuple(sorted(leaves, key=lambda dfa: dfa.digest))), None))
         return Fragment(edges=tuple(dict.fromkeys(edges)), calls=tuple(calls), like=spelling())
 
-    def _scalars(self, branch: Branch, types: frozenset[str], leaves: dict[ByteDfa, None]) -> None:
-        if "null" in types:
+    def _scalars(self, branch: Branch, leaves: dict[ByteDfa, None]) -> None:
+        if branch.has_null:
             leaves[null()] = None
-        if "boolean" in types:
-            leaves[boolean()] = None
-        if types & {"number", "integer"}:
-            numbers = branch.number_automaton()
-            if not numbers.is_empty:
-                leaves[numbers] = None
-        text = (branch.patterns(), *branch.lengths())
-        if "string" in types and not string_is_empty(*text):
-            strings = string_language(*text)
+        booleans = branch.booleans
+        if booleans:
+            leaves[boolean() if len(booleans) == 2 else constants_language(list(booleans))] = None
+        if branch.has_numbers:
+            leaves[number_language(branch.number_set)] = None
+        if branch.has_strings:
+            strings = string_language(branch.string_set)
             if strings is not None:
                 leaves[strings] = None
 
     def _text(self, least: int, most: int | None) -> TextState:
         return self._texts.setdefault((least, most), TextState(least, most))
 
-    def _constants(self, constants: list[Any], leaves: dict[ByteDfa, None], others: dict[Target, None]) -> None:
-        scalars = [value for value in constants if not isinstance(value, (list, dict))]
-        if scalars:
-            leaves[constants_language(scalars)] = None
-        for value in constants:
-            if isinstance(value, (list, dict)):
-                conjunction = self._values.conjunction([self._schema_of(value)])
-                assert conjunction is not None
-                others[self.value(conjunction)] = None
+    # ------------------------------------------------------------------------------------------------ arrays
 
-    def _schema_of(self, value: Any) -> Any:
-        """A schema whose only value is this array, object or scalar, in words that all drafts know."""
-        if not isinstance(value, (list, dict)):
-            return {"enum": [value]}
-        known = self._made.get(id(value))
-        if known is None:
-            schema: dict[str, Any]
-            if isinstance(value, list):
-                items = [self._kept(item) for item in value]
-                schema = {"type": "array", "minItems": len(items), "maxItems": len(items), "items": items}
-            else:
-                members = {name: self._kept(item) for name, item in value.items()}
-                schema = {
-                    "type": "object",
-                    "properties": members,
-                    "required": list(members),
-                    "additionalProperties": False,
-                }
-            known = self._made[id(value)] = (value, schema)
-        return known[1]
+    def expand_array(self, plan: ArrayPlan) -> Items | Strings | Fragment:
+        """An array: counted, of distinct strings, or by its progress."""
+        if plan.is_plain:
+            return self._items(plan)
+        if plan.is_of_strings():
+            return self._strings(plan)
+        opened = ProgressState(self, plan, Place.OPENED, plan.start)
+        return Fragment(edges=((_OPEN_BRACKET, _OPEN_BRACKET, opened),))
 
-    def _kept(self, value: Any) -> Any:
-        schema = self._schema_of(value)
-        self._made.setdefault(id(schema), (schema, schema))
-        return schema
-
-    def expand_array(self, branch: Branch) -> Items:
-        """The items of an array: prefix places, then all others; a place without a value ends what is possible."""
-        least, most = branch.item_counts()
+    def _items(self, plan: ArrayPlan) -> Items:
+        """Prefix places, then all others; a place without a value ends what is possible."""
+        least, most = plan.least, plan.most
         prefix: list[Payload | ByteDfa] = []
         item: Target = None
-        for i in range(branch.prefix_length()):
-            conjunction = self._values.conjunction(branch.item_schemas(i))
+        for i in range(plan.prefix):
+            conjunction = plan.value(i)
             if (most is not None and i >= most) or self._is_empty(conjunction):
                 return Items(tuple(prefix), None, least, i if most is None else min(most, i), self._whitespace)
             assert conjunction is not None
             prefix.append(self.value(conjunction))
-        conjunction = self._values.conjunction(branch.item_schemas(-1))
+        conjunction = plan.value(-1)
         if not self._is_empty(conjunction):
             assert conjunction is not None
             item = self.value(conjunction)
         return Items(tuple(prefix), item, least, most, self._whitespace)
 
-    def expand_object(self, branch: Branch) -> Members:
+    def _strings(self, plan: ArrayPlan) -> Strings:
+        """Distinct strings: single ones by name, and what is left as one language."""
+        conjunction = plan.value(-1)
+        assert conjunction is not None
+        single: dict[str, None] = {}
+        other = False
+        for branch in self._values.branches(conjunction):
+            if branch.constants is None:
+                other = True
+            else:
+                single.update(dict.fromkeys(branch.constants))
+        if not other:
+            names = tuple(value.encode() for value in single)
+            return Strings(names, (), plan.least, plan.most, self._whitespace, spelling())
+        language = self._values.strings_of(conjunction)
+        others = (None if language == any_name() else language,)
+        return Strings((), others, plan.least, plan.most, self._whitespace, spelling())
+
+    def expand_progress(self, plan: ArrayPlan, place: Place, at: ArrayProgress) -> Fragment:
+        """A place in an array whose items count or are compared; whatever could not be completed is left out."""
+        edges: list[tuple[int, int, Target]] = []
+        calls: list[tuple[Target, Target]] = []
+        if place is not Place.ITEM and plan.may_end(at):
+            edges.append((_CLOSE_BRACKET, _CLOSE_BRACKET, None))
+        for option in plan.options(at):
+            if not plan.can_finish(option.then):
+                continue
+            target: Target
+            if option.conjunction is None:
+                target = self.constant(option.constant)
+            elif self._is_empty(option.conjunction):
+                continue
+            else:
+                target = self.value(option.conjunction)
+            calls.append((target, ProgressState(self, plan, Place.AFTER, option.then)))
+        if place is Place.AFTER:
+            if calls:
+                edges.append((_COMMA, _COMMA, ProgressState(self, plan, Place.ITEM, at)))
+            calls = []
+        return Fragment(edges=tuple(edges), calls=tuple(calls), whitespace=self._whitespace, like=spelling())
+
+    # ------------------------------------------------------------------------------------------------ objects
+
+    def expand_object(self, plan: ObjectPlan) -> Members:
         """The members of an object: declared, then required ones that are declared nowhere, then additional ones."""
-        required = set(branch.required())
-        names = dict.fromkeys(branch.declared())
-        names.update(dict.fromkeys(branch.required()))
-        additional = self._values.conjunction(branch.member_schemas(None))
         present, values, absent = [], [], []
-        for name in names:
-            conjunction = self._values.conjunction(branch.member_schemas(name))
-            if name not in required and self._is_empty(conjunction):
+        for name in plan.names:
+            conjunction = plan.value(name)
+            if name not in plan.required and self._is_empty(conjunction):
                 absent.append(name.encode())
                 continue
             assert conjunction is not None
             present.append(name)
             values.append(self.value(conjunction))
-        others: tuple[Other, ...] = ()
-        if not self._is_empty(additional):
-            assert additional is not None
-            others = (Other(None, self.value(additional)),)
+        others: list[Other] = []
+        for other in plan.others():
+            if not self._is_empty(other.value):
+                others.append(Other(other.names, self.value(other.value)))
+                if other.witness is not None and not self._is_empty(other.witness):
+                    others.append(Other(other.names, self.value(other.witness), witness=True))
         return Members(
             names=tuple(name.encode() for name in present),
             values=tuple(values),
-            required=tuple(name in required for name in present),
+            required=tuple(name in plan.required for name in present),
             absent=tuple(absent),
-            others=others,
+            others=tuple(others),
             ordered=self._ordered,
             whitespace=self._whitespace,
             spelling=spelling(),
+            least=plan.least,
+            most=plan.most,
         )

@@ -1,12 +1,19 @@
 """What a JSON schema says of a value, normalised: conjunctions of schemas, split into branches of plain keywords.
 
-A *conjunction* is a tuple of node numbers, all of whose schemas must hold; a node is a schema object. Every place of a
-document gets the conjunction of all that applies there: the value of a member is under `properties` of one schema and
-`additionalProperties` of another. Applicators in place (`$ref`, `allOf`, `anyOf`) dissolve into *branches*, a
-disjunction of conjunctions without them; a schema that leads back to itself on the way has no branch there (the least
-fixpoint).
+A *node* is a schema object in its context (references.py), reduced to the keywords that assert. A *conjunction* is a
+tuple of node numbers, all of which must hold; every place of a document gets the conjunction of all that applies there.
+Applicators in place (`$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, dependent and unevaluated ones) dissolve into
+*branches*, a disjunction of conjunctions without them:
 
-Nothing below a member or an item is touched before it is asked for, so the cost is that of what is reached.
+- a complement is alternatives again (schema_complement), so `not` and `if` need nothing more;
+- `oneOf` is, for each of its schemas, that one and the complements of those that it is not disjoint from. Disjointness
+  is looked for first: by types, constants, required and forbidden members, then by the emptiness of the conjunction;
+- beside `unevaluatedProperties` and `unevaluatedItems` the dissolution is *exact*: every alternative says of each
+  subschema that evaluates something whether it holds, so what is evaluated is known in each of them.
+
+Nothing below a member or an item is touched before it is asked for, so the cost is that of what is reached. A schema that
+leads back to itself in place has no branch there (the least fixpoint); through a complement it has no meaning and is
+refused.
 
 INVARIANT: conjunctions have no duplicates and keep the order in which a reader meets the schemas, since that is the
 order of members (DESIGN, property_order).
@@ -14,54 +21,61 @@ order of members (DESIGN, property_order).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import LimitError
-from .json_numbers import decimal_of
-from .schema_leaves import is_text, number_language, string_admits, string_is_empty
+from ..automata.errors import LimitError, UnsupportedError
+from ..automata.regular import EMPTY, Language, Regular, alternation, compile_regular, literal
+from .json_values import identity
+from .schema_branch import Branch
+from .schema_complement import Alternative, complement, negated
+from .schema_facts import Facts, contradict, facts_of, joined
+from .schema_keywords import IN_PLACE, Inner, Sub, assertions
+from .schema_leaves import string_values
 from .schema_scan import SchemaScan
 
-__all__ = ["ANYTHING", "TYPE_NAMES", "Branch", "Conjunction", "SchemaValues"]
+__all__ = ["ANYTHING", "Conjunction", "Node", "SchemaValues"]
 
-Conjunction: TypeAlias = tuple[int, ...]
+Conjunction: TypeAlias = "tuple[int, ...]"
 ANYTHING: Conjunction = ()
 
-# Types of JSON texts; integers are numbers here.
-TYPE_NAMES = ("null", "boolean", "number", "string", "array", "object")
+# A conjunction in which ~n stands for a node that holds but evaluates nothing, since it stands under a complement.
+Terms: TypeAlias = "tuple[int, ...]"
+# One way to satisfy a keyword in place: schemas that must hold, each with whether it evaluates members and items.
+Option: TypeAlias = "list[tuple[Sub, bool]]"
 
-_IN_PLACE = frozenset(("$ref", "allOf", "anyOf"))
-_PLAIN = frozenset(
-    [
-        "type",
-        "enum",
-        "const",
-        "properties",
-        "required",
-        "additionalProperties",
-        "items",
-        "additionalItems",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-    ]
-)
-_MOST_BRANCHES = 256
-# $ref, allOf and anyOf that may lie inside one another without a value in between.
+_MOST_BRANCHES = 512
+# Pairs of alternatives that are compared to see whether two schemas of a oneOf are disjoint.
+_MOST_PAIRS = 4096
+# Conjunctions that one question of emptiness may look at.
+_MOST_LOOKS = 20_000
+# Applicators in place that may lie inside one another without a value in between.
 _DEEPEST = 200
-# Lengths and counts from here on are no bounds.
-UNBOUNDED = 1 << 30
 # No place of a path: the branches do not lead back into it.
 LEADS_ON = 1 << 30
+
+_NOTHING = Facts()
+_UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+_REFERENCE_ALONE = frozenset(("$ref",))
+_COMPLEMENTING = frozenset(("not", "oneOf", "if", Inner.NOT))
+# Keywords that evaluate members or items, or may lead to some that do.
+_EVALUATING = frozenset(
+    ["properties", "patternProperties", "additionalProperties", "items", "prefixItems", "additionalItems", "contains"]
+) | (IN_PLACE - {"not", Inner.NOT})
+
+
+class Node:
+    """A schema object in its context, reduced to the keywords that assert something under its draft."""
+
+    __slots__ = ("at", "in_place", "is_plain", "number", "schema")
+
+    def __init__(self, number: int, schema: dict[Any, Any], at: Any) -> None:
+        self.number = number
+        self.schema = schema
+        self.at = at
+        self.in_place = not IN_PLACE.isdisjoint(schema)
+        self.is_plain = not self.in_place or not IN_PLACE.issuperset(schema)
 
 
 class SchemaValues:
@@ -69,33 +83,88 @@ class SchemaValues:
 
     def __init__(self, scan: SchemaScan) -> None:
         self.scan = scan
-        self._nodes: list[dict[str, Any]] = []
-        self._numbers: dict[int, int] = {}
-        self._branches: dict[int, list[Conjunction]] = {}
+        self.draft = scan.draft
+        self._asserting = assertions(scan.draft)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forgets all nodes, since what the scan drops has changed."""
+        self._nodes: list[Node] = []
+        self._numbers: dict[Any, int] = {}
+        self._facts: dict[int, Facts] = {}
+        self._complements: dict[int, list[Alternative]] = {}
+        self._alternatives: dict[tuple[int, bool], list[Terms]] = {}
         self._by_conjunction: dict[Conjunction, list[Branch]] = {}
         self._nonempty: set[Conjunction] = set()
         self._empty: set[Conjunction] = set()
+        self._looks = 0
+        self._comparing = False
+        # Schemas are known by identity, so those that are made here are kept.
+        self._made: list[Any] = []
 
     # ------------------------------------------------------------------------------------------------ nodes
 
-    def conjunction(self, schemas: Iterable[Any]) -> Conjunction | None:
-        """The conjunction of schemas (objects or booleans), or None when one of them is false."""
+    def conjunction(self, subs: Iterable[Sub]) -> Conjunction | None:
+        """The conjunction of schemas (objects or booleans) in their contexts, or None when one of them is false."""
         numbers: list[int] = []
-        for schema in schemas:
-            if schema is False:
+        for sub in subs:
+            number = self._number(sub)
+            if number == -2:
                 return None
-            if schema is True or not schema:
-                continue
-            number = self._numbers.get(id(schema))
-            if number is None:
-                number = self._numbers[id(schema)] = len(self._nodes)
-                self._nodes.append(schema)
-            if number not in numbers:
+            if number >= 0 and number not in numbers:
                 numbers.append(number)
         return tuple(numbers)
 
-    def schema(self, number: int) -> dict[str, Any]:
+    def _number(self, sub: Sub) -> int:
+        """The number of a node, -1 for a schema that says nothing, -2 for false."""
+        schema, at = sub
+        if schema is True or not schema:
+            return -2 if schema is False else -1
+        key: Any = (id(schema), at)
+        known = self._numbers.get(key)
+        if known is None:
+            known = self._numbers[key] = self._new(schema, at)
+        return known
+
+    def _new(self, schema: dict[Any, Any], at: Any) -> int:
+        self._made.append(schema)
+        if len(schema) == 1:
+            # Complements of one schema are one node, however often they were written.
+            ((keyword, value),) = schema.items()
+            if keyword is Inner.NOT:
+                key = (Inner.NOT, id(value[0]), value[1])
+                known = self._numbers.get(key)
+                if known is None:
+                    known = self._numbers[key] = self._added(schema, at)
+                return known
+            if keyword is Inner.ANY_OF and len(value) == 1 and len(value[0]) == 1:
+                return self._number(value[0][0])
+        return self._added(schema, at)
+
+    def _added(self, schema: dict[Any, Any], at: Any) -> int:
+        at = self.scan.references.enter(schema, at)
+        asserting, dropped = self._asserting, self.scan.dropped
+        if self.draft <= 7 and "$ref" in schema:
+            asserting = _REFERENCE_ALONE
+        known = {k: v for k, v in schema.items() if k in asserting}
+        if dropped:
+            known = {k: v for k, v in known.items() if (id(schema), k) not in dropped}
+        if "format" in known and not self.scan.asserts_format(known["format"]):
+            del known["format"]
+        if not known:
+            return -1
+        self._nodes.append(Node(len(self._nodes), known, at))
+        return len(self._nodes) - 1
+
+    def node(self, number: int) -> Node:
         return self._nodes[number]
+
+    def facts(self, number: int) -> Facts:
+        """What is plain of a node without looking into its members."""
+        known = self._facts.get(number)
+        if known is None:
+            known = self._facts[number] = facts_of(self._nodes[number].schema, self.draft)
+        return known
 
     # ------------------------------------------------------------------------------------------------ branches
 
@@ -103,67 +172,308 @@ class SchemaValues:
         """The disjunction that a conjunction comes to; [] if it contradicts itself in place."""
         known = self._by_conjunction.get(conjunction)
         if known is None:
-            plain = self._product([self._branches_of(number, ())[0] for number in conjunction])
-            known = self._by_conjunction[conjunction] = [Branch(self, numbers) for numbers in plain]
+            plain = self._product([self._alternatives_of(number, (), False)[0] for number in conjunction])
+            found: dict[Conjunction, None] = {}
+            for terms in plain:
+                found.update(dict.fromkeys(self._placed(_numbers_of(terms))))
+            known = self._by_conjunction[conjunction] = [Branch(self, numbers) for numbers in found]
         return known
 
-    def _product(self, factors: list[list[Conjunction]]) -> list[Conjunction]:
-        product: list[Conjunction] = [()]
-        for factor in factors:
-            joined: dict[tuple[int, ...], None] = {}
-            for left in product:
-                for right in factor:
-                    joined[left + tuple(n for n in right if n not in left)] = None
-            product = list(joined)
-            if len(product) > _MOST_BRANCHES:
-                raise LimitError("alternatives of a schema (anyOf multiplied out)", len(product), _MOST_BRANCHES)
-        return product
+    def _placed(self, numbers: Conjunction) -> Iterator[Conjunction]:
+        """A conjunction whose wanted members (Inner.SOME_MEMBER) are declared ones, or undeclared ones."""
+        for at, number in enumerate(numbers):
+            wanted = self._nodes[number].schema.get(Inner.SOME_MEMBER)
+            if wanted is None:
+                continue
+            names, sub = wanted
+            rest = numbers[:at] + numbers[at + 1 :]
+            value = sub[0] if isinstance(sub[0], bool) else {Inner.ANY_OF: ((sub,),)}
+            branch = Branch(self, rest)
+            readings = [{"required": [name], "properties": {name: value}} for name in branch.declared_and_required()
+                        if branch.is_among(name, names)]  # fmt: skip
+            if branch.may_have_others():
+                readings.append({Inner.SOME_OTHER: wanted})
+            for reading in readings:
+                made = self._made_number({"type": "object", **reading}, (number, *map(str, reading.get("required", ()))))
+                for placed in self._placed((*rest, made)):
+                    if not self._contradicts(placed):
+                        yield placed
+            return
+        yield numbers
 
-    def _branches_of(self, number: int, path: tuple[int, ...]) -> tuple[list[Conjunction], int]:
-        """(branches of a node, the lowest place in the path that they lead back to, or LEADS_ON).
+    def _made_number(self, schema: dict[Any, Any], key: Any) -> int:
+        """The node of a schema that is made for a reason (key) that may come again."""
+        known = self._numbers.get(key)
+        if known is None:
+            self._made.append(schema)
+            known = self._numbers[key] = self._added(schema, None)
+        return known
 
-        What leads back below the node itself lacks the branches that only the node there can add, so it is not kept.
+    def _contradicts(self, numbers: Conjunction) -> bool:
+        facts = Facts()
+        for number in numbers:
+            here = self.facts(number)
+            if contradict(facts, here):
+                return True
+            facts = joined(facts, here)
+        return False
+
+    def _product(self, factors: Iterable[list[Terms]], given: Facts = _NOTHING) -> list[Terms]:
+        """All combinations of one alternative from each factor, less those that plainly contradict themselves.
+
+        given : facts of what holds beside them.
         """
-        known = self._branches.get(number)
+        product: dict[Terms, Facts] = {(): given}
+        for factor in factors:
+            if factor == [()]:
+                continue
+            grown: dict[Terms, Facts] = {}
+            for right in factor:
+                facts = Facts()
+                for term in right:
+                    facts = joined(facts, self.facts(term if term >= 0 else ~term))
+                for left, known in product.items():
+                    if not contradict(known, facts):
+                        terms = left + tuple(t for t in right if t not in left)
+                        if terms not in grown:
+                            grown[terms] = joined(known, facts)
+                if len(grown) > _MOST_BRANCHES:
+                    raise LimitError("alternatives of a schema (multiplied out)", len(grown), _MOST_BRANCHES)
+            product = grown
+        return list(product)
+
+    def _alternatives_of(self, number: int, path: tuple[int, ...], exact: bool) -> tuple[list[Terms], int]:
+        """(alternatives of a node, the lowest place in the path that they lead back to, or LEADS_ON).
+
+        What leads back below the node itself lacks the alternatives that only the node there can add, so it is not kept.
+        """
+        known = self._alternatives.get((number, exact))
         if known is not None:
             return known, LEADS_ON
         if number in path:
-            return [], path.index(number)
-        schema = self._nodes[number]
-        if _IN_PLACE.isdisjoint(schema):
-            result: list[Conjunction] = [(number,)]
-            lowest = LEADS_ON
+            back = path.index(number)
+            if any(not _COMPLEMENTING.isdisjoint(self._nodes[n].schema) for n in path[back:]):
+                raise UnsupportedError('"$ref"', "it leads back to itself through a complement (not, oneOf, if)")
+            return [], back
+        node = self._nodes[number]
+        lowest = LEADS_ON
+        if not node.in_place:
+            result: list[Terms] = [(number,)]
         elif len(path) >= _DEEPEST:
-            raise LimitError("nesting of $ref, allOf and anyOf in one place", len(path) + 1, _DEEPEST)
+            raise LimitError("nesting of applicators in one place", len(path) + 1, _DEEPEST)
         else:
-            result, lowest = self._dissolved(number, schema, (*path, number))
+            result, lowest = self._dissolved(node, (*path, number), exact)
         if lowest >= len(path):
-            self._branches[number] = result
+            self._alternatives[number, exact] = result
             lowest = LEADS_ON
         return result, lowest
 
-    def _dissolved(self, number: int, schema: dict[str, Any], path: tuple[int, ...]) -> tuple[list[Conjunction], int]:
-        alone = self.scan.draft <= 7 and "$ref" in schema
-        unions: list[list[Any]] = []
-        if "$ref" in schema and (id(schema), "$ref") not in self.scan.dropped:
-            unions.append([self.scan.target(schema["$ref"])])
-        if not alone:
-            unions += [[sub] for sub in schema.get("allOf", ())]
-            if "anyOf" in schema:
-                unions.append(schema["anyOf"])
-        factors: list[list[Conjunction]] = [[()] if alone or _PLAIN.isdisjoint(schema) else [(number,)]]
+    def _dissolved(self, node: Node, path: tuple[int, ...], exact: bool) -> tuple[list[Terms], int]:
+        unevaluated = [k for k in _UNEVALUATED if k in node.schema and (exact or node.schema[k] is not True)]
+        if unevaluated and not exact:
+            alternatives, lowest = self._dissolved(node, path, True)
+            return list(dict.fromkeys(map(_numbers_of, alternatives))), lowest
         lowest = LEADS_ON
-        for schemas in unions:
-            found: dict[Conjunction, None] = {}
-            for sub in schemas:
-                numbers = self.conjunction([sub])
-                if numbers is None:
-                    continue
-                branches, back = self._branches_of(numbers[0], path) if numbers else ([()], LEADS_ON)
-                found.update(dict.fromkeys(branches))
-                lowest = min(lowest, back)
-            factors.append(list(found))
-        return self._product(factors), lowest
+        factors: list[list[Terms]] = [[(node.number,)] if node.is_plain else [()]]
+        given = self.facts(node.number)
+        for options in self._keywords_in_place(node, path, exact):
+            factor: dict[Terms, None] = {}
+            for option in options:
+                parts: list[list[Terms]] = []
+                for sub, evaluates in option:
+                    number = self._number(sub)
+                    if number == -1:
+                        continue
+                    found, back = ([], LEADS_ON) if number == -2 else self._alternatives_of(number, path, exact)
+                    lowest = min(lowest, back)
+                    parts.append(found if evaluates or not exact else [_silent(terms) for terms in found])
+                factor.update(dict.fromkeys(self._product(parts, given)))
+            factors.append(list(factor))
+        alternatives = self._product(factors)
+        for keyword in unevaluated:
+            alternatives = [self._with_unevaluated(node, keyword, terms) for terms in alternatives]
+            alternatives = [terms for terms in alternatives if not self._contradicts(_numbers_of(terms))]
+        return alternatives, lowest
+
+    def _with_unevaluated(self, node: Node, keyword: str, terms: Terms) -> Terms:
+        """An exact alternative, with what `unevaluatedProperties` or `unevaluatedItems` says of the rest in it."""
+        sub = (node.schema[keyword], node.at)
+        evaluating = [self._nodes[term] for term in terms if term >= 0]
+        make = _unevaluated_members if keyword == "unevaluatedProperties" else _unevaluated_items
+        schema = make(evaluating, sub, self.draft)
+        if schema is None:
+            return terms
+        return (*terms, self._made_number(schema, (keyword, node.number, terms)))
+
+    # ------------------------------------------------------------------------------------------------ in place
+
+    def _keywords_in_place(self, node: Node, path: tuple[int, ...], exact: bool) -> Iterator[list[Option]]:
+        """For each keyword in place the options that satisfy it."""
+        schema, at = node.schema, node.at
+        references = self.scan.references
+        if "$ref" in schema:
+            yield [[(references.resolve(schema["$ref"], at), True)]]
+        for keyword in ("$dynamicRef", "$recursiveRef"):
+            if keyword in schema:
+                yield [[(references.dynamic(keyword, schema[keyword], at), True)]]
+        for sub in schema.get("allOf", ()):
+            yield [[((sub, at), True)]]
+        if "anyOf" in schema:
+            subs = [(sub, at) for sub in schema["anyOf"]]
+            yield self._any_exactly(subs) if exact else [[(sub, True)] for sub in subs]
+        if "oneOf" in schema:
+            yield self._exactly_one([(sub, at) for sub in schema["oneOf"]], path)
+        if "not" in schema:
+            yield [[(negated((schema["not"], at)), False)]]
+        if "if" in schema and (exact or "then" in schema or "else" in schema):
+            condition = (schema["if"], at)
+            yield [
+                [(condition, True), ((schema.get("then", True), at), True)],
+                [(negated(condition), False), ((schema.get("else", True), at), True)],
+            ]
+        for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
+            for name, wanted in schema.get(keyword, {}).items():
+                yield _dependent(name, wanted, at)
+        if Inner.NOT in schema:
+            number = self._number(schema[Inner.NOT])
+            yield [[(sub, False) for sub in alternative] for alternative in self._complement(number, path)]
+        if Inner.ANY_OF in schema:
+            yield [[(sub, True) for sub in alternative] for alternative in schema[Inner.ANY_OF]]
+
+    def _any_exactly(self, subs: list[Sub]) -> list[Option]:
+        """anyOf, with all that evaluate something decided."""
+        deciding = [sub for sub in subs if self._may_evaluate(sub)]
+        others = [sub for sub in subs if not self._may_evaluate(sub)]
+        options: list[Option] = [[]]
+        for sub in deciding:
+            options = [[*o, choice] for choice in ((sub, True), (negated(sub), False)) for o in options]
+            if len(options) > _MOST_BRANCHES:
+                raise LimitError("alternatives of an anyOf beside unevaluated…", len(options), _MOST_BRANCHES)
+        none_of_them = options.pop()  # all negated comes last
+        options += [[*none_of_them, (sub, True)] for sub in others]
+        return options
+
+    def _may_evaluate(self, sub: Sub) -> bool:
+        number = self._number(sub)
+        return number >= 0 and not _EVALUATING.isdisjoint(self._nodes[number].schema)
+
+    def _exactly_one(self, subs: list[Sub], path: tuple[int, ...]) -> list[Option]:
+        """oneOf: each with the complements of those that may hold beside it."""
+        subs = [sub for sub in subs if sub[0] is not False]
+        known: list[list[Terms] | None] = []
+        for sub in subs:
+            number = self._number(sub)
+            try:
+                known.append([()] if number < 0 else self._alternatives_of(number, path, False)[0])
+            except LimitError:
+                known.append(None)
+        beside: list[set[int]] = [set() for _ in subs]
+        for i in range(len(subs)):
+            for j in range(i):
+                if not self._disjoint(known[i], known[j]):
+                    beside[i].add(j)
+                    beside[j].add(i)
+        return [
+            [(sub, True), *((negated(subs[j]), False) for j in sorted(beside[i]))] for i, sub in enumerate(subs)
+        ]
+
+    def _disjoint(self, left: list[Terms] | None, right: list[Terms] | None) -> bool:
+        """Whether no value is in both of two disjunctions; False also where that costs too much to find out."""
+        if left is None or right is None or len(left) * len(right) > _MOST_PAIRS:
+            return False
+        pairs = [
+            self.conjunction_of(a + b)
+            for a in left
+            for b in right
+            if not self._contradicts(self.conjunction_of(a + b))
+        ]
+        if not pairs:
+            return True
+        # The question whether a conjunction is empty may lead back here; then what is plain must do.
+        if self._comparing:
+            return False
+        self._comparing = True
+        try:
+            return all(self.is_empty(pair) for pair in pairs)
+        except LimitError:
+            return False
+        finally:
+            self._comparing = False
+
+    @staticmethod
+    def conjunction_of(terms: Terms) -> Conjunction:
+        return tuple(dict.fromkeys(_numbers_of(terms)))
+
+    # ------------------------------------------------------------------------------------------------ complements
+
+    def _complement(self, number: int, path: tuple[int, ...]) -> list[Alternative]:
+        """The alternatives to a node (-1: one that says nothing; -2: false)."""
+        if number < 0:
+            return [] if number == -1 else [()]
+        known = self._complements.get(number)
+        if known is None:
+            node = self._nodes[number]
+            known = complement(node.schema, node.at, self.draft)
+            for alternative in self._complement_in_place(node, path):
+                known.append(alternative)
+            self._complements[number] = known
+        return known
+
+    def _complement_in_place(self, node: Node, path: tuple[int, ...]) -> Iterator[Alternative]:
+        schema, at = node.schema, node.at
+        references = self.scan.references
+        if any(schema.get(keyword, True) is not True for keyword in _UNEVALUATED):
+            yield from self._complement_unevaluated(node, path)
+        if "$ref" in schema:
+            yield (negated(references.resolve(schema["$ref"], at)),)
+        for keyword in ("$dynamicRef", "$recursiveRef"):
+            if keyword in schema:
+                yield (negated(references.dynamic(keyword, schema[keyword], at)),)
+        for sub in schema.get("allOf", ()):
+            yield (negated((sub, at)),)
+        if "anyOf" in schema:
+            yield tuple(negated((sub, at)) for sub in schema["anyOf"])
+        if "oneOf" in schema:
+            subs = [(sub, at) for sub in schema["oneOf"]]
+            yield tuple(negated(sub) for sub in subs)
+            yield from ((subs[j], subs[i]) for i in range(len(subs)) for j in range(i))
+        if "not" in schema:
+            yield ((schema["not"], at),)
+        if "if" in schema:
+            condition = (schema["if"], at)
+            yield condition, negated((schema.get("then", True), at))
+            yield negated(condition), negated((schema.get("else", True), at))
+        for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
+            for name, wanted in schema.get(keyword, {}).items():
+                here: Sub = ({"type": "object", "required": [name]}, None)
+                if isinstance(wanted, (dict, bool)):
+                    yield here, negated((wanted, at))
+                else:
+                    for other in [wanted] if isinstance(wanted, str) else wanted:
+                        yield here, ({"properties": {other: False}}, None)
+        if Inner.NOT in schema:
+            yield (schema[Inner.NOT],)
+        if Inner.ANY_OF in schema:
+            yield tuple(
+                ({Inner.ANY_OF: tuple((negated(sub),) for sub in alternative)}, None)
+                for alternative in schema[Inner.ANY_OF]
+            )
+
+    def _complement_unevaluated(self, node: Node, path: tuple[int, ...]) -> Iterator[Alternative]:
+        """Values under the rest of a schema that have an unevaluated member or item that is under the complement."""
+        for keyword in _UNEVALUATED:
+            sub = (node.schema.get(keyword, True), node.at)
+            rest = {k: v for k, v in node.schema.items() if k not in _UNEVALUATED}
+            number = self._number((rest, node.at)) if sub[0] is not True else -1
+            self._made.append(rest)
+            alternatives = [()] if number < 0 else self._alternatives_of(number, path, True)[0]
+            for terms in alternatives if sub[0] is not True else ():
+                evaluating = [self._nodes[term] for term in terms if term >= 0]
+                make = _unevaluated_members if keyword == "unevaluatedProperties" else _unevaluated_items
+                schema = make(evaluating, sub, self.draft)
+                if schema is not None:
+                    here = [(self._nodes[n].schema, self._nodes[n].at) for n in _numbers_of(terms)]
+                    yield (*here, negated((schema, None)))
 
     # ------------------------------------------------------------------------------------------------ emptiness
 
@@ -171,25 +481,33 @@ class SchemaValues:
         """Whether no finite JSON value satisfies a conjunction: the least fixpoint over what is required."""
         if conjunction is None:
             return True
-        return not self._has_value(conjunction, set())[0]
+        self._looks = 0
+        return not self.has_value(conjunction, set())[0]
 
-    def _has_value(self, conjunction: Conjunction, active: set[Conjunction]) -> tuple[bool, bool]:
+    def has_value(self, conjunction: Conjunction | None, active: set[Conjunction]) -> tuple[bool, bool]:
         """(whether a value was found, whether "no" rests on a conjunction that is still being looked at)."""
+        if conjunction is None:
+            return False, False
         if conjunction in self._nonempty or not conjunction:
             return True, False
         if conjunction in self._empty:
             return False, False
         if conjunction in active:
             return False, True
+        self._looks += 1
+        if self._looks > _MOST_LOOKS:
+            raise LimitError("conjunctions looked at to see whether a schema has a value", self._looks, _MOST_LOOKS)
         active.add(conjunction)
         rests = False
         found = False
-        for branch in self.branches(conjunction):
-            found, branch_rests = branch.has_value(active)
-            rests |= branch_rests
-            if found:
-                break
-        active.discard(conjunction)
+        try:
+            for branch in self.branches(conjunction):
+                found, branch_rests = branch.has_value(active)
+                rests |= branch_rests
+                if found:
+                    break
+        finally:
+            active.discard(conjunction)
         if found:
             self._nonempty.add(conjunction)
             return True, False
@@ -198,302 +516,95 @@ class SchemaValues:
             return False, False
         return False, True
 
-    # ------------------------------------------------------------------------------------------------ constants
+    # ------------------------------------------------------------------------------------------------ values
 
-    def admits(self, schema: Any, value: Any) -> bool:
-        """Whether a JSON value satisfies a schema (the keywords that are enforced)."""
-        if isinstance(schema, bool):
-            return schema
-        conjunction = self.conjunction([schema])
-        if conjunction is None:
-            return False
-        return any(branch.admits(value) for branch in self.branches(conjunction))
+    def strings_under(self, subs: Iterable[Sub]) -> ByteDfa:
+        """The strings (values, not spellings) that are under all of some schemas."""
+        conjunction = self.conjunction(subs)
+        return compile_regular(EMPTY) if conjunction is None else self.strings_of(conjunction)
+
+    def strings_of(self, conjunction: Conjunction) -> ByteDfa:
+        """The strings that are under a conjunction."""
+        parts: list[Regular] = []
+        for branch in self.branches(conjunction):
+            if branch.constants is not None:
+                parts += [literal(value) for value in branch.constants if isinstance(value, str)]
+            elif branch.has_strings:
+                parts.append(Language(string_values(branch.string_set)))
+        return compile_regular(alternation(*parts))
+
+    def constants(self, conjunction: Conjunction, most: int) -> list[Any] | None:
+        """All values of a conjunction, if they are plainly at most so many; None if not."""
+        found: dict[Any, Any] = {}
+        for branch in self.branches(conjunction):
+            values = branch.finite_values(most)
+            if values is None:
+                return None
+            found.update((identity(value), value) for value in values)
+            if len(found) > most:
+                return None
+        return list(found.values())
+
+    def admits(self, subs: Iterable[Sub], value: Any) -> bool:
+        """Whether a JSON value is under all of some schemas."""
+        conjunction = self.conjunction(subs)
+        return conjunction is not None and any(branch.admits(value) for branch in self.branches(conjunction))
 
 
-class Branch:
-    """A conjunction of schemas without in-place applicators, read type by type."""
+# ------------------------------------------------------------------------------------------------ terms
 
-    __slots__ = ("_types", "numbers", "schemas", "values")
 
-    def __init__(self, values: SchemaValues, numbers: Conjunction) -> None:
-        self.values = values
-        self.numbers = numbers
-        self.schemas = [values.schema(number) for number in numbers]
-        self._types: frozenset[str] | None = None
+def _numbers_of(terms: Terms) -> Conjunction:
+    return tuple(dict.fromkeys(term if term >= 0 else ~term for term in terms))
 
-    @property
-    def types(self) -> frozenset[str]:
-        """The types that are allowed; "integer" is in it only where "number" is not."""
-        if self._types is None:
-            types = None
-            for schema in self.schemas:
-                named = schema.get("type")
-                if named is None:
-                    continue
-                here = {named} if isinstance(named, str) else set(named)
-                if "any" in here:
-                    continue
-                if "number" in here:
-                    here.add("integer")
-                types = here if types is None else types & here
-            if types is None:
-                types = set(TYPE_NAMES)
-            if "number" in types:
-                types.discard("integer")
-            self._types = frozenset(types)
-        return self._types
 
-    # ------------------------------------------------------------------------------------------------ constants
+def _silent(terms: Terms) -> Terms:
+    return tuple(term if term < 0 else ~term for term in terms)
 
-    def constants(self) -> list[Any] | None:
-        """The values that `enum` and `const` leave, those that the other keywords admit; None without either."""
-        dropped = self.values.scan.dropped
-        lists = [schema["enum"] for schema in self.schemas if "enum" in schema and (id(schema), "enum") not in dropped]
-        if self.values.scan.draft >= 6:
-            lists += [[schema["const"]] for schema in self.schemas if "const" in schema]
-        if not lists:
+
+def _dependent(name: str, wanted: Any, at: Any) -> list[Option]:
+    """Without the member, or with it and what it asks for (a schema, or the names of other members)."""
+    absent: Sub = ({"properties": {name: False}}, None)
+    if isinstance(wanted, (dict, bool)):
+        present: Sub = ({"type": "object", "required": [name]}, None)
+        return [[(absent, False)], [(present, False), ((wanted, at), True)]]
+    others = [wanted] if isinstance(wanted, str) else wanted
+    return [[(absent, False)], [(({"type": "object", "required": [name, *others]}, None), False)]]
+
+
+# ------------------------------------------------------------------------------------------------ unevaluated
+
+
+def _unevaluated_members(evaluating: list[Node], sub: Sub, draft: int) -> dict[Any, Any] | None:
+    """What holds of the members that none of the nodes evaluates; None if they evaluate all."""
+    names: dict[str, Any] = {}
+    patterns: dict[str, Any] = {}
+    for node in evaluating:
+        if "additionalProperties" in node.schema:
             return None
-        lists.sort(key=len)
-        rest = [schema for schema in self.schemas if not _ONLY_CONSTANTS.issuperset(schema)]
-        kept: dict[Any, Any] = {}
-        others = [{identity(value) for value in values} for values in lists[1:]]
-        for value in lists[0]:
-            key = identity(value)
-            if all(key in other for other in others) and is_text(value) and (not rest or self._admits_otherwise(value)):
-                kept[key] = value
-        return list(kept.values())
-
-    def admits(self, value: Any) -> bool:
-        key = identity(value)
-        for schema in self.schemas:
-            if "enum" in schema and all(identity(listed) != key for listed in schema["enum"]):
-                return False
-            if "const" in schema and self.values.scan.draft >= 6 and identity(schema["const"]) != key:
-                return False
-        return self._admits_otherwise(value)
-
-    def _admits_otherwise(self, value: Any) -> bool:
-        kind = kind_of(value)
-        if kind == "number":
-            number = decimal_of(value)
-            if "number" not in self.types and not ("integer" in self.types and number == number.to_integral_value()):
-                return False
-            low, low_open, high, high_open = self.bounds()
-            if low is not None and (number < low or (low_open and number == low)):
-                return False
-            return high is None or not (number > high or (high_open and number == high))
-        if kind not in self.types:
-            return False
-        if kind == "string":
-            return string_admits(self.patterns(), *self.lengths(), value)
-        if kind == "array":
-            least, most = self.item_counts()
-            if len(value) < least or (most is not None and len(value) > most):
-                return False
-            return all(
-                self.values.admits(schema, item) for i, item in enumerate(value) for schema in self.item_schemas(i)
-            )
-        if kind == "object":
-            if any(name not in value for name in self.required()):
-                return False
-            return all(
-                self.values.admits(schema, item) for name, item in value.items() for schema in self.member_schemas(name)
-            )
-        return True
-
-    # ------------------------------------------------------------------------------------------------ by type
-
-    def bounds(self) -> tuple[Decimal | None, bool, Decimal | None, bool]:
-        """(low, whether open, high, whether open) of a number."""
-        draft4 = self.values.scan.draft == 4
-        low: tuple[Decimal, bool] | None = None
-        high: tuple[Decimal, bool] | None = None
-        for schema in self.schemas:
-            for keyword, is_open in (("minimum", False), ("exclusiveMinimum", True)):
-                bound = schema.get(keyword)
-                if bound is None or isinstance(bound, bool) or (is_open and draft4):
-                    continue
-                # Draft 4 wrote a boolean beside the bound.
-                found = (decimal_of(bound), is_open or schema.get("exclusiveMinimum") is True)
-                low = found if low is None or found > low else low
-            for keyword, is_open in (("maximum", False), ("exclusiveMaximum", True)):
-                bound = schema.get(keyword)
-                if bound is None or isinstance(bound, bool) or (is_open and draft4):
-                    continue
-                found = (decimal_of(bound), is_open or schema.get("exclusiveMaximum") is True)
-                high = found if high is None or (found[0], not found[1]) < (high[0], not high[1]) else high
-        return (
-            low[0] if low else None,
-            low is not None and low[1],
-            high[0] if high else None,
-            high is not None and high[1],
-        )
-
-    def number_automaton(self) -> ByteDfa:
-        """The numbers of a branch that allows some."""
-        return number_language("number" not in self.types, *self.bounds())
-
-    def lengths(self) -> tuple[int, int | None]:
-        """(least, most) code points of a string."""
-        return _range(self.schemas, "minLength", "maxLength")
-
-    def patterns(self) -> tuple[str, ...]:
-        """The patterns that a string must match, in byte order, each once."""
-        dropped = self.values.scan.dropped
-        found = {s["pattern"] for s in self.schemas if "pattern" in s and (id(s), "pattern") not in dropped}
-        return tuple(sorted(found))
-
-    def item_counts(self) -> tuple[int, int | None]:
-        """(least, most) items of an array."""
-        return _range(self.schemas, "minItems", "maxItems")
-
-    def item_schemas(self, i: int) -> list[Any]:
-        """The schemas that item i is under; i = -1 for items beyond every prefix."""
-        found = []
-        for schema in self.schemas:
-            items = schema.get("items", True)
-            prefix = self._prefix_of(schema)
-            if isinstance(items, list):
-                prefix, items = items, schema.get("additionalItems", True)
-            found.append(prefix[i] if 0 <= i < len(prefix) else items)
-        return found
-
-    def _prefix_of(self, schema: dict[str, Any]) -> Any:
-        """`prefixItems`, where the draft has it."""
-        return schema.get("prefixItems", ()) if self.values.scan.draft == 2020 else ()
-
-    def prefix_length(self) -> int:
-        """How many first items have schemas of their own."""
-        longest = 0
-        for schema in self.schemas:
-            items = schema.get("items")
-            prefix = items if isinstance(items, list) else self._prefix_of(schema)
-            longest = max(longest, len(prefix))
-        return longest
-
-    def required(self) -> list[str]:
-        """The names of required members, each once, in the order in which they are listed."""
-        names: dict[str, None] = {}
-        for schema in self.schemas:
-            listed = schema.get("required")
-            if isinstance(listed, list):
-                names.update(dict.fromkeys(listed))
-            if self.values.scan.draft <= 4:
-                for name, sub in schema.get("properties", {}).items():
-                    if isinstance(sub, dict) and sub.get("required") is True:
-                        names[name] = None
-        return list(names)
-
-    def declared(self) -> list[str]:
-        """The names in `properties`, in the order in which they are written."""
-        names: dict[str, None] = {}
-        for schema in self.schemas:
-            names.update(dict.fromkeys(schema.get("properties", ())))
-        return [name for name in names if is_text(name)]
-
-    def member_schemas(self, name: str | None) -> list[Any]:
-        """The schemas that a member is under; None for a name that is declared nowhere."""
-        found = []
-        for schema in self.schemas:
-            properties = schema.get("properties")
-            if name is not None and properties and name in properties:
-                found.append(properties[name])
-            else:
-                found.append(schema.get("additionalProperties", True))
-        return found
-
-    # ------------------------------------------------------------------------------------------------ emptiness
-
-    def has_value(self, active: set[Conjunction]) -> tuple[bool, bool]:
-        """As SchemaValues._has_value, of this branch."""
-        constants = self.constants()
-        if constants is not None:
-            return bool(constants), False
-        types = self.types
-        if types & {"null", "boolean"}:
-            return True, False
-        if types & {"number", "integer"}:
-            if not self.number_automaton().is_empty:
-                return True, False
-        if "string" in types:
-            if not string_is_empty(self.patterns(), *self.lengths()):
-                return True, False
-        rests = False
-        for name, look in (("array", self._has_array), ("object", self._has_object)):
-            if name in types:
-                found, array_rests = look(active)
-                rests |= array_rests
-                if found:
-                    return True, False
-        return False, rests
-
-    def _all_have_values(
-        self, conjunctions: Iterable[Conjunction | None], active: set[Conjunction]
-    ) -> tuple[bool, bool]:
-        rests = False
-        for conjunction in conjunctions:
-            if conjunction is None:
-                return False, False
-            found, here = self.values._has_value(conjunction, active)
-            if not found:
-                if not here:
-                    return False, False
-                rests = True
-        return not rests, rests
-
-    def _has_array(self, active: set[Conjunction]) -> tuple[bool, bool]:
-        least, most = self.item_counts()
-        if most is not None and most < least:
-            return False, False
-        prefix = self.prefix_length()
-        needed = [self.values.conjunction(self.item_schemas(i)) for i in range(min(least, prefix))]
-        if least > prefix:
-            needed.append(self.values.conjunction(self.item_schemas(-1)))
-        return self._all_have_values(needed, active)
-
-    def _has_object(self, active: set[Conjunction]) -> tuple[bool, bool]:
-        if not all(map(is_text, self.required())):
-            return False, False
-        needed = (self.values.conjunction(self.member_schemas(name)) for name in self.required())
-        return self._all_have_values(needed, active)
+        names.update(dict.fromkeys(node.schema.get("properties", ()), True))
+        patterns.update(dict.fromkeys(node.schema.get("patternProperties", ()), True))
+    rest = sub[0] if isinstance(sub[0], bool) else {Inner.ANY_OF: ((sub,),)}
+    return {"properties": names, "patternProperties": patterns, "additionalProperties": rest}
 
 
-_ONLY_CONSTANTS = frozenset(
-    ("enum", "const", "title", "description", "default", "examples", "$comment", "$id", "$schema", "id", "deprecated")
-)
-
-
-def _range(schemas: list[dict[str, Any]], low: str, high: str) -> tuple[int, int | None]:
-    least, most = 0, None
-    for schema in schemas:
-        if low in schema:
-            least = max(least, int(schema[low]))
-        # A bound beyond any text is none: counters are 32 bits wide.
-        if high in schema and schema[high] < UNBOUNDED:
-            most = int(schema[high]) if most is None else min(most, int(schema[high]))
-    return least, most
-
-
-def kind_of(value: Any) -> str:
-    """The JSON type of a value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float, Decimal)):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
-
-
-def identity(value: Any) -> Any:
-    """A hashable stand-in that is equal for equal JSON values: numbers by value, booleans not numbers."""
-    kind = kind_of(value)
-    if kind == "number":
-        return ("number", decimal_of(value))
-    if kind == "array":
-        return ("array", tuple(identity(item) for item in value))
-    if kind == "object":
-        return ("object", frozenset((name, identity(item)) for name, item in value.items()))
-    return (kind, value)
+def _unevaluated_items(evaluating: list[Node], sub: Sub, draft: int) -> dict[Any, Any] | None:
+    """What holds of the items that none of the nodes evaluates; None if they evaluate all."""
+    prefix = 0
+    contained: list[tuple[Sub, ...]] = []
+    for node in evaluating:
+        schema = node.schema
+        items = schema.get("items")
+        if isinstance(items, list):
+            if "additionalItems" in schema:
+                return None
+            prefix = max(prefix, len(items))
+        elif items is not None:
+            return None
+        prefix = max(prefix, len(schema.get("prefixItems", ())))
+        if draft >= 2020 and "contains" in schema:
+            contained.append(((schema["contains"], node.at),))
+    rest: Any = sub[0]
+    if contained or not isinstance(rest, bool):
+        rest = {Inner.ANY_OF: (*contained, (sub,))}
+    return {"items": [True] * prefix, "additionalItems": rest} if prefix else {"items": rest}

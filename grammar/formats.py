@@ -1,0 +1,2 @@
+FORMATS = frozenset()
+def format_note(name): return None

@@ -1,0 +1,161 @@
+"""What is plain of a schema without looking further: types, constants, and which members it wants, fixes and forbids.
+
+Two schemas whose facts contradict each other have no value in common. Most schemas of a `oneOf` are told apart so, and
+most products of alternatives vanish before they are made. Facts err on one side only: without a contradiction nothing
+is known.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from .json_values import identity, kind_of
+from .schema_keywords import Inner
+
+__all__ = ["ALL_TYPES", "Facts", "contradict", "discriminator", "facts_of", "joined"]
+
+# Types as bits; a number that is an integer and one that is not are two of them.
+_BITS = {"null": 1, "boolean": 2, "integer": 4, "number": 12, "string": 16, "array": 32, "object": 64}
+ALL_TYPES, _OBJECT = 127, 64
+_FEW = 8
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+# A pattern that is a constant or a list of them, as discriminators are often written.
+_WORDS = re.compile(r"\^(?:([\w-]+)|\(([\w-]+(?:\|[\w-]+)*)\))\$", re.ASCII)
+
+
+class Constants(NamedTuple):
+    """The values that are left: those of `only` (None: any), without those of `without`; as identities."""
+
+    only: frozenset[Any] | None = None
+    without: frozenset[Any] = frozenset()
+
+    def both(self, other: Constants) -> Constants:
+        if self.only is None or other.only is None:
+            only = other.only if self.only is None else self.only
+        else:
+            only = self.only & other.only
+        return Constants(only, self.without | other.without)
+
+    @property
+    def none_left(self) -> bool:
+        return self.only is not None and self.only <= self.without
+
+
+_ANY = Constants()
+
+
+class Facts(NamedTuple):
+    """types : bits. values : constants. Of objects, required : names; members : constants of some members' values;
+    closed : the only names there may be (None: others too)."""
+
+    types: int = ALL_TYPES
+    values: Constants = _ANY
+    required: frozenset[str] = _NO_NAMES
+    members: dict[str, Constants] = {}  # noqa: RUF012  (never written to)
+    closed: frozenset[str] | None = None
+
+
+def facts_of(schema: dict[Any, Any], draft: int) -> Facts:
+    """The facts of a schema's own keywords."""
+    types = ALL_TYPES
+    named = schema.get("type")
+    if named is not None:
+        types = 0
+        for name in (named,) if isinstance(named, str) else named:
+            types |= _BITS.get(name, ALL_TYPES)
+    properties = schema.get("properties", {})
+    members = {}
+    for name, sub in properties.items():
+        constants = _constants_of(sub)
+        if constants is not _ANY:
+            members[name] = constants
+    closed = None
+    if schema.get("additionalProperties") is False and not schema.get("patternProperties"):
+        closed = frozenset(properties)
+    required = schema.get("required")
+    return Facts(
+        types, _constants_of(schema), frozenset(required) if isinstance(required, list) else _NO_NAMES, members, closed
+    )
+
+
+def _constants_of(schema: Any) -> Constants:
+    if isinstance(schema, bool):
+        return _ANY if schema else Constants(frozenset())
+    found = _ANY
+    if "const" in schema:
+        found = Constants(frozenset((identity(schema["const"]),)))
+    if isinstance(schema.get("enum"), list):
+        found = found.both(Constants(frozenset(map(identity, schema["enum"]))))
+    if schema.get("type") == "string" and isinstance(schema.get("pattern"), str):
+        words = _WORDS.fullmatch(schema["pattern"])
+        if words:
+            found = found.both(Constants(frozenset(("string", word) for word in (words[1] or words[2]).split("|"))))
+    if Inner.NOT_ENUM in schema:
+        found = found.both(Constants(None, frozenset(map(identity, schema[Inner.NOT_ENUM]))))
+    if Inner.NOT in schema and len(schema) == 1:
+        other = schema[Inner.NOT][0]
+        if isinstance(other, dict) and _plain_constants(other):
+            found = Constants(None, _constants_of(other).only or frozenset())
+    return found
+
+
+def discriminator(schema: dict[Any, Any]) -> str | None:
+    """The member whose few constants tell a schema from others like it; required ones come first."""
+    required = schema.get("required")
+    names = [name for name, sub in schema.get("properties", {}).items() if _FEW >= _size(_constants_of(sub)) > 0]
+    if isinstance(required, list):
+        names.sort(key=lambda name: name not in required)
+    return names[0] if names else None
+
+
+def _size(constants: Constants) -> int:
+    return 0 if constants.only is None else len(constants.only)
+
+
+def _plain_constants(schema: dict[Any, Any]) -> bool:
+    """Whether a schema is an enum or a const, perhaps with the type that its values have anyway."""
+    if len(schema) == 1:
+        return "enum" in schema or "const" in schema
+    if len(schema) == 2 and isinstance(schema.get("type"), str) and ("enum" in schema or "const" in schema):
+        values = schema["enum"] if "enum" in schema else [schema["const"]]
+        return all(kind_of(value) == schema["type"] for value in values)
+    return False
+
+
+def joined(left: Facts, right: Facts) -> Facts:
+    """The facts of a conjunction."""
+    if left.members and right.members:
+        members = dict(left.members)
+        for name, constants in right.members.items():
+            members[name] = members[name].both(constants) if name in members else constants
+    else:
+        members = left.members or right.members
+    if left.closed is None or right.closed is None:
+        closed = right.closed if left.closed is None else left.closed
+    else:
+        closed = left.closed & right.closed
+    return Facts(
+        left.types & right.types,
+        left.values.both(right.values) if left.values is not _ANY or right.values is not _ANY else _ANY,
+        left.required | right.required,
+        members,
+        closed,
+    )
+
+
+def contradict(left: Facts, right: Facts) -> bool:
+    """Whether no value has both facts."""
+    types = left.types & right.types
+    if types == 0:
+        return True
+    both = joined(left, right)
+    if both.values is not _ANY and both.values.none_left:
+        return True
+    if types != _OBJECT:
+        return False
+    if both.closed is not None and not both.required <= both.closed:
+        return True
+    return any(name in both.members and both.members[name].none_left for name in both.required)
