@@ -36,7 +36,7 @@ FILES = {
 # Where bridle differs on purpose: (file, the beginning of a group's description) and why.
 KNOWN = {
     ("vocabulary", "schema that uses custom metaschema with with no validation vocabulary"): "metaschemas are not read",
-    ("format-assertion", "schema that uses custom metaschema with format-assertion: true"): "metaschemas are not read",
+    ("format-assertion", "schema that uses custom metaschema "): "metaschemas are not read",
     ("content", "validation of "): "contentMediaType and contentEncoding are annotations, as draft 7 permits",
 }
 
