@@ -135,16 +135,21 @@ class _Schemas(_Draw):
         if isinstance(out, bool):
             return out
         definitions = {name: self.schema(depth - 1, _IN_DEFINITION) for name in self.names}
-        for name, schema in definitions.items():
-            if self.anchored and isinstance(schema, dict):
-                dynamic = self.draft == 2020 and self.one_in(2)
-                anchor = "$dynamicAnchor" if dynamic else "$anchor"
-                schema.update({anchor: name} if self.draft >= 2019 else {"$id": f"#{name}"})
+        if self.anchored:
+            definitions = {name: self.anchoring(name, schema) for name, schema in definitions.items()}
         if self.draft <= 7 and "$ref" in out:  # what stands beside a reference does not exist there
             out = {"allOf": [out]}
         if definitions:
             out[self.keyword] = definitions
         return {"$schema": DRAFTS[self.draft], **out} if self.draft != 2020 or self.one_in(3) else out
+
+    def anchoring(self, name: str, schema: dict | bool) -> dict:
+        """The schema with its name as an anchor."""
+        if isinstance(schema, bool):
+            schema = {} if schema else {"not": {}}
+        if self.draft < 2019:
+            return {"$id": f"#{name}", **schema}
+        return {"$dynamicAnchor" if self.draft == 2020 and self.one_in(2) else "$anchor": name, **schema}
 
     def schema(self, left: int, place: int, root: bool = False) -> dict | bool:
         if not root and self.one_in(8):
@@ -160,9 +165,9 @@ class _Schemas(_Draw):
 
     def inner(self, left: int) -> dict | bool:
         """A schema of a member or an item."""
-        return self.schema(left, _GUARDED) if left > 0 else self.leaf()
+        return self.schema(left, _GUARDED) if left > 0 else self.leaf(_GUARDED)
 
-    def leaf(self) -> dict | bool:
+    def leaf(self, place: int) -> dict | bool:
         kind = self.number(0, 6)
         if kind == 0:
             return True if self.draft >= 6 else {}
@@ -173,7 +178,7 @@ class _Schemas(_Draw):
         if kind == 3:
             return self._number(0, _GUARDED)
         if kind == 4 and self.names:
-            return self._reference(0, _GUARDED)
+            return self._reference(0, place)
         return {"type": self.types()}
 
     def types(self) -> str | list[str]:
@@ -271,7 +276,7 @@ class _Schemas(_Draw):
             if named == 0:
                 out["propertyNames"] = {"enum": self.some([*_NAMES, "c"], 1, 3)}
             else:
-                out["propertyNames"] = self._string(0, _GUARDED) if named < 3 else self.leaf()
+                out["propertyNames"] = self._string(0, _GUARDED) if named < 3 else self.leaf(_GUARDED)
         if self.one_in(3):
             out["additionalProperties"] = False
         return out
@@ -283,14 +288,14 @@ class _Schemas(_Draw):
         needs = {name: self.some(_NAMES, 0, 2) for name in self.some(_NAMES, 1, 2)}
         if self.draft == 4:
             needs = {name: names or ["a"] for name, names in needs.items()}
-        schemas = {name: self.schema(left, place) if left > 0 else self.leaf() for name in self.some(_NAMES, 0, 1)}
+        schemas = {name: self.schema(left, place) if left > 0 else self.leaf(place) for name in self.some(_NAMES, 0, 1)}
         if self.draft <= 7:
             return {"dependencies": needs | schemas}
         return {"dependentRequired": needs} | ({"dependentSchemas": schemas} if schemas else {})
 
     def _logic(self, left: int, place: int) -> dict:
         def inner() -> dict | bool:
-            return self.schema(left, place) if left > 0 else self.leaf()
+            return self.schema(left, place) if left > 0 else self.leaf(place)
 
         kind = self.among(["anyOf", "oneOf", "allOf", "not", "if"])
         if kind == "not":
