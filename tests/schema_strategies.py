@@ -33,6 +33,9 @@ DRAFTS = {
     2020: "https://json-schema.org/draft/2020-12/schema",
 }
 
+# Whether numbers are drawn that json.dumps writes with an exponent.
+EXPONENTS = False
+
 # What schemas of a focus are mostly made of; `everything` is the union.
 FOCI = {
     "numbers": ("number", "number", "enum", "logic"),
@@ -99,8 +102,13 @@ class _Draw:
         return self.draw(st.integers(low, high))
 
     def some(self, items: Sequence[T], low: int, high: int) -> list[T]:
-        """Between low and high different ones."""
-        return self.draw(st.lists(st.sampled_from(items), min_size=low, max_size=high, unique=True))
+        """Between low and high different ones; one that is listed twice is twice as likely."""
+        found: list[T] = []
+        for _ in range(self.number(low, high)):
+            left = [item for item in items if item not in found]
+            if left:
+                found.append(self.among(left))
+        return found
 
     def value(self, depth: int = 1) -> Any:
         """A small JSON value."""
@@ -477,13 +485,15 @@ class _Values(_Draw):
         if divisors and self.number(0, 5):
             divisor = self.among(divisors)
             found = (found // divisor + self.number(0, 1)) * divisor
-        if kind == "integer" and self.number(0, 5):
-            return int(found)
-        return self.among(_ODD_NUMBERS) if self.one_in(20) else round(found, 4)
+        if self.one_in(6):
+            return self.among(_ODD_NUMBERS)
+        return int(found) if kind == "integer" and self.number(0, 5) else round(found, 4)
 
 
-# As json.dumps writes them: with exponents, a fraction of zero, many digits.
-_ODD_NUMBERS = (1e16, 1e-7, 1.5e300, -2e-10, 10.0, 12345678901234567890, -0.0, 1e22)
+# As json.dumps writes them: a fraction of zero, more digits than a double has, exponents.
+_ODD_NUMBERS: tuple[int | float, ...] = (10.0, 12345678901234567890, -0.0, 100.5)
+if EXPONENTS:
+    _ODD_NUMBERS += (1e16, 1e-7, 1.5e300, -2e-10, 1e22)
 
 
 def _fits(flat: list[dict], text: str) -> bool:
