@@ -392,12 +392,29 @@ def registry_of(schemas: dict[str, Any], default: Specification[Any] = DRAFT2020
     return registry
 
 
+# What is below these is no schema.
+_DATA = frozenset(("const", "enum", "default", "examples"))
+
+
 def _anonymous(schema: Any) -> Any:
-    """An exact copy without `$schema`, by which the package would take it for one of its own classes'."""
-    exact = _exact(schema)
-    if isinstance(exact, dict):
-        exact.pop("$schema", None)
-    return exact
+    """An exact copy without `$schema`, by which the package would take it for one of its own classes'.
+
+    Inside it, too: where it names the same draft or belongs to no schema resource of its own, it says nothing.
+    """
+    draft = _draft_of(schema)
+
+    def copy(part: Any) -> Any:
+        if isinstance(part, list):
+            return [copy(item) for item in part]
+        if not isinstance(part, dict):
+            return _exact(part)
+        if isinstance(part.get("$schema"), str):
+            if part is not schema and ("$id" in part or "id" in part) and _draft_of(part) is not draft:
+                raise Undecided(f"a subschema of another draft: {part['$schema']}")
+            part = {key: value for key, value in part.items() if key != "$schema"}
+        return {key: _exact(value) if key in _DATA else copy(value) for key, value in part.items()}
+
+    return copy(schema)
 
 
 class Judge:

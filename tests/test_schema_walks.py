@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 import bridle
 from judge import Judge, Undecided, judge
 from oracle import vocabulary_of
-from random_walks import MIXED, walk
+from random_walks import MIXED, walk, words_of
 from schema_strategies import FOCI, instances, json_texts, schemas
 
 FAST_EXAMPLES = 60
@@ -106,7 +106,7 @@ def check_walks(data: st.DataObject, focus: str) -> None:
         compiled = bridle.compile(grammar, MIXED)
         for i in range(3):
             try:
-                walked = walk(compiled, random.Random(seed + i), longest=LONGEST_WALK)
+                walked = walk(compiled, random.Random(seed + i), longest=LONGEST_WALK, words=words_of(schema))
                 assert not walked.fault, walked.fault + said(schema, walked.text)
                 if not walked.finished:
                     event("walk: unfinished")
