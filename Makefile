@@ -24,7 +24,7 @@ test: lint kernels
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
 
 test-slow: kernels
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 # The folders of the layout become one package only when they are installed, so mypy reads what a wheel would hold; it
 # runs in that folder because the folder `bridle` in the root would shadow it.

@@ -1,0 +1,211 @@
+"""Schemas with every keyword, against the judge: what bridle writes is valid, and what is valid bridle reads.
+
+Two properties, each for every focus of schema_strategies:
+
+- *walks*: a random walk over a matcher's masks never meets a dead end, its masks allow what accept_token accepts, and a
+  text that it finishes is valid, and a sentence for `bridle.validate` in both of its ways;
+- *instances*: on texts that json.dumps writes of values near the schema, `bridle.validate`, a Matcher over bytes with
+  members in any order and the judge say the same; one with members in the schema's order accepts valid texts alone.
+
+A schema may be refused (UnsupportedError, LimitError): counted, and shown with `--hypothesis-show-statistics`. One that
+is called unsatisfiable must admit no drawn value. All others must compile: the schemas are well formed.
+
+`make test` runs a fixed selection of some seconds; `make test-slow` draws thousands at random. A failure prints schema
+and text; hypothesis shrinks them first.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+import bridle
+from judge import Judge, Undecided, judge
+from oracle import vocabulary_of
+from random_walks import MIXED, walk, words_of
+from schema_strategies import FOCI, instances, json_texts, schemas
+
+FAST_EXAMPLES = 60
+SLOW_EXAMPLES = 2000
+# Most bytes of a walk.
+LONGEST_WALK = 160
+# Seconds that one schema may take with all its texts: beyond any sensible use, but not for ever.
+PATIENCE = 60
+
+BYTES = vocabulary_of([bytes((byte,)) for byte in range(256)])
+
+
+@contextmanager
+def patience(schema: Any) -> Iterator[None]:
+    """Fails where a schema takes longer than any budget should let it."""
+
+    def end(*_: Any) -> None:
+        pytest.fail(f"more than {PATIENCE} s for {json.dumps(schema)}", pytrace=True)
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def read(schema: Any, order: str) -> bridle.Grammar | None:
+    """The grammar of a schema, or None for one that is refused. Raises UnsatisfiableError."""
+    try:
+        return bridle.Grammar.from_json_schema(schema, property_order=order)
+    except bridle.UnsatisfiableError:
+        raise
+    except bridle.UnsupportedError as error:
+        event(f"refused: {error.keyword}")
+    except bridle.LimitError as error:
+        event(f"refused: limit {error.limit}")
+    return None
+
+
+def opinion(of: Judge, text: str) -> str | None:
+    """The judge's complaint; Undecided skips the example."""
+    try:
+        return of.complaint(text)
+    except Undecided:
+        event("the judge is undecided")
+        raise
+
+
+def said(schema: Any, text: Any, **more: Any) -> str:
+    """What a failure shows."""
+    lines = [f"schema: {json.dumps(schema, ensure_ascii=False)}", f"text:   {text!r}"]
+    return "\n".join(["", *lines, *(f"{key}: {value}" for key, value in more.items())])
+
+
+# ------------------------------------------------------------------------------------------------ walks
+
+
+def check_walks(data: st.DataObject, focus: str) -> None:
+    draft = data.draw(st.sampled_from([2020, 2020, 7, 4, 6, 2019]), label="draft")
+    schema = data.draw(schemas(draft, focus), label="schema")
+    order = data.draw(st.sampled_from(["schema", "any"]), label="property_order")
+    seed = data.draw(st.integers(0, 1 << 16), label="seed")
+    with patience(schema):
+        try:
+            grammar = read(schema, order)
+        except bridle.UnsatisfiableError:
+            event("unsatisfiable")
+            return
+        if grammar is None:
+            return
+        compiled = bridle.compile(grammar, MIXED)
+        for i in range(3):
+            try:
+                walked = walk(compiled, random.Random(seed + i), longest=LONGEST_WALK, words=words_of(schema))
+                assert not walked.fault, walked.fault + said(schema, walked.text)
+                if not walked.finished:
+                    event("walk: unfinished")
+                    continue
+                text = walked.text
+                event("walk: finished")
+                complaint = opinion(judge(schema, formats=True), text.decode())
+                assert complaint is None, "an invalid text was written" + said(schema, text.decode(), judge=complaint)
+                assert bridle.validate(grammar, text), "written, but not read" + said(schema, text)
+                assert bridle.validate(grammar, text, as_generated=True), "not as generated" + said(schema, text)
+            except bridle.LimitError as error:
+                event(f"a budget met in the middle of a text: {error.limit}")
+            except Undecided:
+                return
+
+
+# ------------------------------------------------------------------------------------------------ instances
+
+
+def check_instances(data: st.DataObject, focus: str) -> None:
+    draft = data.draw(st.sampled_from([2020, 2020, 7, 4, 6, 2019]), label="draft")
+    schema = data.draw(schemas(draft, focus), label="schema")
+    values = data.draw(st.lists(instances(schema), min_size=1, max_size=5), label="values")
+    texts = [data.draw(json_texts(value)) for value in values]
+    own = judge(schema, formats=True)
+    with patience(schema):
+        try:
+            grammar = read(schema, "any")
+        except bridle.UnsatisfiableError as error:
+            event("unsatisfiable")
+            for text in texts:
+                try:
+                    complaint = opinion(own, text)
+                except Undecided:
+                    return
+                assert complaint is not None, "called unsatisfiable" + said(schema, text, error=error)
+            return
+        if grammar is None:
+            return
+        compiled = bridle.compile(grammar, BYTES)
+        ordered = bridle.compile(bridle.Grammar.from_json_schema(schema), BYTES)
+        for text in texts:
+            try:
+                compare(schema, own, grammar, compiled, ordered, text)
+            except bridle.LimitError as error:
+                event(f"a budget met in the middle of a text: {error.limit}")
+            except Undecided:
+                return
+
+
+def compare(
+    schema: Any, own: Judge, grammar: bridle.Grammar, compiled: bridle.Compiled, ordered: bridle.Compiled, text: str
+) -> None:
+    """The judge's word on a text is that of `validate` and of the Matcher; in order, only valid ones are accepted."""
+    complaint = opinion(own, text)
+    event("valid" if complaint is None else "invalid")
+    matcher, in_order = bridle.Matcher(compiled), bridle.Matcher(ordered)
+    verdict = bridle.validate(grammar, text)
+    accepted = matcher.accept_bytes(text.encode()) and matcher.is_accepting()
+    if (verdict.ok, accepted) != (complaint is None, complaint is None):
+        kind = "a valid text is rejected" if complaint is None else "an invalid text is accepted"
+        raise AssertionError(kind + said(schema, text, judge=complaint, validate=verdict, matcher=accepted))
+    if complaint is not None:
+        read_in_order = in_order.accept_bytes(text.encode()) and in_order.is_accepting()
+        assert not read_in_order, "accepted in the schema's order" + said(schema, text, judge=complaint)
+
+
+# ------------------------------------------------------------------------------------------------ the tests
+
+CHECKS = {"walks": check_walks, "instances": check_instances}
+ANY_HEALTH = list(HealthCheck)
+
+
+@pytest.mark.parametrize("focus", FOCI)
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=FAST_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=ANY_HEALTH)
+@given(data=st.data())
+def test_schemas_mean_what_the_judge_says(check: Callable, focus: str, data: st.DataObject):
+    check(data, focus)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("focus", FOCI)
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=SLOW_EXAMPLES, deadline=None, print_blob=True, suppress_health_check=ANY_HEALTH)
+@given(data=st.data())
+def test_many_schemas_mean_what_the_judge_says(check: Callable, focus: str, data: st.DataObject):
+    check(data, focus)
+
+
+# What the drawing above has found, as (schema, valid texts, invalid texts).
+FOUND: list[tuple[Any, list[str], list[str]]] = []
+
+
+@pytest.mark.parametrize(("schema", "valid", "invalid"), FOUND, ids=[json.dumps(case[0])[:60] for case in FOUND])
+def test_what_was_found_once_stays_mended(schema, valid, invalid):
+    grammar = bridle.Grammar.from_json_schema(schema, property_order="any")
+    own = judge(schema, formats=True)
+    for texts, expected in ((valid, True), (invalid, False)):
+        for text in texts:
+            assert own.accepts(text) is expected
+            assert bridle.validate(grammar, text).ok is expected
