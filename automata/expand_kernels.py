@@ -8,7 +8,8 @@ An object of n declared members is 6 + 2n rows: the payload's own row (the openi
     first + 3   inside a name (names_kernels)
     first + 4 + 2j, + 5 + 2j   member j after its name: white space, `:`; then white space and its value; j = n: others
 
-How far the object has come is in the register y, so the rows are the same all along.
+and after those, for each class of names, its names row, its colon and its value. Bare strings (fragment.Strings) are
+the same without colons and values. How far the object has come is in the register y, so the rows stay the same.
 """
 
 from __future__ import annotations
@@ -20,25 +21,43 @@ from .kernel import (
 )
 from .table_kernels import (
     BOTTOM,
+    C_FIRST,
+    C_LANGUAGE,
+    C_NEXT,
+    C_ROW,
+    C_SIZE,
+    C_SIZES,
+    C_TEXT,
+    C_WIDTH,
+    C_WITNESS,
     CALLS,
     CELL_INDEX,
     CELL_PROGRESS,
     CELL_STRING,
     CELLS,
+    CLASS,
     COUNTED,
     D_ADDITIONAL,
+    D_BARE,
     D_BYTE,
     D_CHILD,
     D_CHILD_BYTE,
     D_CHILD_NODE,
+    D_CLASS,
+    D_CLASSES,
     D_COUNT,
+    D_COUNTS,
     D_FIRST,
     D_HIGH,
     D_IS_REQUIRED,
+    D_LEAST,
+    D_LEFT,
     D_LENGTH,
     D_LIMIT,
     D_LOW,
+    D_MOST,
     D_ORDERED,
+    D_OTHERS,
     D_PARENT,
     D_RANKED,
     D_REQUIRED,
@@ -46,6 +65,7 @@ from .table_kernels import (
     D_STRING,
     D_TERMINAL,
     D_TEXT,
+    D_WITNESSES,
     DATA,
     DONE,
     EDGES,
@@ -92,6 +112,8 @@ from .table_kernels import (
 OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON = 123, 125, 91, 93, 44, 58
 # Rows of an object beside two for each member, and of an array beside one for each place of its prefix.
 MEMBER_ROWS, ITEM_ROWS = 6, 3
+# Rows of a class of names, and what `write_members` is told of one.
+CLASS_ROWS, CLASS_WIDTH = 3, 7
 
 
 @device
@@ -295,22 +317,38 @@ def write_trie(ctx, s, d, at, names, offsets, order):
     return at
 
 
-@kernel(
-    "int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int32[::1], Array(uint8, 1, 'C', True),"
-    " int32[::1], int32[::1])"
-)
-def write_members(ctx, row, first, space, ordered, text, values, required, names, offsets, order):
-    """An object. values: the callee rows of the declared members, then -1 or that of additional ones.
+@device
+def write_member(ctx, colon, space, value, after):
+    """The colon of a member and its value, then the row after it."""
+    rows = i32(ctx, ROWS)
+    write_next(rows, write_row(ctx, colon, 0, space), COLON, colon + 1)
+    write_call(ctx, write_row(ctx, colon + 1, 0, space), value, after)
 
-    text : the leaf state (index into LEAVES) of a name's spelling at its start.
-    required : int32[n], 0 or 1. names, offsets, order : all names in byte order, absent ones with an index from n on.
+
+@kernel(
+    "int64(int64[::1], int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
+    " Array(uint8, 1, 'C', True), int32[::1], int32[::1])"
+)
+def write_members(ctx, row, first, space, options, values, required, classes, sizes, names, offsets, order):
+    """An object, or an array of bare strings.
+
+    options : whether members come in order, the leaf state (index into LEAVES) of a name's spelling at its start, the
+        least and most members (-1: no bound), the witnesses' bits, how many names all classes have (-1: without end),
+        whether strings are bare, whether numbers matter.
+    values : the callee rows of the declared members, then -1 or that of members of any other name.
+    required : int32[n], 0 or 1. classes : int32[k * CLASS_WIDTH], for each class the start of its leaf, the callee row
+        of its values, its witness bit, the number of its language, how many names that has, the place of the numbers of
+        names by state in sizes (-1: all without end), and the first state that they are of.
+    names, offsets, order : all names in byte order, absent ones with an index from n on.
     """
     n = values.shape[0] - 1
     m = order.shape[0]
+    k_classes = classes.shape[0] // CLASS_WIDTH
     most = offsets[m] + 2
     if not (
-        room(ctx, DATA, D_LENGTH + 2 * n + m + 11 * most + 16)
-        and room(ctx, CALLS, 2 * n + 2)
+        room(ctx, DATA, D_LENGTH + 3 * n + m + 11 * most + C_WIDTH * k_classes + sizes.shape[0] + 16)
+        and room(ctx, EDGES, 4 * k_classes)
+        and room(ctx, CALLS, 2 * n + 2 * k_classes + 2)
         and room(ctx, CELLS, 4 * most)
         and room_index(ctx, CELL_INDEX, most)
     ):
@@ -318,10 +356,18 @@ def write_members(ctx, row, first, space, ordered, text, values, required, names
     data = i32(ctx, DATA)
     d = ctx[3 * DATA + 2]
     additional = values[n] >= 0
+    bare = options[6] != 0
     data[d + D_COUNT] = n
-    data[d + D_ORDERED] = ordered
+    data[d + D_ORDERED] = options[0]
     data[d + D_ADDITIONAL] = 1 if additional else 0
-    data[d + D_TEXT] = text
+    data[d + D_TEXT] = options[1]
+    data[d + D_LEAST] = options[2]
+    data[d + D_MOST] = options[3]
+    data[d + D_WITNESSES] = options[4]
+    data[d + D_OTHERS] = options[5]
+    data[d + D_BARE] = options[6]
+    data[d + D_COUNTS] = options[7]
+    data[d + D_CLASSES] = k_classes
     data[d + D_FIRST] = first + 4
     at = D_LENGTH
     data[d + D_LIMIT] = at
@@ -335,20 +381,55 @@ def write_members(ctx, row, first, space, ordered, text, values, required, names
     data[d + D_IS_REQUIRED] = at
     for j in range(n):
         data[d + at + j] = required[j]
-    ctx[3 * DATA + 2] = d + write_trie(ctx, store_of(ctx), d, at + n, names, offsets, order)
+    at += n
+    data[d + D_LEFT] = at
+    data[d + at + n] = 0
+    for j in range(n - 1, -1, -1):
+        data[d + at + j] = data[d + at + j + 1] + required[j]
+    at += n + 1
+    data[d + D_CLASS] = at
+    at += C_WIDTH * k_classes
+    for k in range(sizes.shape[0]):
+        data[d + at + k] = sizes[k]
+    rows_of_classes = first + 6 + 2 * n
+    for k in range(k_classes):
+        i, o = CLASS_WIDTH * k, d + data[d + D_CLASS] + C_WIDTH * k
+        data[o + C_TEXT] = classes[i]
+        data[o + C_ROW] = rows_of_classes + 3 * k
+        data[o + C_NEXT] = first + 1 if bare else rows_of_classes + 3 * k + 1
+        data[o + C_WITNESS] = classes[i + 2]
+        data[o + C_LANGUAGE] = classes[i + 3]
+        data[o + C_SIZE] = classes[i + 4]
+        data[o + C_SIZES] = d + at + classes[i + 5] if classes[i + 5] >= 0 else 0
+        data[o + C_FIRST] = classes[i + 6]
+    ctx[3 * DATA + 2] = d + write_trie(ctx, store_of(ctx), d, at + sizes.shape[0], names, offsets, order)
     rows = i32(ctx, ROWS)
-    write_next(rows, write_row(ctx, row, 0, 0), OPEN_BRACE, first)
+    edges = i32(ctx, EDGES)
+    write_next(rows, write_row(ctx, row, 0, 0), OPEN_BRACKET if bare else OPEN_BRACE, first)
     for k in range(3):
         o = write_row(ctx, first + k, MEMBERS, space)
         rows[o + R_DESC] = d
         if k < 2:
-            rows[o + R_CLOSE] = CLOSE_BRACE
+            rows[o + R_CLOSE] = CLOSE_BRACKET if bare else CLOSE_BRACE
         write_next(rows, o, COMMA if k == 1 else QUOTE, first + 2 if k == 1 else first + 3)
+        if k != 1:
+            e = ctx[3 * EDGES + 2]
+            rows[o + R_EDGE] = e
+            rows[o + R_EDGES] = k_classes
+            for c in range(k_classes):
+                edges[e + 2 * c] = QUOTE | (QUOTE << 8)
+                edges[e + 2 * c + 1] = rows_of_classes + 3 * c
+            ctx[3 * EDGES + 2] = e + 2 * k_classes
     rows[write_row(ctx, first + 3, NAMES, 0) + R_DESC] = d
     for j in range(n + 1 if additional else n):
-        colon = first + 4 + 2 * j
-        write_next(rows, write_row(ctx, colon, 0, space), COLON, colon + 1)
-        write_call(ctx, write_row(ctx, colon + 1, 0, space), values[j], first + 1)
+        if not bare:
+            write_member(ctx, first + 4 + 2 * j, space, values[j], first + 1)
+    for k in range(k_classes):
+        o = write_row(ctx, rows_of_classes + 3 * k, NAMES | CLASS, 0)
+        rows[o + R_DESC] = d
+        rows[o + R_BODY] = k
+        if not bare:
+            write_member(ctx, rows_of_classes + 3 * k + 1, space, classes[CLASS_WIDTH * k + 1], first + 1)
     return OK
 
 

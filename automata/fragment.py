@@ -65,14 +65,14 @@ class Text:
 class Other(NamedTuple):
     """A class of members that are not declared by name.
 
-    names : the names of the class, as a language of UTF-8 values (not spellings); None: every name that is neither
-        declared nor absent.
-    value : what their values are. witness : see Members.
+    names : every JSON spelling of the names of the class, between the quotes and with the closing one; None: every name
+        that is neither declared nor absent (no more than one class of an object).
+    value : what their values are. witness : bits, at most six, see Members.
     """
 
     names: ByteDfa | None
     value: Payload | ByteDfa
-    witness: bool = False
+    witness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ class Members:
     names : the declared members' names as UTF-8 values, in order; values, required : parallel to them.
     absent : names that no member may have, neither declared nor additional.
     others : classes of further members. Their languages are disjoint from `names`, from `absent` and from each other,
-        but a witness class may have the language of another one: both readings are followed.
+        but one may have the language of another and be a witness besides: both readings are followed.
     ordered : declared members come in the order of `names` and before the others; else in any order.
     least, most : how many members there are, declared or not (None: no bound).
     whitespace : as in Fragment, at every place between tokens.
     spelling : the JSON spellings of any name, between its quotes.
 
-    If a class is a witness, the object may only end once a member of such a class is there.
+    The object may only end once each bit that is a witness of some class is that of a member that is there.
     """
 
     names: tuple[bytes, ...]
@@ -107,7 +107,7 @@ class Members:
 class Strings:
     """A JSON array of strings no two of which are equal, compared by value; in any order.
 
-    names : single strings, as UTF-8 values. others : languages of further ones (None: every other string), disjoint.
+    names : single strings, as UTF-8 values. others : languages of further ones, spelled as in Other, disjoint.
     least, most, whitespace, spelling : as in Members.
     """
 

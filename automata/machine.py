@@ -17,6 +17,7 @@ import numpy as np
 from .byte_dfa import ByteDfa
 from .errors import LimitError, nested_too_deeply
 from .expand_kernels import (
+    CLASS_ROWS,
     ITEM_ROWS,
     MEMBER_ROWS,
     begin_tables,
@@ -27,10 +28,11 @@ from .expand_kernels import (
     write_members,
     write_text,
 )
-from .fragment import Fragment, Items, Members, Target, Text
+from .fragment import Fragment, Items, Members, Strings, Target, Text
 from .growing_tables import GrowingTables
 from .limits import Limits
 from .mask_kernels import allowed_bytes, make_mask
+from .name_counts import MOST, name_counts
 from .step_kernels import DEAD_AT, SCRATCH_SIZE, UNKNOWN, may_end, step_bytes, step_token
 from .table_kernels import (
     CALLS,
@@ -270,6 +272,8 @@ class Machine:
             self._write_fragment(row, shape)
         elif isinstance(shape, Members):
             self._write_members(row, shape)
+        elif isinstance(shape, Strings):
+            self._write_strings(row, shape)
         elif isinstance(shape, Items):
             self._write_items(row, shape)
         else:
@@ -313,23 +317,77 @@ class Machine:
 
     def _write_members(self, row: int, shape: Members) -> None:
         values = [self._row(target) for target in shape.values]
-        if len(shape.others) > 1 or any(other.names is not None for other in shape.others):
-            raise NotImplementedError("classes of names")
-        values.append(self._row(shape.others[0].value) if shape.others else -1)
-        names = shape.names + shape.absent
+        open_ones = [other for other in shape.others if other.names is None]
+        values.append(self._row(open_ones[0].value) if open_ones else -1)
+        classes = [(other.names, self._row(other.value), other.witness) for other in shape.others if other.names]
+        wanted = 0
+        for other in shape.others:
+            wanted |= other.witness
+        counts = shape.least > 0 or shape.most is not None or wanted > 0
+        self._write_names(
+            row, shape, values, shape.required, shape.absent, classes, shape.ordered, wanted, counts, bare=False
+        )
+
+    def _write_strings(self, row: int, shape: Strings) -> None:
+        values = [0] * len(shape.names) + [0 if None in shape.others else -1]
+        classes = [(names, -1, 0) for names in shape.others if names is not None]
+        counts = shape.least > 0 or shape.most is not None
+        required = (False,) * len(shape.names)
+        self._write_names(row, shape, values, required, (), classes, False, 0, counts, bare=True)
+
+    def _write_names(
+        self,
+        row: int,
+        shape: Members | Strings,
+        values: list[int],
+        required: tuple[bool, ...],
+        absent: tuple[bytes, ...],
+        classes: list[tuple[ByteDfa, int, int]],
+        ordered: bool,
+        wanted: int,
+        counts: bool,
+        *,
+        bare: bool,
+    ) -> None:
+        names = shape.names + absent
         order = sorted(range(len(names)), key=names.__getitem__)
         in_order = [names[i] for i in order]
         offsets = np.zeros(len(names) + 1, np.int32)
         np.cumsum([len(name) for name in in_order], out=offsets[1:])
-        first = self._new_rows(MEMBER_ROWS + 2 * len(shape.names))
+        first = self._new_rows(MEMBER_ROWS + 2 * len(shape.names) + CLASS_ROWS * len(classes))
+        told, sizes, total = self._classes(classes)
+        least, most = shape.least, -1 if shape.most is None else shape.most
+        others = -1 if values[-1] >= 0 else total
         text = self.store.leaf(shape.spelling) - LEAF
         arguments = (
+            np.array((ordered, text, least, most, wanted, others, bare, counts), np.int32),
             np.array(values, np.int32),
-            np.array(shape.required, np.int32),
+            np.array(required, np.int32),
+            told,
+            sizes,
             np.frombuffer(b"".join(in_order), np.uint8),
             offsets,
             np.array(order, np.int32),
         )
-        ordered = int(shape.ordered)
-        while write_members(self.context, row, first, shape.whitespace, ordered, text, *arguments) != OK:
+        while write_members(self.context, row, first, shape.whitespace, *arguments) != OK:
             self._serve(-1)
+
+    def _classes(self, classes: list[tuple[ByteDfa, int, int]]) -> tuple[np.ndarray, np.ndarray, int]:
+        """What write_members wants to know of classes of names: (the classes, numbers of names by state, all names)."""
+        told: list[int] = []
+        sizes: list[np.ndarray] = []
+        languages: dict[ByteDfa, tuple[int, int, int]] = {}  # number, how many names, place in sizes
+        total = 0
+        for names, value, witness in classes:
+            if names not in languages:
+                counted = name_counts(names)[1:]
+                place = -1 if (counted < 0).all() else sum(map(len, sizes))
+                if place >= 0:
+                    sizes.append(counted)
+                size = int(counted[0])
+                languages[names] = (len(languages) + 1, size, place)
+                total = -1 if total < 0 or size < 0 else min(MOST, total + size)
+            number, size, place = languages[names]
+            start = self.store.leaf(names) - LEAF
+            told += (start, value, witness, number, size, place, start)
+        return np.array(told, np.int32), np.concatenate(sizes) if sizes else _NO_INTS, total

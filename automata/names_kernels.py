@@ -9,6 +9,10 @@ Names are compared by value: `"\\u0061"` is `"a"`. An escape in progress is one 
 16 | digits. Phases: 1 after the backslash, 2..5 after `\\u` and its digits, 7 after a high surrogate, 8 after the
 second backslash, 9..12 in its digits.
 
+Other names may also come in *classes* (patterns), each with an automaton of its own for their spellings and a names row
+of its own: at the quote the machine goes on in the trie and in every class, and the names themselves part them. There x
+is 0 at the start and then ~cell of a CELL_TYPING whose place is ~string cell.
+
 INVARIANT: a names state is only made if some name can still be completed from it: a live declared name is below the
 place (and can be spelled with the escape so far), or additional members are allowed, which always leaves infinitely
 many.
@@ -21,30 +25,49 @@ from .kernel import (
     subroutine,
 )
 from .table_kernels import (
+    C_FIRST,
+    C_LANGUAGE,
+    C_NEXT,
+    C_SIZE,
+    C_SIZES,
+    C_TEXT,
+    C_WIDTH,
+    C_WITNESS,
     CELL_PROGRESS,
     CELL_SET,
     CELL_STRING,
     CELL_TYPING,
     CELLS,
+    COUNT_BITS,
     D_ADDITIONAL,
+    D_BARE,
     D_CHILD,
     D_CHILD_BYTE,
     D_CHILD_NODE,
+    D_CLASS,
+    D_CLASSES,
     D_COUNT,
+    D_COUNTS,
     D_FIRST,
     D_HIGH,
     D_IS_REQUIRED,
+    D_LEAST,
+    D_LEFT,
     D_LIMIT,
     D_LOW,
+    D_MOST,
     D_ORDERED,
+    D_OTHERS,
     D_RANKED,
     D_REQUIRED,
     D_STATE,
     D_STRING,
     D_TERMINAL,
     D_TEXT,
+    D_WITNESSES,
     DATA,
     DEAD,
+    EMPTY_STRING,
     LEAVES,
     QUOTE,
     cell,
@@ -69,30 +92,98 @@ def in_set(ctx, elements, e):
 
 
 @device
-def may_close(ctx, d, y):
-    """Whether the object may end: every required member is there."""
-    data = i32(ctx, DATA)
-    a = i32(ctx, CELLS)[4 * y]
-    if data[d + D_ORDERED]:
-        return data[d + data[d + D_LIMIT] + a] == data[d + D_COUNT]
-    return a == data[d + D_REQUIRED]
+def class_at(ctx, d, c):
+    """Offset in DATA of a class of names."""
+    return d + i32(ctx, DATA)[d + D_CLASS] + C_WIDTH * c
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def names_there(ctx, y, language):
+    """How many names of a language there are; 0: those of all languages, -1: declared ones."""
+    cells = i32(ctx, CELLS)
+    elements = cells[4 * y + 1]
+    n = 0
+    while elements != 0:
+        string = cells[4 * elements + 1]
+        if language < 0:
+            n += string < 0
+        elif string > 0 and (language == 0 or cells[4 * elements + 2] == language):
+            n += 1
+        elements = cells[4 * elements]
+    return n
 
 
 @device
-def may_go_on(ctx, d, y):
-    """Whether another member may follow."""
+def witness_of(ctx, d, y, c, language):
+    """The witness bits of a class that still has a name once one more of `language` is there; else 0."""
+    data = i32(ctx, DATA)
+    o = class_at(ctx, d, c)
+    if data[o + C_WITNESS] == 0 or data[o + C_SIZE] < 0:
+        return data[o + C_WITNESS]
+    there = names_there(ctx, y, data[o + C_LANGUAGE]) + (1 if language == data[o + C_LANGUAGE] else 0)
+    return data[o + C_WITNESS] if there < data[o + C_SIZE] else 0
+
+
+@subroutine("int64(int64[::1], int64, int64, int64, int64)")
+def witnesses_needed(ctx, d, y, missing, language):
+    """The fewest members that are all missing witnesses together, 1 to 4; 99 if they cannot come any more."""
+    classes = i32(ctx, DATA)[d + D_CLASSES]
+    possible, fewest = 0, 99
+    for c in range(classes):
+        first = witness_of(ctx, d, y, c, language)
+        possible |= first
+        if first & missing == missing:
+            return 1
+        if first & missing == 0:
+            continue
+        for c2 in range(c):
+            second = first | witness_of(ctx, d, y, c2, language)
+            if second & missing == missing:
+                fewest = min(fewest, 2)
+            elif fewest > 3 and second != first:
+                for c3 in range(c2):
+                    if (second | witness_of(ctx, d, y, c3, language)) & missing == missing:
+                        fewest = 3
+    return min(fewest, 4) if possible & missing == missing else 99
+
+
+@subroutine("boolean(int64[::1], int64, int64, int64, int64, int64, int64)")
+def fits(ctx, d, y, required, declared, bits, language):
+    """Whether the object can be completed once another member is there, as far as that is a matter of numbers.
+
+    required, declared : members that are still needed and that could still come then. bits : the witnesses there then.
+    language : that of the member's name, or 0.
+    """
+    data = i32(ctx, DATA)
+    n = (i32(ctx, CELLS)[4 * y + 2] & ((1 << COUNT_BITS) - 1)) + 1
+    missing = data[d + D_WITNESSES] & ~bits
+    if missing:
+        needed = witnesses_needed(ctx, d, y, missing, language)
+        if needed == 99:
+            return False
+        required += needed
+    if data[d + D_MOST] >= 0 and n + required > data[d + D_MOST]:
+        return False
+    others = data[d + D_OTHERS]
+    if others < 0 or n + declared >= data[d + D_LEAST]:
+        return True
+    left = others - names_there(ctx, y, 0) - (1 if language > 0 else 0)
+    return n + declared + left >= data[d + D_LEAST]
+
+
+@device
+def may_close(ctx, d, y):
+    """Whether the object may end: every required member is there, enough of them, and every witness."""
     data = i32(ctx, DATA)
     cells = i32(ctx, CELLS)
-    if data[d + D_ADDITIONAL]:
-        return True
+    a = cells[4 * y]
+    if data[d + D_COUNTS]:
+        n = cells[4 * y + 2]
+        if n & ((1 << COUNT_BITS) - 1) < data[d + D_LEAST] or n >> COUNT_BITS != data[d + D_WITNESSES]:
+            return False
     if data[d + D_ORDERED]:
-        return cells[4 * y] < data[d + D_COUNT]
-    elements = cells[4 * y + 1]
-    seen = 0
-    while elements != 0:
-        seen += 1
-        elements = cells[4 * elements]
-    return seen < data[d + D_COUNT]
+        return data[d + data[d + D_LIMIT] + a] == data[d + D_COUNT]
+    return a == data[d + D_REQUIRED]
 
 
 @subroutine("boolean(int64[::1], int64, int64, int64)")
@@ -102,22 +193,85 @@ def is_live(ctx, d, y, j):
     cells = i32(ctx, CELLS)
     if j >= data[d + D_COUNT]:
         return False
+    a = cells[4 * y]
     if data[d + D_ORDERED]:
-        a = cells[4 * y]
-        return a <= j <= data[d + data[d + D_LIMIT] + a]
-    return not in_set(ctx, cells[4 * y + 1], ~j)
+        if not (a <= j <= data[d + data[d + D_LIMIT] + a]):
+            return False
+        if data[d + D_COUNTS] == 0:
+            return True
+        left = data[d + data[d + D_LEFT] + j + 1]
+        return fits(ctx, d, y, left, data[d + D_COUNT] - j - 1, cells[4 * y + 2] >> COUNT_BITS, 0)
+    if in_set(ctx, cells[4 * y + 1], ~j):
+        return False
+    if data[d + D_COUNTS] == 0:
+        return True
+    left = data[d + D_REQUIRED] - a - data[d + data[d + D_IS_REQUIRED] + j]
+    declared = data[d + D_COUNT] - names_there(ctx, y, -1) - 1
+    return fits(ctx, d, y, left, declared, cells[4 * y + 2] >> COUNT_BITS, 0)
+
+
+@subroutine("boolean(int64[::1], int64, int64, int64, int64)")
+def other_is_live(ctx, d, y, witness, language):
+    """Whether a member that is not declared may come next; in order, only when no required one is left."""
+    data = i32(ctx, DATA)
+    cells = i32(ctx, CELLS)
+    a = cells[4 * y]
+    if data[d + D_ORDERED] and data[d + data[d + D_LIMIT] + a] != data[d + D_COUNT]:
+        return False
+    if data[d + D_COUNTS] == 0:
+        return True
+    left, declared = 0, 0
+    if not data[d + D_ORDERED]:
+        left = data[d + D_REQUIRED] - a
+        declared = data[d + D_COUNT] - names_there(ctx, y, -1)
+    return fits(ctx, d, y, left, declared, cells[4 * y + 2] >> COUNT_BITS | witness, language)
 
 
 @device
 def additional_is_live(ctx, d, y):
-    """Whether an additional member may come next; in order, only when no required one is left."""
+    """Whether a member of any other name may come next."""
+    return i32(ctx, DATA)[d + D_ADDITIONAL] != 0 and other_is_live(ctx, d, y, 0, 0)
+
+
+@subroutine("boolean(int64[::1], int64, int64, int64)")
+def class_is_live(ctx, d, y, c):
+    """Whether a member of the class c may come next."""
     data = i32(ctx, DATA)
-    if data[d + D_ADDITIONAL] == 0:
+    o = class_at(ctx, d, c)
+    language = data[o + C_LANGUAGE]
+    if data[o + C_SIZE] >= 0 and names_there(ctx, y, language) >= data[o + C_SIZE]:
         return False
+    return other_is_live(ctx, d, y, data[o + C_WITNESS], language)
+
+
+@subroutine("boolean(int64[::1], int64, int64)")
+def names_are_live(ctx, d, y):
+    """Whether a declared member, or one of any other name, may come next."""
+    data = i32(ctx, DATA)
+    cells = i32(ctx, CELLS)
+    if data[d + D_COUNTS] or data[d + D_CLASSES]:
+        if additional_is_live(ctx, d, y):
+            return True
+        for j in range(data[d + D_COUNT]):
+            if is_live(ctx, d, y, j):
+                return True
+        return False
+    if data[d + D_ADDITIONAL]:
+        return True
     if data[d + D_ORDERED]:
-        a = i32(ctx, CELLS)[4 * y]
-        return data[d + data[d + D_LIMIT] + a] == data[d + D_COUNT]
-    return True
+        return cells[4 * y] < data[d + D_COUNT]
+    return names_there(ctx, y, -1) < data[d + D_COUNT]
+
+
+@subroutine("boolean(int64[::1], int64, int64)")
+def may_go_on(ctx, d, y):
+    """Whether another member may follow."""
+    if names_are_live(ctx, d, y):
+        return True
+    for c in range(i32(ctx, DATA)[d + D_CLASSES]):
+        if class_is_live(ctx, d, y, c):
+            return True
+    return False
 
 
 @subroutine("boolean(int64[::1], int64, int64, int64, boolean)")
@@ -133,28 +287,42 @@ def live_below(ctx, d, y, u, itself):
     return False
 
 
+@device
+def one_more(ctx, d, y, witness):
+    """The c of a progress cell once another member is there."""
+    data = i32(ctx, DATA)
+    if data[d + D_COUNTS] == 0:
+        return 0
+    before = i32(ctx, CELLS)[4 * y + 2]
+    n = before & ((1 << COUNT_BITS) - 1)
+    if data[d + D_MOST] >= 0 or n < data[d + D_LEAST]:
+        n += 1
+    return n | ((before >> COUNT_BITS | witness) << COUNT_BITS)
+
+
 @subroutine("int64(int64[::1], int64, int64, int64)")
 def after_declared(ctx, d, y, j):
     """Progress once the declared member j is named."""
     data = i32(ctx, DATA)
     cells = i32(ctx, CELLS)
     elements = cells[4 * y + 1]
+    more = one_more(ctx, d, y, 0)
     if data[d + D_ORDERED]:
-        return cell(ctx, j + 1, elements, 0, CELL_PROGRESS)
+        return cell(ctx, j + 1, elements, more, CELL_PROGRESS)
     required = cells[4 * y] + data[d + data[d + D_IS_REQUIRED] + j]
-    return cell(ctx, required, cell(ctx, elements, ~j, 0, CELL_SET), 0, CELL_PROGRESS)
+    return cell(ctx, required, cell(ctx, elements, ~j, 0, CELL_SET), more, CELL_PROGRESS)
 
 
-@subroutine("int64(int64[::1], int64, int64, int64)")
-def after_additional(ctx, d, y, string):
-    """Progress once an additional member is named; string 0 leaves the name out (it will not be looked at)."""
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int64)")
+def after_other(ctx, d, y, string, language, witness):
+    """Progress once an undeclared member is named; string 0 leaves the name out (it will not be looked at)."""
     data = i32(ctx, DATA)
     cells = i32(ctx, CELLS)
     elements = cells[4 * y + 1]
     if string != 0:
-        elements = cell(ctx, elements, string, 0, CELL_SET)
+        elements = cell(ctx, elements, string, language, CELL_SET)
     a = data[d + D_COUNT] if data[d + D_ORDERED] else cells[4 * y]
-    return cell(ctx, a, elements, 0, CELL_PROGRESS)
+    return cell(ctx, a, elements, one_more(ctx, d, y, witness), CELL_PROGRESS)
 
 
 # ------------------------------------------------------------------------------------------------ places and strings
@@ -296,6 +464,41 @@ def short_escape(b):
 # ------------------------------------------------------------------------------------------------ stepping
 
 
+@device
+def after_name(ctx, d, j):
+    """The row after the name of member j (the count: any other): its colon, or what follows a bare string."""
+    data = i32(ctx, DATA)
+    return data[d + D_FIRST] - 3 if data[d + D_BARE] else data[d + D_FIRST] + 2 * j
+
+
+@device
+def spell(escape, b):
+    """One byte inside an escape: (the escape after it, or 0 when it is whole, and then its code point, else -1)."""
+    phase = escape >> 26
+    high = (escape >> 16) & 0x3FF
+    digits = escape & 0xFFFF
+    code_point = -1
+    if phase == 1:
+        if b == 117:
+            phase = 2
+        else:
+            code_point = short_escape(b)
+    elif phase == 7 or phase == 8:
+        phase += 1
+    else:
+        digits = (digits << 4) | hex_value(b)
+        phase += 1
+        if phase == 6 and digits >= 0xD800 and digits < 0xDC00:
+            phase, high, digits = 7, digits - 0xD800, 0
+        elif phase == 6:
+            code_point = digits
+        elif phase == 13:
+            code_point = 0x10000 + (high << 10) + (digits - 0xDC00)
+    if code_point >= 0:
+        return 0, code_point
+    return (phase << 26) | (high << 16) | digits, -1
+
+
 @subroutine("boolean(int64[::1], int64, int64, boolean, int64, int32[::1])")
 def close_name(ctx, d, y, additional, place, out):
     """The closing quote: to the colon state of the member that was named."""
@@ -305,7 +508,7 @@ def close_name(ctx, d, y, additional, place, out):
         if j >= 0:
             if not is_live(ctx, d, y, j):
                 return False
-            out[0] = data[d + D_FIRST] + 2 * j
+            out[0] = after_name(ctx, d, j)
             out[1] = 0
             out[2] = after_declared(ctx, d, y, j)
             return True
@@ -314,9 +517,9 @@ def close_name(ctx, d, y, additional, place, out):
     string = string_of(ctx, d, place) if place >= 0 else ~place
     if in_set(ctx, i32(ctx, CELLS)[4 * y + 1], string):
         return False
-    out[0] = data[d + D_FIRST] + 2 * data[d + D_COUNT]
+    out[0] = after_name(ctx, d, data[d + D_COUNT])
     out[1] = 0
-    out[2] = after_additional(ctx, d, y, string)
+    out[2] = after_other(ctx, d, y, string, 0, 0)
     return True
 
 
@@ -336,63 +539,145 @@ def step_name(ctx, s, row, d, x, y, b, out):
     q2 = leaves[256 * q + b]
     if q2 == 0:
         return False
-    phase = escape >> 26
-    high = (escape >> 16) & 0x3FF
-    digits = escape & 0xFFFF
     if escape == 0 and b != BACKSLASH:
         place = append(ctx, d, y, additional, place, b)
-        phase = 0
     elif escape == 0:
         if place >= 0 and not additional and not live_below(ctx, d, y, place, False):
             return False
-        phase = 1
+        escape = 1 << 26
     else:
-        code_point = -1
-        if phase == 1:
-            if b == 117:
-                phase = 2
-            else:
-                code_point = short_escape(b)
-        elif phase == 7 or phase == 8:
-            phase += 1
-        else:
-            digits = (digits << 4) | hex_value(b)
-            phase += 1
-            if phase == 6 and digits >= 0xD800 and digits < 0xDC00:
-                phase, high, digits = 7, digits - 0xD800, 0
-            elif phase == 6:
-                code_point = digits
-            elif phase == 13:
-                code_point = 0x10000 + (high << 10) + (digits - 0xDC00)
+        escape, code_point = spell(escape, b)
         if code_point >= 0:
             place = append_code_point(ctx, d, y, additional, place, code_point)
-            phase = 0
-        elif place >= 0 and not additional and not escape_is_live(ctx, d, y, place, phase, high, digits):
-            return False
+        elif place >= 0 and not additional:
+            if not escape_is_live(ctx, d, y, place, escape >> 26, (escape >> 16) & 0x3FF, escape & 0xFFFF):
+                return False
     if place == DEAD:
         return False
     out[0] = row
     out[2] = y
-    if phase == 0:
-        out[1] = place if place >= 0 else ~cell(ctx, place, q2, 0, CELL_TYPING)
-    else:
-        out[1] = ~cell(ctx, place, q2, (phase << 26) | (high << 16) | digits, CELL_TYPING)
+    out[1] = place if place >= 0 and escape == 0 else ~cell(ctx, place, q2, escape, CELL_TYPING)
     return True
 
 
-@subroutine("boolean(int64[::1], int64, int64)")
-def off_trie_is_clean(ctx, x, y):
-    """Whether no additional name that is there already begins with what has been typed (x = ~cell, off the trie)."""
+# ------------------------------------------------------------------------------------------------ classes
+
+
+@device
+def extends(ctx, string, prefix):
+    """Whether a string begins with another."""
     cells = i32(ctx, CELLS)
-    typed = ~cells[4 * ~x]
-    length = cells[4 * typed + 2]
+    length = cells[4 * prefix + 2]
+    while cells[4 * string + 2] > length:
+        string = cells[4 * string]
+    return string == prefix
+
+
+@subroutine("boolean(int64[::1], int64, int64)")
+def is_clean(ctx, y, typed):
+    """Whether no undeclared name that is there begins with what has been typed (a string)."""
+    cells = i32(ctx, CELLS)
     elements = cells[4 * y + 1]
     while elements != 0:
         string = cells[4 * elements + 1]
-        if string > 0:
-            while cells[4 * string + 2] > length:
-                string = cells[4 * string]
-            if string == typed:
-                return False
+        if string > 0 and extends(ctx, string, typed):
+            return False
         elements = cells[4 * elements]
+    return True
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def code_point_after(ctx, string, length):
+    """The code point of a string behind its first `length` bytes; -1 at its end."""
+    cells = i32(ctx, CELLS)
+    rest = cells[4 * string + 2] - length
+    if rest <= 0:
+        return -1
+    while rest > 4:
+        string = cells[4 * string]
+        rest -= 1
+    b4, b3, b2, b1 = 0, 0, 0, 0
+    while rest > 0:
+        b = cells[4 * string + 1]
+        if rest == 4:
+            b4 = b
+        elif rest == 3:
+            b3 = b
+        elif rest == 2:
+            b2 = b
+        else:
+            b1 = b
+        string = cells[4 * string]
+        rest -= 1
+    if b1 < 0x80:
+        return b1
+    if b1 < 0xE0:
+        return ((b1 & 0x1F) << 6) | (b2 & 0x3F)
+    if b1 < 0xF0:
+        return ((b1 & 0xF) << 12) | ((b2 & 0x3F) << 6) | (b3 & 0x3F)
+    return ((b1 & 7) << 18) | ((b2 & 0x3F) << 12) | ((b3 & 0x3F) << 6) | (b4 & 0x3F)
+
+
+@subroutine("boolean(int64[::1], int64, int64, int64, int64, int64)")
+def class_goes_on(ctx, o, y, typed, q, escape):
+    """Whether a name of the class (at o) that is not there yet goes on from what is typed, state q and escape."""
+    data = i32(ctx, DATA)
+    if data[o + C_SIZES] == 0:
+        return True
+    left = data[data[o + C_SIZES] + q - data[o + C_FIRST]]
+    if left < 0:
+        return True
+    cells = i32(ctx, CELLS)
+    elements = cells[4 * y + 1]
+    length = cells[4 * typed + 2]
+    while elements != 0:
+        string = cells[4 * elements + 1]
+        if string > 0 and cells[4 * elements + 2] == data[o + C_LANGUAGE] and extends(ctx, string, typed):
+            if escape == 0:
+                left -= 1
+            else:
+                c = code_point_after(ctx, string, length)
+                if c >= 0 and matches_escape(c, escape >> 26, (escape >> 16) & 0x3FF, escape & 0xFFFF):
+                    left -= 1
+        elements = cells[4 * elements]
+    return left > 0
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int32[::1])")
+def step_class(ctx, s, row, d, c, x, y, b, out):
+    """One byte inside a name of the class c, its closing quote included: as step_name.
+
+    The class's automaton follows every spelling, so what is kept beside its state is the value typed so far.
+    """
+    data = i32(ctx, DATA)
+    o = class_at(ctx, d, c)
+    if x == 0:
+        typed, q, escape = EMPTY_STRING, data[o + C_TEXT], 0
+    else:
+        cells = i32(ctx, CELLS)
+        typed, q, escape = ~cells[4 * ~x], cells[4 * ~x + 1], cells[4 * ~x + 2]
+    q2 = i32(s, LEAVES)[256 * q + b]
+    if q2 == 0:
+        return False
+    if escape == 0 and b == QUOTE:
+        if in_set(ctx, i32(ctx, CELLS)[4 * y + 1], typed):
+            return False
+        out[0] = data[o + C_NEXT]
+        out[1] = 0
+        out[2] = after_other(ctx, d, y, typed, data[o + C_LANGUAGE], data[o + C_WITNESS])
+        return True
+    place = ~typed
+    if escape == 0 and b != BACKSLASH:
+        place = append(ctx, d, y, True, place, b)
+    elif escape == 0:
+        escape = 1 << 26
+    else:
+        escape, code_point = spell(escape, b)
+        if code_point >= 0:
+            place = append_code_point(ctx, d, y, True, place, code_point)
+    if not class_goes_on(ctx, o, y, ~place, q2, escape):
+        return False
+    out[0] = row
+    out[1] = ~cell(ctx, place, q2, escape, CELL_TYPING)
+    out[2] = y
     return True

@@ -62,6 +62,8 @@ from .table_kernels import (
     u8,
 )
 
+# Stop bytes of a record that are none: the leaf's own end (-1), and its end by a closing quote, before that quote.
+CLOSING = -2
 # Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
 LONGEST_LIST = 1024
 # Subtrees smaller than this are scanned even where a record could be copied.
@@ -154,6 +156,12 @@ def scan_subtree(s, t, q, stop, found, depths):
         if q2 == 0:
             i = end[i]
             continue
+        if stop == CLOSING and b == QUOTE and info[LEAF_WIDTH * q2 + L_FLAGS] & LEAF_DONE:
+            found[half + 2 * exits] = i
+            found[half + 2 * exits + 1] = 0
+            exits += 1
+            i = end[i]
+            continue
         done = depths[2 * d - 1]
         if q2 == start:
             done += 1
@@ -168,7 +176,7 @@ def scan_subtree(s, t, q, stop, found, depths):
         if child_first[i] == child_first[i + 1]:
             i += 1
             continue
-        if stop < 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
+        if stop == -1 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
             found[half + 2 * exits] = i
             found[half + 2 * exits + 1] = done
             exits += 1
@@ -387,7 +395,7 @@ def record_of(s, t, q, stop):
     if known >= 0:
         return known
     like = i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_LIKE]
-    if stop >= 0 or like == 0 or i32(s, T_END)[t] - t < SMALL_SUBTREE:
+    if stop != -1 or like == 0 or i32(s, T_END)[t] - t < SMALL_SUBTREE:
         return scanned_record(s, t, q, stop)
     pattern = find_record(s, t, like, QUOTE)
     if pattern < 0:

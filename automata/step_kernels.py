@@ -18,8 +18,11 @@ from .kernel import (
     subroutine,
 )
 from .names_kernels import (
+    class_is_live,
     may_close,
     may_go_on,
+    names_are_live,
+    step_class,
     step_name,
 )
 from .table_kernels import (
@@ -28,6 +31,7 @@ from .table_kernels import (
     CALLS,
     CELL_INDEX,
     CELLS,
+    CLASS,
     COUNTED,
     DATA,
     DEAD,
@@ -51,6 +55,7 @@ from .table_kernels import (
     NODE_INDEX,
     NODES,
     OK,
+    QUOTE,
     R_BODY,
     R_CALL,
     R_CALLS,
@@ -155,11 +160,21 @@ def next_is_open(ctx, rows, o, y):
     """Whether the separator (or a first member's quote) is allowed at this progress."""
     flags = rows[o + R_FLAGS]
     if flags & MEMBERS:
+        if rows[o + R_NEXT] == QUOTE:
+            return names_are_live(ctx, rows[o + R_DESC], y)
         return may_go_on(ctx, rows[o + R_DESC], y)
     if flags & ITEMS:
         most = i32(ctx, DATA)[rows[o + R_DESC] + I_MAX]
         return most < 0 or y < most
     return True
+
+
+@device
+def edge_is_open(ctx, rows, o, to, y):
+    """Whether an edge of a plain row is allowed at this progress: into a class of names, if one can still come."""
+    if rows[o + R_FLAGS] & MEMBERS == 0:
+        return True
+    return class_is_live(ctx, rows[o + R_DESC], y, rows[ROW_WIDTH * to + R_BODY])
 
 
 @device
@@ -269,6 +284,10 @@ def step_in_frame(ctx, s, scratch, row, x, y, parents, b, n):
         if step_counted(ctx, s, row, x, y, b, out):
             return add_result(ctx, s, scratch, n, out[0], out[1], out[2], parents)
         return n
+    if flags & CLASS:
+        if step_class(ctx, s, row, rows[o + R_DESC], rows[o + R_BODY], x, y, b, out):
+            return add_result(ctx, s, scratch, n, out[0], out[1], out[2], parents)
+        return n
     if flags & NAMES:
         if step_name(ctx, s, row, rows[o + R_DESC], x, y, b, out):
             return add_result(ctx, s, scratch, n, out[0], out[1], out[2], parents)
@@ -282,7 +301,7 @@ def step_in_frame(ctx, s, scratch, row, x, y, parents, b, n):
     edges = i32(ctx, EDGES)
     for e in range(rows[o + R_EDGE], rows[o + R_EDGE] + 2 * rows[o + R_EDGES], 2):
         span = edges[e]
-        if n >= 0 and span & 0xFF <= b <= span >> 8:
+        if n >= 0 and span & 0xFF <= b <= span >> 8 and edge_is_open(ctx, rows, o, edges[e + 1], y):
             n = add_result(ctx, s, scratch, n, edges[e + 1], 0, y, parents)
     return n
 

@@ -12,12 +12,15 @@ the store. What registers mean depends on the row's kind:
     plain     length of the white-space run         progress of the frame (members: a cell; items: a count)
     counted   state of the body's leaf DFA          iterations of the body that are complete
     names     place in the name trie, or ~cell      progress of the members (a cell)
+    class     0 at the start, then ~cell            progress of the members (a cell)
     leaf      0                                     0
 
 A *cell* is a hash-consed quadruple (a, b, c, tag) and is what registers point to when a number is too little:
 
-    CELL_PROGRESS   a = next declared index (in order) or required members seen (any order), b = set, c = members seen
-    CELL_SET        a = rest, b = element (string cell, or ~index of a declared name), c = size     (0 = empty set)
+    CELL_PROGRESS   a = next declared index (in order) or required members seen (any order), b = set, c = members there
+                    and witnesses there (0 where neither matters)
+    CELL_SET        a = rest, b = element (string cell, or ~index of a declared name), c = number of the language that
+                    the string is of (0: any other)                                                 (0 = empty set)
     CELL_STRING     a = string without its last byte, b = that byte, c = length                     (1 = empty string)
     CELL_TYPING     a = trie place, or ~string cell, b = state of the string DFA, c = escape so far (names only)
 
@@ -107,7 +110,8 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
     R_MAX,
 ) = range(14)
 # Row flags. DONE: the frame ends here and nothing else can happen, so the state is never on a stack.
-EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS = 1, 2, 4, 8, 16, 32, 64
+# CLASS: beside NAMES, the names of one class, by an automaton of their own.
+EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS, CLASS = 1, 2, 4, 8, 16, 32, 64, 128
 
 # Leaf info: flags, the DFA's start state, and the state of `like` content that this one is as wide as (0: none).
 L_FLAGS, L_START, L_LIKE = 0, 1, 2
@@ -133,6 +137,15 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
     D_REQUIRED,
     D_LIMIT,
     D_IS_REQUIRED,
+    D_LEFT,
+    D_COUNTS,
+    D_LEAST,
+    D_MOST,
+    D_WITNESSES,
+    D_OTHERS,
+    D_CLASSES,
+    D_CLASS,
+    D_BARE,
     D_RANKED,
     D_TERMINAL,
     D_LOW,
@@ -145,7 +158,13 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
     D_BYTE,
     D_STRING,
     D_LENGTH,
-) = range(20)
+) = range(29)
+# One class of names in a members descriptor: start of its leaf, its names row, the row after a name, its witness bit,
+# the number of its language, how many names that has (-1: without end), and where the numbers of names that each state
+# leads to begin (0: all without end), with the first state that they are of.
+C_TEXT, C_ROW, C_NEXT, C_WITNESS, C_LANGUAGE, C_SIZE, C_SIZES, C_FIRST, C_WIDTH = range(9)
+# The part of a progress cell's c that counts members; above it is a bit for each witness that is there.
+COUNT_BITS = 24
 # Items descriptor, in DATA.
 I_MIN, I_MAX, I_PREFIX, I_SATURATE = range(4)
 

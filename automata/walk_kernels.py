@@ -28,12 +28,16 @@ from .kernel import (
 )
 from .names_kernels import (
     additional_is_live,
-    after_additional,
+    after_name,
+    after_other,
+    class_at,
+    is_clean,
     name_child,
-    off_trie_is_clean,
+    step_class,
     step_name,
 )
 from .record_kernels import (
+    CLOSING,
     LONGEST_LIST,
     P_DENSE,
     P_EXIT,
@@ -49,6 +53,7 @@ from .step_kernels import (
     advance,
     close_is_open,
     close_over,
+    edge_is_open,
     ends_here,
     is_done,
     next_is_open,
@@ -59,14 +64,20 @@ from .step_kernels import (
 )
 from .table_kernels import (
     BOTTOM,
+    C_LANGUAGE,
+    C_NEXT,
+    C_SIZE,
+    C_SIZES,
+    C_TEXT,
+    C_WITNESS,
     CALLS,
     CELL_INDEX,
     CELLS,
+    CLASS,
     COUNTED,
     D_CHILD,
     D_CHILD_BYTE,
     D_COUNT,
-    D_FIRST,
     D_STATE,
     D_TEXT,
     DATA,
@@ -74,6 +85,7 @@ from .table_kernels import (
     DEFERRED,
     DENSE,
     EDGES,
+    EMPTY_STRING,
     EXPANDED,
     FRAME_WIDTH,
     FRAMES,
@@ -396,10 +408,11 @@ def exit_name(ctx, s, row, d, x, y, t, exit_place, out):
     if plain and not on_trie and not far:
         # Off the trie the name is an additional one; what it is matters only if it could be there already.
         elements = i32(ctx, CELLS)[4 * y + 1]
-        if elements == 0 or (x < 0 and i32(ctx, CELLS)[4 * ~x] < 0 and off_trie_is_clean(ctx, x, y)):
-            out[0] = data[d + D_FIRST] + 2 * data[d + D_COUNT]
+        typed = i32(ctx, CELLS)[4 * ~x] if x < 0 else 0
+        if elements == 0 or (typed < 0 and is_clean(ctx, y, ~typed)):
+            out[0] = after_name(ctx, d, data[d + D_COUNT])
             out[1] = 0
-            out[2] = after_additional(ctx, d, y, 0)
+            out[2] = after_other(ctx, d, y, 0, 0, 0)
             return True
     x1 = x
     for k in range(n):
@@ -438,6 +451,72 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
         if not (room_for_a_byte(ctx) and room(ctx, CELLS, 32 * deepest) and room_index(ctx, CELL_INDEX, 8 * deepest)):
             return False
         if exit_name(ctx, s, row, d, x, y, t, at, out):
+            enter(ctx, s, at, out[0], out[1], out[2], below)
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int64, boolean, int32[::1])")
+def exit_class(ctx, s, row, d, c, x, y, t, exit_place, clean, out):
+    """As exit_name, in a class. clean : no undeclared name that is there begins with what is typed."""
+    data = i32(ctx, DATA)
+    o = class_at(ctx, d, c)
+    if clean and data[o + C_SIZE] < 0 and i32(s, T_QUOTES)[exit_place] < 2:
+        out[0] = data[o + C_NEXT]
+        out[1] = 0
+        out[2] = after_other(ctx, d, y, 0, data[o + C_LANGUAGE], data[o + C_WITNESS])
+        return True
+    byte = u8(s, T_BYTE)
+    parent = i32(s, T_PARENT)
+    n = i32(s, T_DEPTH)[exit_place] - i32(s, T_DEPTH)[t]
+    for k in range(n):
+        v = exit_place
+        for _ in range(n - 1 - k):
+            v = parent[v]
+        if not step_class(ctx, s, row, d, c, x, y, byte[v], out):
+            return False
+        x = out[1]
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int64)")
+def walk_class(ctx, s, t, row, d, c, x, y, below):
+    """Inside a name of a class: what its automaton allows, and its quotes one by one. False without room.
+
+    Where a name that is there already goes on from here and the class has few left, byte by byte.
+    """
+    data = i32(ctx, DATA)
+    o = class_at(ctx, d, c)
+    out = i32(ctx, SCRATCH)
+    typed, q = EMPTY_STRING, data[o + C_TEXT]
+    if x != 0:
+        typed, q = ~i32(ctx, CELLS)[4 * ~x], i32(ctx, CELLS)[4 * ~x + 1]
+    clean = is_clean(ctx, y, typed)
+    if not clean and data[o + C_SIZES] != 0:
+        if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD) and room(s, OUT, 256 * AHEAD)):
+            return False
+        children = i32(s, T_CHILD_FIRST)
+        for i in range(children[t], children[t + 1]):
+            if step_class(ctx, s, row, d, c, x, y, u8(s, T_CHILD_BYTE)[i], out):
+                enter(ctx, s, i32(s, T_CHILD_NODE)[i], out[0], out[1], out[2], below)
+        return True
+    record = record_of(s, t, q, CLOSING)
+    if record < 0:
+        return False
+    records = i32(s, RECORDS)
+    r = RECORD_WIDTH * record
+    exits = records[r + P_EXITS]
+    if not room(s, WORK, WORK_WIDTH * exits) or not room(s, OUT, 2 * exits + AHEAD):
+        return False
+    if not allow_record(s, record, -1):
+        return False
+    ints = i32(s, RECORD_INTS)
+    first = records[r + P_EXIT]
+    deepest = misc(s)[M_DEEPEST]
+    for k in range(exits):
+        at = ints[first + 2 * k]
+        if not (room_for_a_byte(ctx) and room(ctx, CELLS, 32 * deepest) and room_index(ctx, CELL_INDEX, 8 * deepest)):
+            return False
+        if exit_class(ctx, s, row, d, c, x, y, t, at, clean, out):
             enter(ctx, s, at, out[0], out[1], out[2], below)
     return True
 
@@ -532,6 +611,8 @@ def walk_plain(ctx, s, t, row, x, y, below):
     edges = i32(ctx, EDGES)
     for e in range(rows[o + R_EDGE], rows[o + R_EDGE] + 2 * rows[o + R_EDGES], 2):
         low, high = edges[e] & 0xFF, edges[e] >> 8
+        if not edge_is_open(ctx, rows, o, edges[e + 1], y):
+            continue
         if low == high:
             try_edge(ctx, s, t, low, edges[e + 1], y, below)
         else:
@@ -580,6 +661,8 @@ def walk_item(ctx, s, t, row, x, y, below):
         return True
     if flags & COUNTED:
         return walk_counted(ctx, s, t, row, x, y, below)
+    if flags & CLASS:
+        return walk_class(ctx, s, t, row, rows[o + R_DESC], rows[o + R_BODY], x, y, below)
     if flags & NAMES:
         d = rows[o + R_DESC]
         if additional_is_live(ctx, d, y):

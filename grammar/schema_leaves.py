@@ -51,6 +51,12 @@ def quoted(spelled: ByteDfa) -> Regular:
     return concatenation(_QUOTE, Language(spelled), _QUOTE)
 
 
+@lru_cache(maxsize=1024)
+def spelled_names(values: ByteDfa) -> ByteDfa:
+    """The JSON spellings of a language of strings, behind the opening quote and with the closing one."""
+    return compile_regular(concatenation(Language(json_spelled(values)), _QUOTE))
+
+
 @cache
 def string() -> ByteDfa:
     """Any JSON string."""

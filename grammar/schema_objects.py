@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import UnsupportedError
+from ..automata.errors import LimitError
 from .json_values import is_text
 from .schema_names import Names, cardinality, classes, matching, without
 
@@ -21,12 +21,13 @@ __all__ = ["ObjectPlan", "OtherMembers"]
 class OtherMembers(NamedTuple):
     """Members declared nowhere whose names are in one language (None: all such names).
 
-    value : the conjunction of their values. witness : the narrower one of a member that the object must have, or None.
+    value : the conjunction of their values. witnesses : (bits, the narrower one of a member that is what the object
+    must have) for each combination of conditions that such a member may meet.
     """
 
     names: ByteDfa | None
     value: Conjunction
-    witness: Conjunction | None
+    witnesses: tuple[tuple[int, Conjunction], ...]
 
 
 class ObjectPlan:
@@ -38,10 +39,9 @@ class ObjectPlan:
         self.least, self.most = branch.range("minProperties", "maxProperties")
         self.required = set(branch.required)
         self.names = branch.declared_and_required()
-        wanted = branch.wanted_others()
-        if len(wanted) > 1:
-            raise UnsupportedError('"not"', "two conditions that some undeclared member must meet in one object")
-        self.wanted: tuple[Names, Sub] | None = wanted[0] if wanted else None
+        self.wanted = branch.wanted_others()
+        if len(self.wanted) > _MOST_WANTED:
+            raise LimitError("conditions that undeclared members must meet", len(self.wanted), _MOST_WANTED)
         self._name_subs = branch.name_subs()
 
     def value(self, name: str) -> Conjunction | None:
@@ -54,31 +54,39 @@ class ObjectPlan:
         """The classes of members that are declared nowhere, without those that can have no value."""
         patterns = self.branch.patterns_of_names()
         conjunction = self.values.conjunction
-        if not patterns and not self._name_subs and self.wanted is None:
+        if not patterns and not self._name_subs and not self.wanted:
             value = conjunction(self.branch.other_subs(frozenset()))
-            return [] if value is None else [OtherMembers(None, value, None)]
+            return [] if value is None else [OtherMembers(None, value, ())]
         languages = [matching(pattern) for pattern in patterns]
-        if self.wanted is not None:
-            languages.append(self.branch.language_of(self.wanted[0]))
+        languages += [self.branch.language_of(names) for names, _ in self.wanted]
         within = [self.values.strings_under([sub]) for sub in self._name_subs]
-        merged: dict[tuple[Conjunction, Conjunction | None], list[ByteDfa]] = {}
+        merged: dict[tuple[Conjunction, tuple[tuple[int, Conjunction], ...]], list[ByteDfa]] = {}
         parts = classes(languages, within)
         for language, inside in parts:
             subs = self.branch.other_subs(frozenset(p for p, is_in in zip(patterns, inside) if is_in))
             value = conjunction(subs)
             if value is not None:
-                wants = self.wanted is not None and inside[-1]
-                witness = conjunction([*subs, self.wanted[1]]) if wants and self.wanted is not None else None
-                merged.setdefault((value, witness), []).append(language)
+                witnesses = self._witnesses(subs, inside[len(patterns) :])
+                merged.setdefault((value, witnesses), []).append(language)
         found = []
-        for (value, witness), together in merged.items():
-            if len(together) == len(parts) and not within:
-                found.append(OtherMembers(None, value, witness))
+        for (value, witnesses), together in merged.items():
+            if len(together) == len(parts) and not within and not witnesses:
+                found.append(OtherMembers(None, value, ()))
                 continue
             language = without(_union(together), self.names)
             if not language.is_empty:
-                found.append(OtherMembers(language, value, witness))
+                found.append(OtherMembers(language, value, witnesses))
         return found
+
+    def _witnesses(self, subs: list[Sub], can_be: tuple[bool, ...]) -> tuple[tuple[int, Conjunction], ...]:
+        """What a member under `subs` is under when it meets some of the conditions that its name allows it to meet."""
+        found = []
+        for bits in range(1, 1 << len(can_be)):
+            chosen = [sub for i, (_, sub) in enumerate(self.wanted) if bits >> i & 1]
+            value = self.values.conjunction([*subs, *chosen])
+            if value is not None and all(can_be[i] for i in range(len(can_be)) if bits >> i & 1):
+                found.append((bits, value))
+        return tuple(found)
 
     def admits(self, value: dict[str, Any]) -> bool:
         """Whether an object is in the branch."""
@@ -92,18 +100,15 @@ class ObjectPlan:
                 return False
             if not admits(self.branch.member_subs(name), item):
                 return False
-        if self.wanted is None:
-            return True
-        names, sub = self.wanted
-        declared = set(self.names)
-        return any(
-            name not in declared and self.branch.is_among(name, names) and admits([sub], item)
-            for name, item in value.items()
+        others = [(name, item) for name, item in value.items() if name not in self.names]
+        return all(
+            any(self.branch.is_among(name, names) and admits([sub], item) for name, item in others)
+            for names, sub in self.wanted
         )
 
     def has_value(self, active: set[Conjunction]) -> tuple[bool, bool]:
         """As SchemaValues.has_value, of the objects."""
-        needed = len(self.required) + (self.wanted is not None)
+        needed = len(self.required) + bool(self.wanted)
         if (self.most is not None and max(needed, self.least) > self.most) or not all(map(is_text, self.required)):
             return False, False
         rests = False
@@ -114,31 +119,49 @@ class ObjectPlan:
             rests |= not found
         if rests:
             return False, True
-        if self.wanted is None and self.least <= needed:
+        if not self.wanted and self.least <= needed:
             return True, False
         return self._has_enough(active)
 
     def _has_enough(self, active: set[Conjunction]) -> tuple[bool, bool]:
-        """Whether a member that is wanted can be there, and so many members as there must be."""
+        """Whether the members that are wanted can be there, and so many members as there must be."""
         rests = False
         available: float = len(self.required)
-        found_witness = self.wanted is None
+        combinations: list[tuple[int, float]] = []  # conditions that one member can meet, how many such there can be
         for other in self.others():
+            size = math.inf if other.names is None else _size(other.names)
             found, here = self.values.has_value(other.value, active)
             rests |= here
-            if found:
-                size = None if other.names is None else cardinality(other.names)
-                available += math.inf if size is None else size
-            if other.witness is not None and not found_witness:
-                found_witness, here = self.values.has_value(other.witness, active)
+            available += size if found else 0
+            for bits, value in other.witnesses:
+                found, here = self.values.has_value(value, active)
                 rests |= here
+                if found:
+                    combinations.append((bits, size))
         for name in self.names if available < self.least else ():
             if name not in self.required:
                 found, here = self.values.has_value(self.value(name), active)
                 available += found
                 rests |= here
-        enough = found_witness and available >= self.least
+        room = math.inf if self.most is None else self.most - len(self.required)
+        enough = available >= self.least and _members_needed(combinations, (1 << len(self.wanted)) - 1) <= room
         return enough, rests and not enough
+
+
+_MOST_WANTED = 4
+
+
+def _size(names: ByteDfa) -> float:
+    size = cardinality(names)
+    return math.inf if size is None else size
+
+
+def _members_needed(combinations: list[tuple[int, float]], wanted: int) -> float:
+    """The fewest members that meet all wanted conditions (bits) together; infinite if none do."""
+    if wanted == 0:
+        return 0
+    return min((1 + _members_needed(combinations, wanted & ~bits) for bits, _ in combinations if bits & wanted),
+               default=math.inf)  # fmt: skip
 
 
 def _union(languages: list[ByteDfa]) -> ByteDfa:

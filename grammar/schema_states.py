@@ -29,6 +29,7 @@ from .schema_leaves import (
     number,
     number_language,
     one_of,
+    spelled_names,
     spelling,
     string,
     string_language,
@@ -300,7 +301,7 @@ class SchemaStates:
             names = tuple(value.encode() for value in single)
             return Strings(names, (), plan.least, plan.most, self._whitespace, spelling())
         language = self._values.strings_of(conjunction)
-        others = (None if language == any_name() else language,)
+        others = (None if language == any_name() else spelled_names(language),)
         return Strings((), others, plan.least, plan.most, self._whitespace, spelling())
 
     def expand_progress(self, plan: ArrayPlan, place: Place, at: ArrayProgress) -> Fragment:
@@ -342,9 +343,11 @@ class SchemaStates:
         others: list[Other] = []
         for other in plan.others():
             if not self._is_empty(other.value):
-                others.append(Other(other.names, self.value(other.value)))
-                if other.witness is not None and not self._is_empty(other.witness):
-                    others.append(Other(other.names, self.value(other.witness), witness=True))
+                names = None if other.names is None else spelled_names(other.names)
+                others.append(Other(names, self.value(other.value)))
+                for bits, value in other.witnesses:
+                    if not self._is_empty(value):
+                        others.append(Other(names, self.value(value), witness=bits))
         return Members(
             names=tuple(name.encode() for name in present),
             values=tuple(values),
