@@ -12,8 +12,8 @@ without, so that instances with a wrong label can be told from mistakes.
 `--masks` fills the mask before every token and compares its bit with what accept_token says. `--walks N` writes N texts
 at random for every schema without instances (all schemas: `--walk-all`), which the judge must accept.
 
-A schema that takes longer than `--seconds` is a hang: its process is killed and the schema listed. Errors that are not
-bridle's own are crashes. Tables go to stdout as Markdown; `--json` names a file for what failed, by id.
+A schema that takes longer than `--seconds` twice is a hang: its process is killed and the schema listed. Errors that
+are not bridle's own are crashes. Tables go to stdout as Markdown; `--json` names a file for what failed, by id.
 """
 
 from __future__ import annotations
@@ -267,20 +267,29 @@ class Worker:
         self.pipe.close()
 
 
+def lost(row: dict[str, Any], status: str) -> dict[str, Any]:
+    """The result of a row whose process gave none."""
+    return {"id": row["id"], "tests": len(row["tests"]), "status": status, "error": "the process was lost or killed",
+            "wrong": [], "walks": []}  # fmt: skip
+
+
 def run(rows: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
     """The results of all rows, in any order."""
     waiting, results = list(reversed(rows)), []
+    overran: set[str] = set()  # once; the machine may have been busy
     workers = [Worker(options) for _ in range(options.processes)]
     started = {id(worker): 60.0 for worker in workers}  # the first answer waits for imports and kernels, too
     while waiting or any(worker.row is not None for worker in workers):
         for i, worker in enumerate(workers):
             if worker.row is None and waiting:
                 worker.give(waiting.pop(), options.seconds + started.pop(id(worker), 0.0))
-            elif worker.row is not None and time.monotonic() > worker.deadline:
+            elif worker.row is not None and time.monotonic() > worker.deadline and not worker.pipe.poll():
                 row, fresh = worker.row, Worker(options)
-                results.append(
-                    {"id": row["id"], "tests": len(row["tests"]), "status": "hang", "wrong": [], "walks": []}
-                )
+                if row["id"] in overran:
+                    results.append(lost(row, "hang"))
+                else:
+                    overran.add(row["id"])
+                    waiting.append(row)
                 worker.end()
                 workers[i], started[id(fresh)] = fresh, 60.0
         pipes = {worker.pipe: worker for worker in workers if worker.row is not None}
@@ -289,9 +298,7 @@ def run(rows: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[st
             try:
                 results.append(worker.pipe.recv())
             except EOFError:
-                row = worker.row or {}
-                results.append({"id": row["id"], "tests": len(row["tests"]), "status": "crash",
-                                "error": "the process died", "wrong": [], "walks": []})  # fmt: skip
+                results.append(lost(worker.row or {}, "crash"))
                 fresh = Worker(options)
                 workers[workers.index(worker)], started[id(fresh)] = fresh, 60.0
                 worker.end()

@@ -402,6 +402,7 @@ def _anonymous(schema: Any) -> Any:
     Inside it, too: where it names the same draft or belongs to no schema resource of its own, it says nothing.
     """
     draft = _draft_of(schema)
+    identifier = "id" if draft is jsonschema.Draft4Validator else "$id"
 
     def copy(part: Any) -> Any:
         if isinstance(part, list):
@@ -409,7 +410,7 @@ def _anonymous(schema: Any) -> Any:
         if not isinstance(part, dict):
             return _exact(part)
         if isinstance(part.get("$schema"), str):
-            if part is not schema and ("$id" in part or "id" in part) and _draft_of(part) is not draft:
+            if part is not schema and identifier in part and _draft_of(part) is not draft:
                 raise Undecided(f"a subschema of another draft: {part['$schema']}")
             part = {key: value for key, value in part.items() if key != "$schema"}
         return {key: _exact(value) if key in _DATA else copy(value) for key, value in part.items()}

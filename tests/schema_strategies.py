@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-__all__ = ["DRAFTS", "FOCI", "instances", "json_texts", "schemas"]
+__all__ = ["DRAFTS", "FOCI", "NAME_PATTERNS", "PATTERNS", "instances", "json_texts", "schemas"]
 
 T = TypeVar("T")
 
@@ -56,11 +56,11 @@ _NAMES = ("a", "ab", "b", "é", "")
 _TEXTS = ("", "a", "ab", "b", "é", "aab", "😀", 'a"', "a\\", "\n", "12", "bb", "aé")
 _NUMBERS = (0, 1, 2, 3, 5, 10, -1, -3, 0.5, 1.5, -0.25, 9.99)
 _DIVISORS = (1, 2, 3, 5, 7, 0.5, 0.1, 0.01, 2.5, 0.25)
-_PATTERNS = (
+PATTERNS = (
     *("a", "^a", "b$", "^[ab]+$", "^é?a*$", "^(ab|😀)*$", "[^a]", "^.$", "^$", "", r"^\d+$", r"^\w*$", "^.{2,3}$"),
     *("a(?=b)", "^(?!a)", "^(?=.*b)a", "^(?!.*bb)", r"^(?=\w*$).{1,3}$"),
 )
-_NAME_PATTERNS = ("a", "^a", "b$", "^.$", "^[ab]*$", "é", "^(?!a)", "^x")
+NAME_PATTERNS = ("a", "^a", "b$", "^.$", "^[ab]*$", "é", "^(?!a)", "^x")
 _TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 # By format: texts that have it and texts that nearly do.
 _FORMAT_TEXTS = {
@@ -231,7 +231,7 @@ class _Schemas(_Draw):
     def _string(self, left: int, place: int) -> dict:
         out: dict[str, Any] = self.counts("Length", 3)
         if self.one_in(2) or not out:
-            out["pattern"] = self.among(_PATTERNS)
+            out["pattern"] = self.among(PATTERNS)
         return out
 
     def _format(self, left: int, place: int) -> dict:
@@ -278,7 +278,7 @@ class _Schemas(_Draw):
     def _names(self, left: int, place: int) -> dict:
         out: dict[str, Any] = {}
         if self.number(0, 2):
-            out["patternProperties"] = {p: self.inner(left) for p in self.some(_NAME_PATTERNS, 1, 2)}
+            out["patternProperties"] = {p: self.inner(left) for p in self.some(NAME_PATTERNS, 1, 2)}
         if self.draft >= 6 and (self.one_in(3) or not out):
             named = self.number(0, 3)
             if named == 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from referencing import Registry
 from referencing.jsonschema import specification_with
 
+import schema_strategies
 from judge import Judge, Undecided, judge, parse, registry_of
 
 SUITE = Path(__file__).resolve().parents[2] / "shared" / "data" / "json-schema-test-suite"
@@ -132,3 +135,31 @@ def test_what_has_no_answer_is_undecided(schema):
 
 def test_numbers_are_parsed_as_they_are_spelled():
     assert parse("[0.1, 1e2, 12345678901234567890123]") == [Decimal("0.1"), 100, 12345678901234567890123]
+
+
+def test_patterns_are_read_as_node_reads_them():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    patterns = [
+        *schema_strategies.PATTERNS,
+        *schema_strategies.NAME_PATTERNS,
+        r"[\w-.]",
+        r"\-",
+        r"\p{L}",
+        r"\S$",
+        r"\cA",
+        ".",
+    ]
+    texts = ["", "a", "ab", "b", "bb", "aab", "é", "😀", "a\n", "\u2028", "٣", "1", "A_9", "-", "\x01", "abé", "\ufeff"]
+    script = (
+        "const [patterns, texts] = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
+        "const read = p => { try { return new RegExp(p, 'u') } catch { return new RegExp(p) } };"
+        "console.log(JSON.stringify(patterns.map(p => texts.map(t => read(p).test(t)))))"
+    )
+    asked = json.dumps([patterns, texts])
+    answers = json.loads(
+        subprocess.run([node, "-e", script], input=asked, capture_output=True, text=True, check=True).stdout
+    )
+    for pattern, answer in zip(patterns, answers, strict=True):
+        assert [judge({"pattern": pattern}).holds(text) for text in texts] == answer, pattern
