@@ -1,13 +1,18 @@
 """The spellings of numbers between bounds, as regular languages of decimal digits.
 
-Without bounds a number is what RFC 8259 writes, exponents included. Where its value is constrained (bounds, a constant,
-`integer`) the spellings are those without an exponent, `-?(0|[1-9][0-9]*)(\\.[0-9]+)?`, compared digit by digit as
-exact decimals; an integer may end in `.0`, `.00`, … Every value has such a spelling, so no value is lost; the grammar's
-notes say that exponents are left out.
+Without a constraint a number is what RFC 8259 writes. Where its value is constrained (bounds, a constant, multiples)
+the spellings of a value are not a regular language, and a number is one of
 
-How a bound becomes an expression: against B = b1…bn.f1…fm a spelling is greater if its integer part is longer, or
-equally long and greater at the first digit that differs, or equal with a fraction that is greater likewise. A range is
-the intersection of two of these, and negative numbers are a minus before the mirrored range.
+    plain         -?(0|[1-9][0-9]*)(\\.[0-9]+)?, any number of digits
+    scientific    -?[1-9](\\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}x with an exponent x from -324 to 308
+
+compared as exact decimals. Every value has a plain spelling, so no value is lost, and what Python writes of an int or a
+float is in one of the two.
+
+How a bound becomes an expression: against B = b1…bn.f1…fm a plain spelling is greater if its integer part is longer, or
+equally long and greater at the first digit that differs, or equal with a fraction that is greater likewise. A
+scientific one is greater if its exponent is, or if that is equal and its mantissa is greater likewise. A range is the
+intersection of two of these, and negative numbers are a minus before the mirrored range.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from ..automata.regular import (
     EMPTY,
     EPSILON,
     Intersection,
+    Language,
     Regular,
     Repeat,
     alternation,
@@ -29,7 +35,18 @@ from ..automata.regular import (
     literal,
 )
 
-__all__ = ["NUMBER", "decimal_of", "number_between", "number_constant"]
+__all__ = [
+    "EXPONENTS", "MANTISSA_DIGITS", "NUMBER", "NUMBER_NOTE", "decimal_of", "exponents_from", "number_between",
+    "number_constant",
+]  # fmt: skip
+
+# The exponents of scientific spellings, and the most digits behind the point of their mantissas: those of a double.
+EXPONENTS = (-324, 308)
+MANTISSA_DIGITS = 16
+NUMBER_NOTE = (
+    "numbers whose value is constrained (bounds, integer, multipleOf, const, enum) are spelled plainly, or with one digit"
+    " before the point, up to 16 behind it and an exponent from -324 to 308, as json.dumps writes floats"
+)
 
 _DIGIT = char_class([(48, 57)])
 _NONZERO = char_class([(49, 57)])
@@ -45,6 +62,11 @@ _EXPONENT = concatenation(
 )
 
 NUMBER: Regular = concatenation(Repeat(_MINUS, 0, 1), _WHOLE, _FRACTION, Repeat(_EXPONENT, 0, 1))
+
+_E = char_class([(69, 69), (101, 101)])
+_MANTISSA = concatenation(
+    _NONZERO, Repeat(concatenation(_POINT, Repeat(_DIGIT, 0, MANTISSA_DIGITS - 1), _NONZERO), 0, 1)
+)
 
 
 def decimal_of(number: int | float | Decimal) -> Decimal:
@@ -110,7 +132,7 @@ def _less(bound: Decimal) -> Regular:
 
 
 def _magnitudes(low: Decimal, low_open: bool, high: Decimal | None, high_open: bool) -> Regular:
-    """Spellings (without sign) of the values in an interval; low >= 0."""
+    """Plain spellings (without sign) of the values in an interval; low >= 0."""
     if high is not None and (high < low or (high == low and (low_open or high_open))):
         return EMPTY
     if high is not None and high == low:
@@ -125,11 +147,61 @@ def _magnitudes(low: Decimal, low_open: bool, high: Decimal | None, high_open: b
     return at_most if low == 0 and not low_open else Intersection((at_least, at_most))
 
 
+# ------------------------------------------------------------------------------------------------ exponents
+
+
+@lru_cache(maxsize=2048)
+def _exponents(least: int, most: int) -> ByteDfa:
+    """The spellings of the exponents in a range, behind the e."""
+    zeros = Repeat(literal("0"), 0, 2)
+    cases = []
+    for sign, low, high in (("-", -most, -least), ("+", least, most)):
+        naturals = [literal(str(n)) for n in range(max(low, 0), high + 1)]
+        if naturals:
+            signs = _MINUS if sign == "-" else Repeat(literal("+"), 0, 1)
+            cases.append(concatenation(signs, zeros, alternation(*naturals)))
+    return compile_regular(alternation(*cases))
+
+
+def exponents_from(least: int) -> ByteDfa:
+    """The spellings of the exponents from `least` on, behind the e."""
+    return _exponents(least, EXPONENTS[1])
+
+
+def _scientific(low: Decimal, low_open: bool, high: Decimal | None, high_open: bool) -> Regular:
+    """Scientific spellings (without sign) of the values in an interval; low >= 0."""
+    if high is not None and (high < low or high == 0 or (high == low and (low_open or high_open))):
+        return EMPTY
+    first = low.adjusted() if low else EXPONENTS[0] - 1
+    last = EXPONENTS[1] + 1 if high is None else high.adjusted()
+    cases: list[Regular] = []
+
+    def add(mantissas: Regular, least: int, most: int) -> None:
+        least, most = max(least, EXPONENTS[0]), min(most, EXPONENTS[1])
+        if least <= most:
+            cases.append(concatenation(mantissas, _E, Language(_exponents(least, most))))
+
+    from_low = (low.scaleb(-first), low_open) if low else (Decimal(0), False)
+    to_high = (None, False) if high is None else (high.scaleb(-last), high_open)
+    if first == last:
+        add(Intersection((_MANTISSA, _magnitudes(*from_low, *to_high))), first, first)
+    elif first < last:
+        if low:
+            add(Intersection((_MANTISSA, _magnitudes(*from_low, None, False))), first, first)
+        add(_MANTISSA, first + 1, last - 1)
+        if high is not None:
+            add(Intersection((_MANTISSA, _magnitudes(Decimal(0), False, *to_high))), last, last)
+    return alternation(*cases)
+
+
+def _interval(low: Decimal, low_open: bool, high: Decimal | None, high_open: bool) -> Regular:
+    """Spellings (without sign) of the values in an interval; low >= 0."""
+    return alternation(_magnitudes(low, low_open, high, high_open), _scientific(low, low_open, high, high_open))
+
+
 @lru_cache(maxsize=4096)
-def number_between(
-    integer: bool, low: Decimal | None, low_open: bool, high: Decimal | None, high_open: bool
-) -> ByteDfa:
-    """The spellings of the numbers (or integers) between two bounds, each open or closed; None: no bound.
+def number_between(low: Decimal | None, low_open: bool, high: Decimal | None, high_open: bool) -> ByteDfa:
+    """The spellings of the numbers between two bounds, each open or closed; None: no bound.
 
     Raises LimitError when a bound has more digits than the budget of regular languages allows.
     """
@@ -137,22 +209,20 @@ def number_between(
     cases: list[Regular] = []
     if high is None or high >= 0:
         positive_low, positive_open = (low, low_open) if low is not None and low >= 0 else (zero, False)
-        cases.append(_magnitudes(positive_low, positive_open, high, high_open))
+        cases.append(_interval(positive_low, positive_open, high, high_open))
     if low is None or low <= 0:
         negative_low, negative_open = (
             (high.copy_negate(), high_open) if high is not None and high <= 0 else (zero, False)
         )
         upper = None if low is None else low.copy_negate()
-        cases.append(concatenation(_MINUS, _magnitudes(negative_low, negative_open, upper, low_open)))
-    language = alternation(*cases)
-    if integer:
-        language = Intersection((language, concatenation(Repeat(_MINUS, 0, 1), _WHOLE, _ZEROS)))
-    return compile_regular(language)
+        cases.append(concatenation(_MINUS, _interval(negative_low, negative_open, upper, low_open)))
+    return compile_regular(alternation(*cases))
 
 
 def number_constant(value: Decimal) -> Regular:
     """The spellings of one number."""
-    magnitude = _equal(value.copy_abs())
+    magnitude = value.copy_abs()
     if value == 0:
-        return concatenation(Repeat(_MINUS, 0, 1), magnitude)
-    return concatenation(_MINUS, magnitude) if value < 0 else magnitude
+        return concatenation(Repeat(_MINUS, 0, 1), _equal(magnitude))
+    spelled = alternation(_equal(magnitude), _scientific(magnitude, False, magnitude, False))
+    return concatenation(_MINUS, spelled) if value < 0 else spelled

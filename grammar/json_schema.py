@@ -12,17 +12,13 @@ from typing import Any, Literal, NamedTuple
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Target
+from .json_numbers import NUMBER_NOTE
+from .schema_complement import negated
 from .schema_scan import Gap, SchemaScan
 from .schema_states import SchemaStates
 from .schema_values import SchemaValues
 
 __all__ = ["Schema", "SchemaOptions", "read_schema"]
-
-_EXPONENTS = (
-    "numbers whose value is constrained (bounds, integer, const, enum) are spelled without an exponent; an integer may"
-    " end in .0"
-)
-
 
 class SchemaOptions(NamedTuple):
     """How the texts of a schema are written; see Grammar.from_json_schema."""
@@ -71,7 +67,7 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
         root = states.root(parsed)
     except RecursionError:
         raise nested_too_deeply("the schema") from None
-    notes = [*scan.notes, _EXPONENTS]
+    notes = [*scan.notes, NUMBER_NOTE]
     if options.whitespace == "json":
         notes.append(f"at most {options.max_whitespace} white-space characters in a row")
     if options.property_order == "schema":
@@ -82,11 +78,14 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
 def _check_comparisons(scan: SchemaScan, values: SchemaValues) -> None:
     """Finds the arrays whose items would have to be compared and cannot be."""
     for schema, at, pointer in scan.distinct:
-        conjunction = values.conjunction([(schema, at)]) or ()
+        readings = [(schema, at)]
+        if scan.is_complemented(schema):
+            readings.append(negated((schema, at)))
         try:
-            for branch in values.branches(conjunction):
-                if branch.constants is None and "array" in branch.types:
-                    branch.array.has_value(set())
+            for reading in readings:
+                for branch in values.branches(values.conjunction([reading]) or ()):
+                    if branch.constants is None and "array" in branch.types:
+                        branch.array.verify_comparable()
         except UnsupportedError as error:
             scan.drop(schema, "uniqueItems", pointer, error.reason)
     if scan.distinct and scan.gaps:

@@ -185,6 +185,12 @@ class ArrayPlan:
             known = self._domains[place] = values
         return known
 
+    def verify_comparable(self) -> None:
+        """UnsupportedError if items would have to be compared that cannot be."""
+        if (self.unique or self.wants_equal) and not self.is_of_strings():
+            for place in range(self.prefix + 1):
+                self._domain(place)
+
     def can_finish(self, at: ArrayProgress) -> bool:
         """Whether the array can be completed from here."""
         known = self._finishing.get(at)

@@ -24,7 +24,7 @@ from .schema_leaves import (
     string_is_empty,
     string_values,
 )
-from .schema_names import Matching, Names, Under, Undeclared, cardinality, matches, matching, undeclared, words
+from .schema_names import Matching, Names, Undeclared, Under, cardinality, matches, matching, undeclared, words
 from .schema_objects import ObjectPlan
 
 if TYPE_CHECKING:

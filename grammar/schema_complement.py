@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .schema_facts import discriminator
 from .schema_keywords import TYPES, Inner, Sub
-from .schema_names import Matching, Names, Under, Undeclared
+from .schema_names import Matching, Names, Undeclared, Under
 
 __all__ = ["Alternative", "complement", "negated", "schema_of"]
 

@@ -7,6 +7,7 @@ one set of masks.
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -22,8 +23,11 @@ from ..automata.regular import (
     alternation,
     compile_regular,
     concatenation,
+    difference,
+    intersection,
     literal,
 )
+from .json_multiples import common_multiple, multiples_of
 from .json_numbers import NUMBER, decimal_of, number_between, number_constant
 from .json_text import json_spelled, string_content
 from .regex_syntax import search_language
@@ -95,6 +99,9 @@ def one_of(languages: tuple[ByteDfa, ...]) -> ByteDfa:
 
 
 class NumberSet(NamedTuple):
+    """The numbers between two bounds (None: no bound) that are multiples of all of some decimals, of none of others, and
+    none of some values."""
+
     low: Decimal | None = None
     low_open: bool = False
     high: Decimal | None = None
@@ -104,23 +111,43 @@ class NumberSet(NamedTuple):
     excluded: tuple[Decimal, ...] = ()
 
 
-def number_language(s: NumberSet) -> ByteDfa:
-    if s == NumberSet():
+@lru_cache(maxsize=4096)
+def number_language(numbers: NumberSet) -> ByteDfa:
+    """The spellings of a set of numbers. Raises LimitError where a divisor takes too many states."""
+    if numbers == NumberSet():
         return number()
-    return number_between(bool(s.multiples), *s[:4])
+    language = number_between(numbers.low, numbers.low_open, numbers.high, numbers.high_open)
+    if numbers.multiples:
+        language = intersection(language, multiples_of(common_multiple(numbers.multiples)))
+    for divisor in numbers.not_multiples:
+        language = difference(language, multiples_of(divisor))
+    if numbers.excluded:
+        language = difference(language, compile_regular(alternation(*map(number_constant, numbers.excluded))))
+    return language
 
 
-def number_is_empty(s) -> bool:
-    return number_language(s).is_empty
+def number_is_empty(numbers: NumberSet) -> bool:
+    """Whether no number is in a set: every number has a plain spelling, so its language says so."""
+    return number_language(numbers).is_empty
 
 
-def number_admits(s, number) -> bool:
-    from fractions import Fraction
-    if any((Fraction(number)/Fraction(m)).denominator!=1 for m in s.multiples): return False
-    if any((Fraction(number)/Fraction(m)).denominator==1 for m in s.not_multiples): return False
-    if s.low is not None and (number < s.low or (s.low_open and number == s.low)):
+def number_admits(numbers: NumberSet, value: Decimal) -> bool:
+    """Whether a number is in a set, by exact arithmetic."""
+    low, high = numbers.low, numbers.high
+    if low is not None and (value < low or (numbers.low_open and value == low)):
         return False
-    return not (s.high is not None and (number > s.high or (s.high_open and number == s.high))) and number not in s.excluded
+    if high is not None and (value > high or (numbers.high_open and value == high)):
+        return False
+    if value in numbers.excluded or not all(_divides(divisor, value) for divisor in numbers.multiples):
+        return False
+    return not any(_divides(divisor, value) for divisor in numbers.not_multiples)
+
+
+def _divides(divisor: Decimal, value: Decimal) -> bool:
+    return (Fraction(value) / Fraction(divisor)).denominator == 1
+
+
+# ------------------------------------------------------------------------------------------------ strings
 
 
 class StringSet(NamedTuple):

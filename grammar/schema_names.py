@@ -28,8 +28,21 @@ from ..automata.regular import (
 from .schema_keywords import Sub
 from .schema_leaves import StringSet, string_values
 
-__all__ = ["MOST_CLASSES", "Matching", "Names", "Under", "Undeclared", "any_name", "cardinality", "classes", "matches",
-           "matching", "undeclared", "without", "words"]  # fmt: skip
+__all__ = [
+    "MOST_CLASSES",
+    "Matching",
+    "Names",
+    "Undeclared",
+    "Under",
+    "any_name",
+    "cardinality",
+    "classes",
+    "matches",
+    "matching",
+    "undeclared",
+    "without",
+    "words",
+]  # fmt: skip
 
 MOST_CLASSES = 64
 _UNCOUNTED = 1 << 40

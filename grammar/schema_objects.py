@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from .json_values import is_text
-from .schema_names import Names, cardinality, classes, matching, without
+from .schema_names import cardinality, classes, matching, without
 
 if TYPE_CHECKING:
     from .schema_branch import Branch

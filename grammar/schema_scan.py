@@ -135,6 +135,21 @@ class SchemaScan:
                     met.add(id(schema))
                     waiting.append(id(schema))
 
+    def is_complemented(self, schema: dict[str, Any]) -> bool:
+        """Whether a schema stands somewhere under a complement."""
+        above: dict[int, list[tuple[int, str]]] = {}
+        for upper, keyword, _, below in self._above:
+            above.setdefault(below, []).append((id(upper), keyword))
+        waiting, met = [id(schema)], {id(schema)}
+        while waiting:
+            for upper_id, keyword in above.get(waiting.pop(), ()):
+                if keyword in _COMPLEMENTING:
+                    return True
+                if upper_id not in met:
+                    met.add(upper_id)
+                    waiting.append(upper_id)
+        return False
+
     def wait(self, schema: dict[str, Any], keyword: str, sub: Any, pointer: str, at: Any) -> None:
         """Queues a subschema."""
         self._waiting.append((sub, pointer, at))
