@@ -15,7 +15,7 @@ official metaschemas, which are at hand; whatever else a reference names is refu
 - Two schemas with one URI or anchor are an error where a reference names them, and nowhere else.
 
 Cost: a pointer into the same resource is followed step by step (1 to 2 us) and remembered; only a URI, a plain name or
-a second resource of a draft with dynamic anchors makes one walk over all of the document's subschemas (0.6 us each).
+a second resource of a draft with dynamic anchors makes one walk over the document's subschemas (1.3 us each).
 The specification objects of the `referencing` package know the same places of subschemas and identifiers, and the tests
 compare with them; but they raise on malformed schemas, do not know where what they find stands, and walk all at once.
 Sources: JSON Schema core, drafts 4 (section 7) and 6 to 2020-12 (sections 8, 9); RFC 3986 (section 5.2); RFC 6901.
@@ -63,7 +63,14 @@ _SUBSCHEMAS = {
     2020: _places(_ONE_2020, _NAMED_2019),
 }
 
-_RECURSIVE = ""  # the name under which a scope keeps `$recursiveAnchor`: no anchor has it, for "#" is the whole resource
+# The URIs of the metaschemas, less the scheme: what the `$schema` of an embedded resource must be to change its draft.
+_METASCHEMAS = {
+    f"//json-schema.org/{way}/schema": max(draft, 4)
+    for name, draft in DRAFTS.items()
+    for way in (name if draft < 2019 else f"draft/{name}",)
+}
+
+_RECURSIVE = ""  # under which a scope keeps `$recursiveAnchor`: no anchor has that name, for "#" is the whole resource
 _SHOWN = 5  # names that an error lists
 
 
@@ -153,7 +160,7 @@ class References:
             return at
         identifier, draft = _identifier(schema, at.draft)
         if identifier is not None and not isinstance(identifier, str):
-            keyword = _identifier_keyword(draft)
+            keyword = _identifier_keyword(at.draft)
             raise GrammarError(
                 f"an identifier is a string that is a URI, such as 'https://example.com/address', not {identifier!r}",
                 pointer=f"{pointer}/{keyword}",
@@ -162,7 +169,7 @@ class References:
         return self._entered(schema, identifier, draft, at, pointer)
 
     def resolve(self, reference: str, at: Base, pointer: str = "", keyword: str = "$ref") -> Target:
-        """The schema that a reference in the resource `at` names, statically.
+        """The schema that a reference in the resource `at` names, statically, with its base: `$id` is accounted for.
 
         GrammarError : it leads nowhere, to two schemas or to what is none. UnsupportedError : it leads out.
         """
@@ -184,26 +191,23 @@ class References:
         resource has a true `$recursiveAnchor`), the outermost resource of the scope with that anchor decides.
         Errors as in `resolve`.
         """
-        keyword, anchor = "$dynamicRef", ""
-        if at.draft == 2019:
-            keyword, anchor = "$recursiveRef", _RECURSIVE
-            if reference != "#":
-                raise GrammarError(
-                    f"$recursiveRef must be '#', not {reference!r}; use $ref for what is not recursive",
-                    pointer=pointer,
-                    keyword=keyword,
-                )
+        recursive = at.draft == 2019
+        keyword = "$recursiveRef" if recursive else "$dynamicRef"
+        if recursive and reference != "#":
+            raise GrammarError(
+                f"$recursiveRef must be '#', not {reference!r}; use $ref for what is not recursive",
+                pointer=pointer,
+                keyword=keyword,
+            )
         target = self.resolve(reference, at, pointer, keyword)
-        if at.draft != 2019:
-            anchor = unquote(reference.partition("#")[2])
-            if not anchor:
-                return target
-        if anchor not in self._dynamic_anchors(target.base):
+        fragment = reference.partition("#")[2]
+        anchor = unquote(fragment)
+        if not (anchor or recursive) or anchor not in self._dynamic_anchors(target.base):
             return target
         outermost = scope.outermost(anchor)
         if outermost is None or outermost is target.base:
             return target
-        return self.resolve(f"#{anchor}" if anchor else "#", outermost, pointer, keyword)
+        return self.resolve(f"#{fragment}", outermost, pointer, keyword)
 
     # ------------------------------------------------------------------------------------------------ resources
 
@@ -378,31 +382,38 @@ def _identifier_keyword(draft: int) -> str:
 
 
 def _identifier(schema: dict[str, Any], draft: int) -> tuple[Any, int]:
-    """The identifier of a schema, None if it has none, and its draft: its own if it is a resource with a `$schema`.
+    """The identifier of a schema in a resource of a draft, None if it has none, and the draft in which it is read.
 
-    Up to draft 7, `$ref` hides what stands beside it.
+    What identifies is the keyword of the enclosing resource's draft: an "id" within 2020-12 does not, whatever the
+    `$schema` beside it. Up to draft 7, `$ref` hides it. A `$schema` that is no metaschema of a draft (that of
+    hyper-schema, say) leaves the draft as it is, and so does one without an identifier.
     """
-    if "$schema" in schema:
-        own = draft_named(schema["$schema"]) or draft
-        if _identifier_keyword(own) in schema:
-            draft = own
-    if draft <= 7 and "$ref" in schema:
+    identifier = schema.get("$id" if draft > 4 else "id")
+    if identifier is None or (draft <= 7 and "$ref" in schema):
         return None, draft
-    return schema.get("id" if draft == 4 else "$id"), draft
+    named = schema.get("$schema")
+    if isinstance(named, str):
+        draft = _METASCHEMAS.get(named.partition(":")[2].rstrip("#"), draft)
+    return identifier, draft
 
 
 def _anchors(schema: dict[str, Any], identifier: Any, draft: int) -> Iterable[tuple[str, bool]]:
     """The plain names that a schema declares, and whether each is dynamic."""
     if draft <= 7:
         name = identifier.partition("#")[2] if isinstance(identifier, str) else ""
-        return [(unquote(name), False)] if name else []
+        return [(unquote(name), False)] if _is_plain(name) else []
     if "$anchor" not in schema and "$dynamicAnchor" not in schema:
         return []
     static, dynamic = schema.get("$anchor"), schema.get("$dynamicAnchor") if draft == 2020 else None
-    found = [(dynamic, True)] if isinstance(dynamic, str) and dynamic else []
-    if isinstance(static, str) and static and not (found and static == dynamic):
+    found: list[tuple[Any, bool]] = [(dynamic, True)] if _is_plain(dynamic) else []
+    if _is_plain(static) and static != dynamic:
         found.append((static, False))
     return found
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether a fragment can be an anchor: "" is the whole resource, and "/" begins a pointer."""
+    return isinstance(name, str) and name[:1] not in ("", "/")
 
 
 def _anchor_shown(name: str, draft: int) -> str:
@@ -434,8 +445,8 @@ def _subschemas(schema: dict[str, Any], draft: int) -> Iterable[tuple[Any, str]]
 
 
 def _uri_of_root(root: Any, draft: int) -> str:
-    """The root's URI without a fragment. RFC 3986 (5.1.4) leaves it to us where the draft's own keyword gives none: what
-    another draft's keyword says is then the best guess."""
+    """The root's URI without a fragment. Where the draft's own keyword gives none, RFC 3986 (5.1.4) leaves it to us:
+    then it is what another draft's keyword says."""
     if isinstance(root, dict):
         for keyword in (_identifier_keyword(draft), "$id", "id"):
             identifier = root.get(keyword)
