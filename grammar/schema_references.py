@@ -205,9 +205,7 @@ class References:
         if not (anchor or recursive) or anchor not in self._dynamic_anchors(target.base):
             return target
         outermost = scope.outermost(anchor)
-        if outermost is None or outermost is target.base:
-            return target
-        return self.resolve(f"#{fragment}", outermost, pointer, keyword)
+        return target if outermost is None else self.resolve(f"#{fragment}", outermost, pointer, keyword)
 
     # ------------------------------------------------------------------------------------------------ resources
 

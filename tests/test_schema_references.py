@@ -295,12 +295,13 @@ def test_references_name_what_the_referencing_package_finds(draft):
         schema["id" if draft == 4 else "$id"] = "http://example.com/root/schema.json"
         registry = Registry().with_resource("http://example.com/root/schema.json",
                                             Resource(schema, SPECIFICATIONS[draft])).crawl()  # fmt: skip
+        uris = sorted(registry)
         references = References(schema, draft)
         words = sorted({value for _, value in places(schema) if isinstance(value, str)})
         pointers = [pointer for pointer, _ in places(schema)]
         asked = ["#" + p.replace("%", "%25") for p in pointers] + [w if w[0] == "#" else f"#{w}" for w in words]
-        asked += [uri for uri in registry] + [f"{uri}#{rng.choice(pointers)}".replace("%", "%25") for uri in registry]
-        for uri in registry:
+        asked += uris + [f"{uri}#{rng.choice(pointers)}".replace("%", "%25") for uri in uris]
+        for uri in uris:
             resolver = registry.resolver(uri)
             at = references.resolve(uri, references.base).base
             assert at.uri == uri
@@ -319,7 +320,7 @@ def test_references_name_what_the_referencing_package_finds(draft):
                     if not re.search("#a|unknown|enum", reference):  # where it enters a resource twice, or one of data
                         assert ours.base.uri == twin.resolver._base_uri, (reference, at.uri)
                     found += 1
-    assert found > 1000
+    assert found > 500
 
 
 @pytest.mark.parametrize("reference", ["g:h", "g", "./g", "g/", "/g", "//g", "?y", "g?y", "#s", "g#s", "g?y#s", ";x",
@@ -383,6 +384,7 @@ def target(schema, reference, draft=2020):
         ({"$defs": {"a": {"$id": "My Schema!"}}}, "My Schema!", "/$defs/a"),
         ({"$defs": {"a": {"$id": "http://[bad"}}}, "http://[bad", "/$defs/a"),
         ({"$defs": {"a": {"$anchor": "x"}}}, "#%78", "/$defs/a"),
+        ({"$defs": {"a": {"$anchor": "x", "$dynamicAnchor": "x"}}}, "#x", "/$defs/a"),
         ({"properties": {"$id": {"type": "string"}, "id": {"$anchor": "x"}}}, "#x", "/properties/id"),
         ({"enum": [{"$anchor": "x"}], "const": {"$anchor": "x"}, "not": {"$anchor": "x"}}, "#x", "/not"),
         ({"definitions": {"$ref": {"$anchor": "x"}}}, "#x", "/definitions/$ref"),
@@ -477,6 +479,19 @@ def test_pointers_enter_the_resources_on_their_way():
     assert references.resolve("#/$defs/b", found.base).pointer == "/$defs/i/$defs/b"
 
 
+def test_data_on_the_way_of_a_pointer_identifies_nothing_but_subschemas_of_its_end_do():
+    inner = {"$id": "http://x/inner", "properties": {"a": {}}}
+    end = {"$id": "http://x/end", "not": inner}
+    references = References({"$id": "http://x/root", "unknown": {"k": end}}, 2020)
+    base = references.base
+    assert references.resolve("#/unknown/k", base).base is base
+    assert references.resolve("#/unknown/k/not/properties/a", base).base is base
+    entered = references.enter(inner, base)
+    assert references.resolve("inner#/properties/a", entered).schema is inner["properties"]["a"]
+    with pytest.raises(bridle.UnsupportedError):
+        references.resolve("inner", base)
+
+
 def test_a_resource_is_one_object_however_it_is_reached():
     inner = {"$id": "inner"}
     schema = {"$id": "http://x/root", "properties": {"a": inner}}
@@ -515,6 +530,16 @@ def test_equal_scopes_are_one_object_and_the_outermost_stays():
     assert references.dynamic("#n", b, start.entered(a).entered(b)).base is a
     assert references.dynamic("#n", b, start.entered(b).entered(a)).base is b
     assert references.dynamic("b#n", c, start.entered(c)).base is b
+
+
+def test_a_resource_adds_to_a_scope_the_dynamic_anchors_that_are_new():
+    a = {"$id": "a", "$dynamicAnchor": "n", "not": {"$dynamicAnchor": "m"}}
+    b = {"$id": "b", "$dynamicAnchor": "n"}
+    references = References({"$dynamicAnchor": "n", "$defs": {"a": a, "b": b}}, 2020)
+    a, b = (references.resolve(name, references.base).base for name in "ab")
+    after = references.scope.entered(b).entered(a)
+    assert references.scope.entered(b) is references.scope
+    assert (after.outermost("n"), after.outermost("m"), after.outermost("k")) == (references.base, a, None)
 
 
 def test_a_dynamic_reference_without_a_dynamic_anchor_is_static():
@@ -579,7 +604,7 @@ def test_a_schema_extends_a_metaschema_by_its_dynamic_anchor():
         ({"allOf": [{}]}, "#/allOf/00", "there is no '00' in /allOf"),
         ({"allOf": [{}]}, "#/allOf/-", "there is no '-'"),
         ({"allOf": [{}]}, "#/allOf/" + "9" * 5000, "an array of 1"),
-        ({"allOf": [{}]}, "#/allOf/²", "there is no '²'"),
+        ({"allOf": [{}]}, "#/allOf/٠", "there is no '٠'"),
         ({"title": "x"}, "#/title/0", "there is no '0' in /title, which has no members"),
         ({"title": "x"}, "#/title", "names 'x', not a schema"),
         ({"required": []}, "#/required", "names an array, not a schema"),
