@@ -13,15 +13,12 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias
 
-__all__ = ["DRAFTS", "IN_PLACE", "TYPES", "Inner", "Sub", "assertions"]
+__all__ = ["IN_PLACE", "TYPES", "Inner", "Sub", "assertions"]
 
 # A schema and where it stands: the context in which its references are read.
 Sub: TypeAlias = "tuple[Any, Any]"
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-
-# Drafts by what their `$schema` contains.
-DRAFTS = {"draft-03": 3, "draft-04": 4, "draft-06": 6, "draft-07": 7, "2019-09": 2019, "2020-12": 2020}
 
 
 class Inner(Enum):

@@ -24,9 +24,10 @@ from .formats import FORMATS, format_note
 from .json_numbers import decimal_of
 from .json_values import is_text
 from .regex_syntax import search_language
-from .schema_keywords import DRAFTS, TYPES, assertions
+from .schema_context import Contexts
+from .schema_keywords import TYPES, assertions
 from .schema_leaves import StringSet, constants_language, spelled_strings
-from .schema_references import References, Remote
+from .schema_references import draft_named
 
 __all__ = ["Gap", "SchemaScan"]
 
@@ -60,25 +61,25 @@ class SchemaScan:
     """The result of a scan.
 
     draft : 4, 6, 7, 2019 or 2020. gaps : what is not enforced. notes : what a user should know.
-    references : resolves `$ref` and the like. dropped : (id of the schema, keyword) of what the gaps stand for.
+    contexts : resolves `$ref` and the like. dropped : (id of the schema, keyword) of what the gaps stand for.
     """
 
     def __init__(self, root: Any, *, formats: str) -> None:
         self.root = root
         self.gaps: list[Gap] = []
         self.notes: list[str] = []
-        self.draft = _draft(root)
-        if self.draft == 0:
-            self.draft = 2020
-            self.notes.append(f"$schema {root['$schema']!r} is not a draft of the standard: read as 2020-12")
+        self.draft = _draft(root) or 2020
         self.dropped: set[tuple[int, str]] = set()
-        self.references = References(root, self.draft)
+        if not _draft(root):
+            reason = f"{root['$schema']!r} is none of drafts 4 to 2020-12, and may give the keywords other meanings"
+            self.drop(root, "$schema", "", reason + "; name a draft, or leave $schema out for 2020-12")
+        self.contexts = Contexts(root, self.draft)
         # Schemas with uniqueItems, in their contexts, with their pointers: what they compare is looked at afterwards.
         self.distinct: list[tuple[dict[str, Any], Any, str]] = []
         self._asserting = assertions(self.draft)
         self._asserts_formats = formats == "assert"
         self._noted: set[str] = set()
-        self._waiting: list[tuple[Any, str, Any]] = [(root, "", self.references.root)]
+        self._waiting: list[tuple[Any, str, Any]] = [(root, "", self.contexts.root)]
         self._seen: set[tuple[int, Any]] = set()
         # (schema above, keyword, pointer, schema below), to find out what stands under a complement.
         self._above: list[tuple[dict[str, Any], str, str, int]] = []
@@ -101,7 +102,12 @@ class SchemaScan:
         if (id(schema), at) in self._seen:
             return
         self._seen.add((id(schema), at))
-        at = self.references.enter(schema, at)
+        at = self.contexts.enter(schema, at, pointer)
+        if at.base.draft != self.draft:
+            for keyword in schema:
+                self.dropped.add((id(schema), keyword))
+            self.gaps.append(Gap(pointer, "$schema", "a schema of another draft inside one of this draft"))
+            return
         if self.draft <= 7 and "$ref" in schema:
             _check_ref(self, schema, schema["$ref"], pointer + "/$ref", at)
             return
@@ -166,10 +172,9 @@ def _draft(root: Any) -> int:
     named = root.get("$schema") if isinstance(root, dict) else None
     if not isinstance(named, str):
         return 2020
-    for part, draft in DRAFTS.items():
-        if part in named:
-            return max(draft, 4)
-    return 2020 if "json-schema.org/schema" in named else 0
+    if "json-schema.org/" not in named:
+        return 0
+    return draft_named(named) or (2020 if "json-schema.org/schema" in named else 0)
 
 
 # ------------------------------------------------------------------------------------------------ keywords
@@ -394,16 +399,11 @@ def _check_ref(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: st
         raise GrammarError(f"a reference is a string, not {_kind(value)}", pointer=pointer, keyword="$ref")
     keyword = pointer.rpartition("/")[2]
     try:
-        if keyword == "$ref":
-            target, there = scan.references.resolve(value, at)
-        else:
-            target, there = scan.references.dynamic(keyword, value, at)
-    except Remote as error:
-        scan.drop(schema, keyword, _above(pointer), f"{value!r}: {error}")
+        target = scan.contexts.target(keyword, value, at, pointer)
+    except UnsupportedError as error:
+        scan.drop(schema, keyword, _above(pointer), f"{value!r}: {error.reason}")
         return
-    except GrammarError as error:
-        raise GrammarError(str(error), pointer=pointer, keyword=keyword) from error
-    scan.wait(schema, keyword, target, scan.references.pointer_of(value, at), there)
+    scan.wait(schema, keyword, target.schema, target.pointer, at.at(target.base))
 
 
 _CHECKS: dict[str, _Check] = {

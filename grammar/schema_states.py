@@ -145,7 +145,7 @@ class SchemaStates:
 
     def root(self, schema: Any) -> Target:
         """The state of the whole schema; UnsatisfiableError if it has no value."""
-        conjunction = self._values.conjunction([(schema, self._values.scan.references.root)])
+        conjunction = self._values.conjunction([(schema, self._values.scan.contexts.root)])
         if conjunction is None or self._is_empty(conjunction):
             raise UnsatisfiableError("no value satisfies this schema" + self._why(conjunction), pointer="")
         return self.value(conjunction)

@@ -1,6 +1,6 @@
 """What a JSON schema says of a value, normalised: conjunctions of schemas, split into branches of plain keywords.
 
-A *node* is a schema object in its context (references.py), reduced to the keywords that assert. A *conjunction* is a
+A *node* is a schema object in its context (schema_context.py), reduced to the keywords that assert. A *conjunction* is a
 tuple of node numbers, all of which must hold; every place of a document gets the conjunction of all that applies there.
 Applicators in place (`$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, dependent and unevaluated ones) dissolve into
 *branches*, a disjunction of conjunctions without them:
@@ -57,6 +57,7 @@ LEADS_ON = 1 << 30
 
 _NOTHING = Facts()
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _REFERENCE_ALONE = frozenset(("$ref",))
 _COMPLEMENTING = frozenset(("not", "oneOf", "if", Inner.NOT))
 # Keywords that evaluate members or items, or may lead to some that do.
@@ -142,7 +143,7 @@ class SchemaValues:
         return self._added(schema, at)
 
     def _added(self, schema: dict[Any, Any], at: Any) -> int:
-        at = self.scan.references.enter(schema, at)
+        at = self.scan.contexts.enter(schema, at)
         asserting, dropped = self._asserting, self.scan.dropped
         if self.draft <= 7 and "$ref" in schema:
             asserting = _REFERENCE_ALONE
@@ -310,12 +311,10 @@ class SchemaValues:
     def _keywords_in_place(self, node: Node, path: tuple[int, ...], exact: bool) -> Iterator[list[Option]]:
         """For each keyword in place the options that satisfy it."""
         schema, at = node.schema, node.at
-        references = self.scan.references
-        if "$ref" in schema:
-            yield [[(references.resolve(schema["$ref"], at), True)]]
-        for keyword in ("$dynamicRef", "$recursiveRef"):
+        contexts = self.scan.contexts
+        for keyword in _REFERENCES:
             if keyword in schema:
-                yield [[(references.dynamic(keyword, schema[keyword], at), True)]]
+                yield [[(contexts.sub(keyword, schema[keyword], at), True)]]
         for sub in schema.get("allOf", ()):
             yield [[((sub, at), True)]]
         if "anyOf" in schema:
@@ -421,14 +420,12 @@ class SchemaValues:
 
     def _complement_in_place(self, node: Node, path: tuple[int, ...]) -> Iterator[Alternative]:
         schema, at = node.schema, node.at
-        references = self.scan.references
+        contexts = self.scan.contexts
         if any(schema.get(keyword, True) is not True for keyword in _UNEVALUATED):
             yield from self._complement_unevaluated(node, path)
-        if "$ref" in schema:
-            yield (negated(references.resolve(schema["$ref"], at)),)
-        for keyword in ("$dynamicRef", "$recursiveRef"):
+        for keyword in _REFERENCES:
             if keyword in schema:
-                yield (negated(references.dynamic(keyword, schema[keyword], at)),)
+                yield (negated(contexts.sub(keyword, schema[keyword], at)),)
         for sub in schema.get("allOf", ()):
             yield (negated((sub, at)),)
         if "anyOf" in schema:
