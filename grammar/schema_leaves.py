@@ -27,6 +27,7 @@ from ..automata.regular import (
     intersection,
     literal,
 )
+from .formats import format_language
 from .json_multiples import common_multiple, multiples_of
 from .json_numbers import NUMBER, decimal_of, number_between, number_constant
 from .json_text import json_spelled, string_content
@@ -166,6 +167,8 @@ def string_values(s: StringSet) -> ByteDfa:
         return compile_regular(EMPTY)
     parts = [search_language(pattern, "ecma") for pattern in s.patterns]
     parts += [Complement(search_language(pattern, "ecma")) for pattern in s.not_patterns]
+    parts += [Language(format_language(name)) for name in s.formats]
+    parts += [Complement(Language(format_language(name))) for name in s.not_formats]
     parts += [Complement(literal(e)) for e in s.excluded]
     if s.least or s.most is not None or not parts:
         parts.append(Repeat(ANY_CHAR, s.least, s.most))
