@@ -13,7 +13,9 @@ from typing import TypeAlias
 
 from ..automata.utf8_classes import Ranges
 
-__all__ = ["Anchor", "AnchorKind", "Char", "Choice", "Group", "Look", "Node", "RegexAst", "Repetition", "Sequence"]
+__all__ = [
+    "Anchor", "AnchorKind", "Boundary", "Char", "Choice", "Group", "Look", "Node", "RegexAst", "Repetition", "Sequence",
+]  # fmt: skip
 
 
 class AnchorKind(enum.Enum):
@@ -63,6 +65,18 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Boundary:
+    r"""`\b`: a character of `word` on one side and none on the other; or `\B` (`negative`): no such place.
+
+    `in_nothing`: whether the only place of the empty text is one; it is no word's edge, but no `\B` in Python < 3.14.
+    """
+
+    word: Ranges
+    negative: bool
+    in_nothing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """A lookahead or lookbehind."""
 
@@ -72,14 +86,15 @@ class Look:
     offset: int
 
 
-Node: TypeAlias = Char | Sequence | Choice | Repetition | Group | Anchor | Look
+Node: TypeAlias = Char | Sequence | Choice | Repetition | Group | Anchor | Boundary | Look
 
 
 @dataclass(frozen=True, slots=True)
 class RegexAst:
-    """A parsed pattern: `groups[i]` is the name, or None, of group i + 1."""
+    """A parsed pattern: `groups[i]` is the name, or None, of group i + 1; `lookaround`: a Look or Boundary is in it."""
 
     root: Node
     pattern: str
     dialect: str
     groups: tuple[str | None, ...]
+    lookaround: bool = False

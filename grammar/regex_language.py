@@ -10,14 +10,15 @@ Only the last iteration of a loop can see the end, and only the first the start,
 twice and the result is linear in the pattern. (Intersecting with the texts marked at both ends was rejected: it puts an
 automaton of twice the size through a product for each pattern that has a `$`.)
 
-Search is `any text, match, any text`; a pattern that is anchored at the start gets no first part.
+Search is `any text, match, any text`; a pattern that is anchored at the start gets no first part. A pattern with
+lookaround is none of this file's: see regex_lookaround.py, to which anchors are assertions like others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..automata.errors import LimitError, UnsupportedError
+from ..automata.errors import LimitError
 from ..automata.regular import (
     ANY_CHAR,
     ANY_TEXT,
@@ -34,7 +35,7 @@ from ..automata.regular import (
     nonempty_part,
     nullable,
 )
-from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Look, Node, RegexAst, Repetition, Sequence
+from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Node, RegexAst, Repetition, Sequence
 
 __all__ = ["fullmatch_of", "search_of"]
 
@@ -75,7 +76,7 @@ class _Translator:
     # ------------------------------------------------------------------------------------------ without anchors
 
     def anchored(self, node: Node) -> bool:
-        """Whether an anchor or lookaround is inside."""
+        """Whether an anchor is inside."""
         known = self._anchored.get(id(node))
         if known is None:
             match node:
@@ -84,7 +85,7 @@ class _Translator:
                 case Repetition(item=item) | Group(item=item):
                     known = self.anchored(item)
                 case _:
-                    known = isinstance(node, (Anchor, Look))
+                    known = isinstance(node, Anchor)
             self._anchored[id(node)] = known
         return known
 
@@ -131,9 +132,6 @@ class _Translator:
                 return self.translate(item, rest)
             case Anchor(kind):
                 return self._anchor(kind, rest)
-            case Look(ahead=ahead, offset=offset):
-                what = "a lookahead" if ahead else "a lookbehind"
-                raise UnsupportedError(what, "not implemented yet", text=self.ast.pattern, offset=offset)
         raise AssertionError(node)
 
     def _sequence(self, items: tuple[Node, ...], rest: _Rest) -> _Rest:
