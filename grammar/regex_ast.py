@@ -15,6 +15,7 @@ from ..automata.utf8_classes import Ranges
 
 __all__ = [
     "Anchor", "AnchorKind", "Boundary", "Char", "Choice", "Group", "Look", "Node", "RegexAst", "Repetition", "Sequence",
+    "width",
 ]  # fmt: skip
 
 
@@ -98,3 +99,21 @@ class RegexAst:
     dialect: str
     groups: tuple[str | None, ...]
     lookaround: bool = False
+
+
+def width(node: Node) -> tuple[int, int | None]:
+    """The least and the greatest number of characters that a node matches; None: any number."""
+    match node:
+        case Char():
+            return 1, 1
+        case Group(item):
+            return width(item)
+        case Repetition(item, least, most):
+            low, high = width(item)
+            endless = most != 0 and high != 0 and (most is None or high is None)
+            return low * least, None if endless else (high or 0) * (most or 0)
+        case Sequence(items) | Choice(items):
+            lows, highs = zip(*map(width, items), strict=True) if items else ((0,), (0,))
+            combine = (min, max) if isinstance(node, Choice) else (sum, sum)
+            return combine[0](lows), None if None in highs else combine[1](highs)
+    return 0, 0

@@ -16,7 +16,7 @@ lookaround is none of this file's: see regex_lookaround.py, to which anchors are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..automata.errors import LimitError
 from ..automata.regular import (
@@ -35,9 +35,9 @@ from ..automata.regular import (
     nonempty_part,
     nullable,
 )
-from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Node, RegexAst, Repetition, Sequence
+from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Node, RegexAst, Repetition, Sequence, width
 
-__all__ = ["fullmatch_of", "search_of"]
+__all__ = ["counted_form", "fullmatch_of", "search_of"]
 
 MAX_ANCHORED_COPIES = 100
 _NEWLINE = Bytes(b"\n")
@@ -66,6 +66,32 @@ def search_of(ast: RegexAst) -> Regular:
     if rest.at_start is rest.later:
         return concatenation(ANY_TEXT, rest.later)
     return alternation(rest.at_start, concatenation(_NONEMPTY_TEXT, rest.later))
+
+
+def counted_form(ast: RegexAst) -> tuple[RegexAst, int, int | None] | None:
+    """A pattern for all of a text with one repetition of bounded number, as one without and the lengths that it allows.
+
+    `^[a-z]{1,5000}$` is `^[a-z]*$` with 1 to 5000 code points. None where length does not tell the number: all else
+    that the pattern matches must be of one length, as must what is repeated.
+    """
+    items = ast.root.items if isinstance(ast.root, Sequence) else ()
+    ends = [item.kind if isinstance(item, Anchor) else None for item in (*items[:1], *items[-1:])]
+    if ast.lookaround or ends != [AnchorKind.START, AnchorKind.END]:
+        return None
+    widths = [width(item) for item in items]
+    varying = [i for i, (least, most) in enumerate(widths) if least != most]
+    at = varying[0] if varying else max(range(len(items)), key=lambda i: widths[i][0])
+    repetition = items[at]
+    if len(varying) > 1 or not isinstance(repetition, Repetition):
+        return None
+    each, at_most = width(repetition.item)
+    if each != at_most or each == 0:
+        return None
+    others = sum(least for i, (least, _) in enumerate(widths) if i != at)
+    unbounded = replace(repetition, least=0, most=None)
+    most = None if repetition.most is None else others + each * repetition.most
+    root = Sequence((*items[:at], unbounded, *items[at + 1 :]))
+    return replace(ast, root=root), others + each * repetition.least, most
 
 
 class _Translator:

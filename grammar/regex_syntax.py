@@ -24,7 +24,20 @@ from typing import Literal, NoReturn
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from ..automata.regular import Regular
 from ..automata.utf8_classes import MAX_CODE_POINT, Ranges, negated, normalized
-from .regex_ast import Anchor, AnchorKind, Boundary, Char, Choice, Group, Look, Node, RegexAst, Repetition, Sequence
+from .regex_ast import (
+    Anchor,
+    AnchorKind,
+    Boundary,
+    Char,
+    Choice,
+    Group,
+    Look,
+    Node,
+    RegexAst,
+    Repetition,
+    Sequence,
+    width,
+)
 from .regex_classes import ECMA_DOT_EXCLUDES, case_closure, ecma_shorthand, property_ranges, python_shorthand
 from .regex_language import fullmatch_of, search_of
 from .regex_lookaround import fullmatch_with_lookaround, search_with_lookaround
@@ -236,7 +249,7 @@ class _Parser:
             if self._take(mark):
                 self.lookaround = True
                 item = self._closed(start)
-                if self.python and not ahead and len(set(_width(item))) > 1:
+                if self.python and not ahead and len(set(width(item))) > 1:
                     self._fail("look-behind requires fixed-width pattern", start)
                 return Look(item, ahead, negative, start)
         if self._take("P<" if self.python else "<"):
@@ -479,21 +492,3 @@ class _Parser:
             return int(found[1], 8)
         shorthand = self._shorthand()
         return self._character_escape() if shorthand is None else shorthand
-
-
-def _width(node: Node) -> tuple[int, int | None]:
-    """The least and the greatest number of characters that a node matches; None: any number."""
-    match node:
-        case Char():
-            return 1, 1
-        case Group(item):
-            return _width(item)
-        case Repetition(item, least, most):
-            low, high = _width(item)
-            endless = most != 0 and high != 0 and (most is None or high is None)
-            return low * least, None if endless else (high or 0) * (most or 0)
-        case Sequence(items) | Choice(items):
-            lows, highs = zip(*map(_width, items), strict=True) if items else ((0,), (0,))
-            combine = (min, max) if isinstance(node, Choice) else (sum, sum)
-            return combine[0](lows), None if None in highs else combine[1](highs)
-    return 0, 0

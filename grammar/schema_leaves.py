@@ -12,22 +12,29 @@ from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import (
-    ANY_CHAR,
-    EMPTY,
-    Intersection,
     Language,
     Regular,
-    Repeat,
     alternation,
     compile_regular,
-    concatenation,
     literal,
+    union,
 )
 from .json_numbers import NUMBER, decimal_of, number_between, number_constant
 from .json_text import json_spelled, string_content
-from .regex_syntax import search_language
+from .schema_strings import (
+    StringSet,
+    quoted,
+    spelled_strings,
+    string_admits,
+    string_is_empty,
+    string_language,
+    string_target,
+    string_values,
+    strings_language,
+)
 
 __all__ = [
+    "StringSet",
     "any_scalar",
     "constants_language",
     "number_language",
@@ -35,10 +42,12 @@ __all__ = [
     "spelling",
     "string",
     "string_admits",
+    "string_is_empty",
     "string_language",
+    "string_target",
+    "string_values",
+    "strings_language",
 ]
-
-_QUOTE = literal('"')
 
 
 def spelling() -> ByteDfa:
@@ -46,14 +55,10 @@ def spelling() -> ByteDfa:
     return string_content()
 
 
-def quoted(spelled: ByteDfa) -> Regular:
-    return concatenation(_QUOTE, Language(spelled), _QUOTE)
-
-
 @cache
 def string() -> ByteDfa:
     """Any JSON string."""
-    return compile_regular(quoted(spelling()))
+    return quoted(spelling())
 
 
 @cache
@@ -96,47 +101,6 @@ def number_language(
     return number_between(integer, low, low_open, high, high_open)
 
 
-# ------------------------------------------------------------------------------------------------ strings
-
-
-@lru_cache(maxsize=4096)
-def string_values(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
-    """The string values (not spellings) under patterns and lengths."""
-    if most is not None and most < least:
-        return compile_regular(EMPTY)
-    parts = [search_language(pattern, "ecma") for pattern in patterns]
-    if least or most is not None:
-        parts.append(Repeat(ANY_CHAR, least, most))
-    return compile_regular(parts[0] if len(parts) == 1 else Intersection(tuple(parts)))
-
-
-@lru_cache(maxsize=4096)
-def spelled_strings(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa:
-    """The JSON strings, quotes included, whose values match patterns and lengths."""
-    return compile_regular(quoted(json_spelled(string_values(patterns, least, most))))
-
-
-def string_language(patterns: tuple[str, ...], least: int, most: int | None) -> ByteDfa | None:
-    """JSON strings under patterns and lengths; None where only the length is bounded, which a counter does."""
-    if patterns:
-        return spelled_strings(patterns, least, most)
-    return string() if least == 0 and most is None else None
-
-
-def string_is_empty(patterns: tuple[str, ...], least: int, most: int | None) -> bool:
-    """Whether no string satisfies patterns and lengths."""
-    if most is not None and most < least:
-        return True
-    return bool(patterns) and string_values(patterns, least, most).is_empty
-
-
-def string_admits(patterns: tuple[str, ...], least: int, most: int | None, value: str) -> bool:
-    """Whether a string satisfies patterns and lengths."""
-    if len(value) < least or (most is not None and len(value) > most):
-        return False
-    return all(string_values((pattern,), 0, None).accepts(value.encode()) for pattern in patterns)
-
-
 # ------------------------------------------------------------------------------------------------ constants
 
 
@@ -165,7 +129,7 @@ def constants_language(constants: list[Any]) -> ByteDfa:
 def _constants(strings: tuple[str, ...], numbers: tuple[Any, ...], literals: tuple[str, ...]) -> ByteDfa:
     parts: list[Regular] = [number_constant(value) for value in numbers]
     parts += [literal(value) for value in literals]
-    if strings:
-        values = compile_regular(alternation(*(literal(value) for value in strings)))
-        parts.append(quoted(json_spelled(values)))
-    return compile_regular(alternation(*parts))
+    if not strings:
+        return compile_regular(alternation(*parts))
+    spelled = quoted(json_spelled(strings_language(strings)))
+    return union(spelled, compile_regular(alternation(*parts))) if parts else spelled

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from .json_numbers import decimal_of
 from .regex_syntax import search_language
-from .schema_leaves import constants_language, is_text, spelled_strings
+from .schema_leaves import StringSet, constants_language, is_text, string_target
 
 __all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
 
@@ -371,7 +371,7 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
     try:
         # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
         if least or most is not None or _LARGE_COUNT.search(value):
-            spelled_strings((value,), least, None if most is None else int(most))
+            string_target(StringSet((value,), least=least, most=None if most is None else int(most)))
         else:
             search_language(value, "ecma")
     except (UnsupportedError, LimitError) as error:

@@ -2,7 +2,6 @@
 
     ValueState      a conjunction of schemas: calls its leaves, its array and its object states
     ArrayState, ObjectState   one branch of it, read as an array or an object
-    TextState       a string of which only the length is bounded, after its quote
 
 States are interned by the grammar that makes them (one object per conjunction), so they hash and compare by identity.
 A value that is a leaf and nothing else is that leaf's automaton, without a state.
@@ -15,7 +14,7 @@ from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
-from ..automata.fragment import Fragment, Items, Members, Other, Payload, Target, Text
+from ..automata.fragment import Fragment, Items, Members, Other, Payload, Target
 from .schema_leaves import (
     any_scalar,
     boolean,
@@ -26,7 +25,7 @@ from .schema_leaves import (
     spelling,
     string,
     string_is_empty,
-    string_language,
+    string_target,
 )
 from .schema_values import ANYTHING, Branch, Conjunction, SchemaValues
 
@@ -93,19 +92,6 @@ class ObjectState:
         return self.states.expand_object(self.branch)
 
 
-class TextState:
-    """The rest of a string of bounded length, after its opening quote."""
-
-    __slots__ = ("least", "most")
-
-    def __init__(self, least: int, most: int | None) -> None:
-        self.least = least
-        self.most = most
-
-    def expand(self) -> Text:
-        return Text(spelling(), self.least, self.most, 34)
-
-
 class SchemaStates:
     """Makes and interns the states of one grammar."""
 
@@ -114,7 +100,6 @@ class SchemaStates:
         self._ordered = ordered
         self._whitespace = whitespace
         self._by_conjunction: dict[Conjunction, Payload | ByteDfa] = {}
-        self._texts: dict[tuple[int, int | None], TextState] = {}
         # Schemas made for constants; kept, since nodes are known by identity.
         self._made: dict[int, tuple[Any, Any]] = {}
 
@@ -191,9 +176,12 @@ class SchemaStates:
                 leaves[any_scalar()] = None
             else:
                 self._scalars(branch, types, leaves)
-                text = (branch.patterns(), *branch.lengths())
-                if "string" in types and not string_is_empty(*text) and string_language(*text) is None:
-                    edges.append((34, 34, self._text(*branch.lengths())))
+                if "string" in types and not string_is_empty(branch.strings()):
+                    target = string_target(branch.strings())
+                    if isinstance(target, ByteDfa):
+                        leaves[target] = None
+                    else:
+                        others[target] = None
             nothing: set[Conjunction] = set()
             if "array" in types and branch._has_array(nothing)[0]:
                 others[ArrayState(self, branch)] = None
@@ -213,14 +201,6 @@ class SchemaStates:
             numbers = branch.number_automaton()
             if not numbers.is_empty:
                 leaves[numbers] = None
-        text = (branch.patterns(), *branch.lengths())
-        if "string" in types and not string_is_empty(*text):
-            strings = string_language(*text)
-            if strings is not None:
-                leaves[strings] = None
-
-    def _text(self, least: int, most: int | None) -> TextState:
-        return self._texts.setdefault((least, most), TextState(least, most))
 
     def _constants(self, constants: list[Any], leaves: dict[ByteDfa, None], others: dict[Target, None]) -> None:
         scalars = [value for value in constants if not isinstance(value, (list, dict))]

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from .json_numbers import decimal_of
-from .schema_leaves import is_text, number_language, string_admits, string_is_empty
+from .schema_leaves import StringSet, is_text, number_language, string_admits, string_is_empty
 from .schema_scan import SchemaScan
 
 __all__ = ["ANYTHING", "TYPE_NAMES", "Branch", "Conjunction", "SchemaValues"]
@@ -285,7 +285,7 @@ class Branch:
         if kind not in self.types:
             return False
         if kind == "string":
-            return string_admits(self.patterns(), *self.lengths(), value)
+            return string_admits(self.strings(), value)
         if kind == "array":
             least, most = self.item_counts()
             if len(value) < least or (most is not None and len(value) > most):
@@ -342,6 +342,11 @@ class Branch:
         dropped = self.values.scan.dropped
         found = {s["pattern"] for s in self.schemas if "pattern" in s and (id(s), "pattern") not in dropped}
         return tuple(sorted(found))
+
+    def strings(self) -> StringSet:
+        """The strings of a branch that allows some."""
+        least, most = self.lengths()
+        return StringSet(self.patterns(), least=least, most=most)
 
     def item_counts(self) -> tuple[int, int | None]:
         """(least, most) items of an array."""
@@ -416,7 +421,7 @@ class Branch:
             if not self.number_automaton().is_empty:
                 return True, False
         if "string" in types:
-            if not string_is_empty(self.patterns(), *self.lengths()):
+            if not string_is_empty(self.strings()):
                 return True, False
         rests = False
         for name, look in (("array", self._has_array), ("object", self._has_object)):
