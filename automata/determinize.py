@@ -20,7 +20,9 @@ from .kernel import compile_all
 from .minimize import minimized
 from .nfa_kernels import build_nfa, write_fragment
 
-__all__ = ["DIFFERENCE", "INTERSECTION", "UNION", "combined", "determinized", "fragment_of"]
+__all__ = [
+    "DIFFERENCE", "INTERSECTION", "UNION", "combined", "determinized", "fragment_of", "interspersed", "rewritten",
+]  # fmt: skip
 
 
 def determinized(program: array[int], budget: Budget) -> ByteDfa:
@@ -56,3 +58,37 @@ def fragment_of(dfa: ByteDfa) -> array[int]:
     out = array("i")
     out.frombytes(write_fragment(dfa.transitions, dfa.accepting).tobytes())
     return out
+
+
+def interspersed(dfa: ByteDfa, data: bytes, budget: Budget) -> ByteDfa:
+    """The automaton's texts with any number of the bytes in `data` put in anywhere. Raises LimitError."""
+    states = np.arange(1, dfa.n_states, dtype=np.int32)
+    return _with_edges(dfa.transitions, dfa.accepting, [(states, byte, byte, states) for byte in data], budget)
+
+
+def rewritten(dfa: ByteDfa, old: bytes, new: int | None, budget: Budget) -> ByteDfa:
+    """The automaton's texts with the bytes in `old` replaced by `new`, or by nothing (None). Raises LimitError."""
+    transitions = dfa.transitions.copy()
+    low, high = (1, 0) if new is None else (new, new)
+    edges = []
+    for byte in old:
+        states = np.flatnonzero(transitions[:, byte]).astype(np.int32)
+        edges.append((states, low, high, transitions[states, byte]))
+        transitions[:, byte] = 0
+    return _with_edges(transitions, dfa.accepting, edges, budget)
+
+
+def _with_edges(
+    transitions: np.ndarray, accepting: np.ndarray, edges: list[tuple[np.ndarray, int, int, np.ndarray]], budget: Budget
+) -> ByteDfa:
+    """An automaton with further edges (sources, low byte, high byte, targets), which make it an NFA."""
+    compile_all()
+    out = array("i")
+    fragment = write_fragment(transitions, accepting)
+    fragment[2] += sum(sources.size for sources, *_ in edges)
+    out.frombytes(fragment.tobytes())
+    for sources, low, high, targets in edges:
+        rows = np.empty((sources.size, 4), np.int32)
+        rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] = sources + 1, low, high, targets + 1
+        out.frombytes(rows.tobytes())
+    return determinized(out, budget)

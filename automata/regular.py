@@ -28,10 +28,39 @@ from .errors import LimitError
 from .utf8_classes import MAX_CODE_POINT, Ranges, class_fragment, negated, normalized
 
 __all__ = [
-    "ANY_CHAR", "ANY_TEXT", "EMPTY", "EPSILON", "Alternation", "Bytes", "CharClass", "Complement", "Concat", "Empty",
-    "Epsilon", "Intersection", "Language", "Regular", "RegularLimits", "Repeat", "alternation", "char_class",
-    "compile_regular", "complement", "concat", "concatenation", "difference", "intersection", "literal",
-    "nonempty_part", "nullable", "star", "union", "utf8_texts",
+    "ANY_CHAR",
+    "ANY_TEXT",
+    "EMPTY",
+    "EPSILON",
+    "Alternation",
+    "Bytes",
+    "CharClass",
+    "Complement",
+    "Concat",
+    "Difference",
+    "Empty",
+    "Epsilon",
+    "Intersection",
+    "Interspersed",
+    "Language",
+    "Regular",
+    "RegularLimits",
+    "Repeat",
+    "Rewritten",
+    "alternation",
+    "char_class",
+    "compile_regular",
+    "complement",
+    "concat",
+    "concatenation",
+    "difference",
+    "intersection",
+    "literal",
+    "nonempty_part",
+    "nullable",
+    "star",
+    "union",
+    "utf8_texts",
 ]  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------- the IR
@@ -114,9 +143,35 @@ class Complement:
     item: Regular
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The texts of `left` that are not in `right`, whatever bytes they are of."""
+
+    left: Regular
+    right: Regular
+
+
+@dataclass(frozen=True, slots=True)
+class Interspersed:
+    """The item's texts with any number of the bytes in `data` put in anywhere."""
+
+    item: Regular
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The item's texts with each of the bytes in `old` replaced by the byte `new`, or by nothing (None)."""
+
+    item: Regular
+    old: bytes
+    new: int | None
+
+
 Regular: TypeAlias = (
-    Empty | Epsilon | CharClass | Bytes | Language | Concat | Alternation | Repeat | Intersection | Complement
-)
+    Empty | Epsilon | CharClass | Bytes | Language | Concat | Alternation | Repeat
+    | Intersection | Complement | Difference | Interspersed | Rewritten
+)  # fmt: skip
 
 EMPTY = Empty()
 EPSILON = Epsilon()
@@ -177,6 +232,12 @@ def nullable(node: Regular) -> bool:
             return least == 0 or nullable(item)
         case Complement(item):
             return not nullable(item)
+        case Difference(left, right):
+            return nullable(left) and not nullable(right)
+        case Interspersed(item):
+            return nullable(item)
+        case Rewritten():
+            return compile_regular(node).accepts_empty
     return False  # Empty, CharClass
 
 
@@ -229,7 +290,7 @@ def _compiled(node: Regular, budget: Budget, depth: int) -> ByteDfa:
 
 
 def _compiled_anew(node: Regular, budget: Budget, depth: int) -> ByteDfa:
-    from .determinize import DIFFERENCE, INTERSECTION, combined, determinized
+    from .determinize import DIFFERENCE, INTERSECTION, combined, determinized, interspersed, rewritten
 
     if isinstance(node, Intersection):
         parts = [_compiled(item, budget, depth + 1) for item in node.items]
@@ -239,6 +300,13 @@ def _compiled_anew(node: Regular, budget: Budget, depth: int) -> ByteDfa:
         return dfa
     if isinstance(node, Complement):
         return combined(utf8_texts(), _compiled(node.item, budget, depth + 1), DIFFERENCE, budget)
+    if isinstance(node, Difference):
+        left = _compiled(node.left, budget, depth + 1)
+        return combined(left, _compiled(node.right, budget, depth + 1), DIFFERENCE, budget)
+    if isinstance(node, Interspersed):
+        return interspersed(_compiled(node.item, budget, depth + 1), node.data, budget)
+    if isinstance(node, Rewritten):
+        return rewritten(_compiled(node.item, budget, depth + 1), node.old, node.new, budget)
     program = array("i")
     _write(node, program, depth, budget)
     return determinized(program, budget)

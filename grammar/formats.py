@@ -1,10 +1,12 @@
-"""The formats of JSON Schema as languages of string values (RFC 3339, 5321, 1123, 3986, 3987, 6570, 6901, 4122, ECMA-262).
+"""The formats of JSON Schema as languages of string values.
 
 What an RFC gives as grammar is written here as an expression, rule by rule. What it gives in words is regular, too, and
 spelled out: the days of a month, leap years, leap seconds. Three things are narrowed, since they are not regular or
 would take thousands of states for nothing; `format_note` says so: no value outside a format is ever in its language.
 
 Formats are asserted under every draft by their names in 2020-12. A name that is not in `FORMATS` is an annotation.
+
+Sources: RFC 1123, 3339, 3986, 3987, 4122, 4291, 5321, 6531, 6570, 6901; ECMA-262.
 """
 
 from __future__ import annotations

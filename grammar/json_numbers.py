@@ -44,8 +44,8 @@ __all__ = [
 EXPONENTS = (-324, 308)
 MANTISSA_DIGITS = 16
 NUMBER_NOTE = (
-    "numbers whose value is constrained (bounds, integer, multipleOf, const, enum) are spelled plainly, or with one digit"
-    " before the point, up to 16 behind it and an exponent from -324 to 308, as json.dumps writes floats"
+    "numbers whose value is constrained (bounds, integer, multipleOf, const, enum) are spelled plainly, or with one"
+    " digit before the point, up to 16 behind it and an exponent from -324 to 308, as json.dumps writes floats"
 )
 
 _DIGIT = char_class([(48, 57)])

@@ -13,7 +13,10 @@ from typing import TypeAlias
 
 from ..automata.utf8_classes import Ranges
 
-__all__ = ["Anchor", "AnchorKind", "Char", "Choice", "Group", "Look", "Node", "RegexAst", "Repetition", "Sequence"]
+__all__ = [
+    "Anchor", "AnchorKind", "Boundary", "Char", "Choice", "Group", "Look", "Node", "RegexAst", "Repetition", "Sequence",
+    "width",
+]  # fmt: skip
 
 
 class AnchorKind(enum.Enum):
@@ -63,6 +66,18 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Boundary:
+    r"""`\b`: a character of `word` on one side and none on the other; or `\B` (`negative`): no such place.
+
+    `in_nothing`: whether the only place of the empty text is one; it is no word's edge, but no `\B` in Python < 3.14.
+    """
+
+    word: Ranges
+    negative: bool
+    in_nothing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """A lookahead or lookbehind."""
 
@@ -72,14 +87,33 @@ class Look:
     offset: int
 
 
-Node: TypeAlias = Char | Sequence | Choice | Repetition | Group | Anchor | Look
+Node: TypeAlias = Char | Sequence | Choice | Repetition | Group | Anchor | Boundary | Look
 
 
 @dataclass(frozen=True, slots=True)
 class RegexAst:
-    """A parsed pattern: `groups[i]` is the name, or None, of group i + 1."""
+    """A parsed pattern: `groups[i]` is the name, or None, of group i + 1; `lookaround`: a Look or Boundary is in it."""
 
     root: Node
     pattern: str
     dialect: str
     groups: tuple[str | None, ...]
+    lookaround: bool = False
+
+
+def width(node: Node) -> tuple[int, int | None]:
+    """The least and the greatest number of characters that a node matches; None: any number."""
+    match node:
+        case Char():
+            return 1, 1
+        case Group(item):
+            return width(item)
+        case Repetition(item, least, most):
+            low, high = width(item)
+            endless = most != 0 and high != 0 and (most is None or high is None)
+            return low * least, None if endless else (high or 0) * (most or 0)
+        case Sequence(items) | Choice(items):
+            lows, highs = zip(*map(width, items), strict=True) if items else ((0,), (0,))
+            combine = (min, max) if isinstance(node, Choice) else (sum, sum)
+            return combine[0](lows), None if None in highs else combine[1](highs)
+    return 0, 0

@@ -29,6 +29,7 @@ _ECMA = {
 }  # fmt: skip
 _ASCII = {"d": _ECMA["d"], "w": _ECMA["w"], "s": ((0x09, 0x0D), (0x20, 0x20))}
 _PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*(=[A-Za-z0-9_ -]+)?", re.ASCII)
+_ALIASES = {"IDC": "ID_Continue", "VS": "Variation_Selector"}  # which the package takes for names of blocks
 _CASED_END = 0x20000  # no code point from here on has a case
 
 
@@ -55,13 +56,16 @@ def _python_unicode(letter: str) -> Ranges:
 
 @lru_cache(maxsize=256)
 def property_ranges(expression: str) -> Ranges | None:
-    """The set of `\\p{expression}`: a general category, script or binary property; None if there is none such."""
+    """The set of `\\p{expression}`: a general category, script or binary property; None if there is none such.
+
+    Of ECMA-262's properties only Changes_When_NFKC_Casefolded is not known.
+    """
     import regex
 
     if not _PROPERTY.fullmatch(expression):
         return None
     try:
-        found = regex.compile(rf"\p{{{expression}}}+")
+        found = regex.compile(rf"\p{{{_ALIASES.get(expression, expression)}}}+")
     except regex.error:
         return None
     return tuple((m.start(), m.end() - 1) for m in found.finditer(_all_code_points()))

@@ -10,14 +10,15 @@ Only the last iteration of a loop can see the end, and only the first the start,
 twice and the result is linear in the pattern. (Intersecting with the texts marked at both ends was rejected: it puts an
 automaton of twice the size through a product for each pattern that has a `$`.)
 
-Search is `any text, match, any text`; a pattern that is anchored at the start gets no first part.
+Search is `any text, match, any text`; a pattern that is anchored at the start gets no first part. A pattern with
+lookaround is none of this file's: see regex_lookaround.py, to which anchors are assertions like others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..automata.errors import LimitError, UnsupportedError
+from ..automata.errors import LimitError
 from ..automata.regular import (
     ANY_CHAR,
     ANY_TEXT,
@@ -34,9 +35,9 @@ from ..automata.regular import (
     nonempty_part,
     nullable,
 )
-from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Look, Node, RegexAst, Repetition, Sequence
+from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Node, RegexAst, Repetition, Sequence, width
 
-__all__ = ["fullmatch_of", "search_of"]
+__all__ = ["counted_form", "fullmatch_of", "search_of"]
 
 MAX_ANCHORED_COPIES = 100
 _NEWLINE = Bytes(b"\n")
@@ -67,6 +68,32 @@ def search_of(ast: RegexAst) -> Regular:
     return alternation(rest.at_start, concatenation(_NONEMPTY_TEXT, rest.later))
 
 
+def counted_form(ast: RegexAst) -> tuple[RegexAst, int, int | None] | None:
+    """A pattern for all of a text with one repetition of bounded number, as one without and the lengths that it allows.
+
+    `^[a-z]{1,5000}$` is `^[a-z]*$` with 1 to 5000 code points. None where length does not tell the number: all else
+    that the pattern matches must be of one length, as must what is repeated.
+    """
+    items = ast.root.items if isinstance(ast.root, Sequence) else ()
+    ends = [item.kind if isinstance(item, Anchor) else None for item in (*items[:1], *items[-1:])]
+    if ast.lookaround or ends != [AnchorKind.START, AnchorKind.END]:
+        return None
+    widths = [width(item) for item in items]
+    varying = [i for i, (least, most) in enumerate(widths) if least != most]
+    at = varying[0] if varying else max(range(len(items)), key=lambda i: widths[i][0])
+    repetition = items[at]
+    if len(varying) > 1 or not isinstance(repetition, Repetition):
+        return None
+    each, at_most = width(repetition.item)
+    if each != at_most or each == 0:
+        return None
+    others = sum(least for i, (least, _) in enumerate(widths) if i != at)
+    unbounded = replace(repetition, least=0, most=None)
+    most = None if repetition.most is None else others + each * repetition.most
+    root = Sequence((*items[:at], unbounded, *items[at + 1 :]))
+    return replace(ast, root=root), others + each * repetition.least, most
+
+
 class _Translator:
     def __init__(self, ast: RegexAst) -> None:
         self.ast = ast
@@ -75,7 +102,7 @@ class _Translator:
     # ------------------------------------------------------------------------------------------ without anchors
 
     def anchored(self, node: Node) -> bool:
-        """Whether an anchor or lookaround is inside."""
+        """Whether an anchor is inside."""
         known = self._anchored.get(id(node))
         if known is None:
             match node:
@@ -84,7 +111,7 @@ class _Translator:
                 case Repetition(item=item) | Group(item=item):
                     known = self.anchored(item)
                 case _:
-                    known = isinstance(node, (Anchor, Look))
+                    known = isinstance(node, Anchor)
             self._anchored[id(node)] = known
         return known
 
@@ -131,9 +158,6 @@ class _Translator:
                 return self.translate(item, rest)
             case Anchor(kind):
                 return self._anchor(kind, rest)
-            case Look(ahead=ahead, offset=offset):
-                what = "a lookahead" if ahead else "a lookbehind"
-                raise UnsupportedError(what, "not implemented yet", text=self.ast.pattern, offset=offset)
         raise AssertionError(node)
 
     def _sequence(self, items: tuple[Node, ...], rest: _Rest) -> _Rest:

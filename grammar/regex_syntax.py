@@ -4,9 +4,9 @@
 be meant: escapes that are not needed (`\\-`, `\\_`, `\\'`, `\\@`), a lone `{`, `}` or `]`, a hyphen next to a shorthand
 in a class. "python" is the standard library's `re` on str. Both know `\\p{…}` (in Python's dialect an extension).
 
-What no automaton can do (back-references) and what bridle does not do (word boundaries, atomic groups, possessive
-quantifiers, flags that change what lines are) is an UnsupportedError with the place; what is not in the dialect, a
-GrammarError with a caret. Lookaround is parsed, and refused where the language is made (regex_language.py).
+What no automaton can do (back-references) and what bridle does not do (atomic groups, possessive quantifiers, flags
+that change what lines are) is an UnsupportedError with the place; what is not in the dialect, a GrammarError with a
+caret.
 
 Cost: 1 us per character. A recursive descent; nesting is limited, so it cannot exhaust the interpreter's stack.
 
@@ -24,9 +24,23 @@ from typing import Literal, NoReturn
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from ..automata.regular import Regular
 from ..automata.utf8_classes import MAX_CODE_POINT, Ranges, negated, normalized
-from .regex_ast import Anchor, AnchorKind, Char, Choice, Group, Look, Node, RegexAst, Repetition, Sequence
+from .regex_ast import (
+    Anchor,
+    AnchorKind,
+    Boundary,
+    Char,
+    Choice,
+    Group,
+    Look,
+    Node,
+    RegexAst,
+    Repetition,
+    Sequence,
+    width,
+)
 from .regex_classes import ECMA_DOT_EXCLUDES, case_closure, ecma_shorthand, property_ranges, python_shorthand
 from .regex_language import fullmatch_of, search_of
+from .regex_lookaround import fullmatch_with_lookaround, search_with_lookaround
 
 __all__ = ["Dialect", "fullmatch_language", "parse", "search_language"]
 
@@ -60,13 +74,15 @@ def parse(pattern: str, dialect: Dialect) -> RegexAst:
 @lru_cache(maxsize=1024)
 def fullmatch_language(pattern: str, dialect: Dialect) -> Regular:
     """The texts that the whole of the pattern matches from end to end."""
-    return fullmatch_of(parse(pattern, dialect))
+    ast = parse(pattern, dialect)
+    return fullmatch_with_lookaround(ast) if ast.lookaround else fullmatch_of(ast)
 
 
 @lru_cache(maxsize=1024)
 def search_language(pattern: str, dialect: Dialect) -> Regular:
     """The texts in which the pattern matches somewhere: what JSON Schema's `pattern` admits."""
-    return search_of(parse(pattern, dialect))
+    ast = parse(pattern, dialect)
+    return search_with_lookaround(ast) if ast.lookaround else search_of(ast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +103,14 @@ class _Parser:
         self.flags = _Flags()
         self.depth = 0
         self.groups: list[str | None] = []
+        self.lookaround = False
 
     def run(self) -> RegexAst:
         self._global_flags()
         root = self._choice()
         if self.at < len(self.pattern):
             self._fail("unbalanced parenthesis")
-        return RegexAst(root, self.pattern, self.dialect, tuple(self.groups))
+        return RegexAst(root, self.pattern, self.dialect, tuple(self.groups), self.lookaround)
 
     # ------------------------------------------------------------------------------------------ errors and small steps
 
@@ -137,7 +154,8 @@ class _Parser:
         bounds = self._quantifier()
         if bounds is None:
             return item
-        if isinstance(item, Anchor) or (isinstance(item, Look) and not self.python):
+        in_group = self.pattern[start] == "(" and (self.python or self.pattern.startswith("(?:", start))
+        if isinstance(item, (Anchor, Boundary, Look)) and not in_group:
             self._fail("nothing to repeat", start)
         least, most = bounds
         if self._peek() == "+":
@@ -229,7 +247,11 @@ class _Parser:
             return self._closed(start)
         for mark, ahead, negative in (("=", True, False), ("!", True, True), ("<=", False, False), ("<!", False, True)):
             if self._take(mark):
-                return Look(self._closed(start), ahead, negative, start)
+                self.lookaround = True
+                item = self._closed(start)
+                if self.python and not ahead and len(set(width(item))) > 1:
+                    self._fail("look-behind requires fixed-width pattern", start)
+                return Look(item, ahead, negative, start)
         if self._take("P<" if self.python else "<"):
             return self._captured(self._group_name(start), start)
         if self._take(">"):
@@ -309,7 +331,10 @@ class _Parser:
         """An escape outside a class."""
         start, letter = self.at, self.pattern[self.at + 1 : self.at + 2]
         if letter in ("b", "B"):
-            self._refuse("a word boundary", "only texts' ends are known to anchors", start)
+            self.at += 2
+            self.lookaround = True
+            word = python_shorthand("w", self.flags.ascii_only) if self.python else ecma_shorthand("w")
+            return Boundary(word, negative=letter == "B", in_nothing=letter == "B" and not self.python)
         if self.python and letter in ("A", "Z", "z"):
             self.at += 2
             return Anchor(AnchorKind.START if letter == "A" else AnchorKind.END, start)
@@ -338,6 +363,8 @@ class _Parser:
         else:
             expression, self.at = self._peek(), self.at + 1
         property_set = property_ranges(expression)
+        if expression in ("Changes_When_NFKC_Casefolded", "CWKCF"):
+            self._refuse(f"the Unicode property {expression}", "no table of it is at hand", start)
         if property_set is None:
             self._fail(f"unknown Unicode property {expression!r}", start)
         return self._folded(property_set) if letter == "p" else negated(self._folded(property_set))

@@ -271,7 +271,9 @@ def _within(node: Regular, size: int, depth: int) -> int | None:
                 if left is None or (left := _within(item, left, depth - 1)) is None:
                     return None
             return left
-        case regular.Repeat(item, _, _) | regular.Complement(item):
+        case regular.Difference(left_item, right_item):
+            return _within(regular.Concat((left_item, right_item)), size, depth)
+        case regular.Repeat(item) | regular.Complement(item) | regular.Interspersed(item) | regular.Rewritten(item):
             return _within(item, size - 1, depth - 1)
         case regular.Bytes(data):
             return size - 1 - len(data) // 16

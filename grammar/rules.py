@@ -305,7 +305,9 @@ def _has_text(language: Regular) -> bool:
             return any([_has_text(item) for item in items])
         case regular.Repeat(item, least, _):
             return least == 0 or _has_text(item)
-        case regular.Intersection() | regular.Complement():
+        case regular.Intersection() | regular.Complement() | regular.Difference():
+            return not regular.compile_regular(language).is_empty
+        case regular.Interspersed() | regular.Rewritten():
             return not regular.compile_regular(language).is_empty
     return True  # Epsilon, Bytes
 
@@ -324,7 +326,9 @@ def _has_solid_text(language: Regular) -> bool:
             return any([_has_solid_text(item) for item in items])
         case regular.Repeat(item, _, most):
             return most != 0 and _has_solid_text(item)
-        case regular.Intersection() | regular.Complement():
+        case regular.Intersection() | regular.Complement() | regular.Difference():
+            return bool(regular.compile_regular(language).transitions[1].any())
+        case regular.Interspersed() | regular.Rewritten():
             return bool(regular.compile_regular(language).transitions[1].any())
     return _has_text(language)  # Empty, CharClass
 

@@ -132,9 +132,10 @@ class ArrayPlan:
             return
         subs = self.branch.item_subs(place if place < self.prefix else -1)
         mattering = [i for i, c in enumerate(self.counted) if at.count >= c.first and c.matters(at.counted[i])]
-        if 1 << len(mattering) > _MOST_COMBINATIONS:
-            raise LimitError("combinations of schemas that items are counted under", 1 << len(mattering), _MOST_COMBINATIONS)
-        for bits in range(1 << len(mattering)):
+        combinations = 1 << len(mattering)
+        if combinations > _MOST_COMBINATIONS:
+            raise LimitError("combinations of schemas that items are counted under", combinations, _MOST_COMBINATIONS)
+        for bits in range(combinations):
             here = list(subs)
             counted = list(at.counted)
             for k, i in enumerate(mattering):

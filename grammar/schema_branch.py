@@ -15,17 +15,10 @@ from .json_values import identity, is_text, kind_of
 from .schema_arrays import ArrayPlan
 from .schema_complement import contains_range
 from .schema_keywords import Inner, Sub
-from .schema_leaves import (
-    NumberSet,
-    StringSet,
-    number_admits,
-    number_is_empty,
-    string_admits,
-    string_is_empty,
-    string_values,
-)
 from .schema_names import Matching, Names, Undeclared, Under, cardinality, matches, matching, undeclared, words
+from .schema_numbers import NumberSet, number_admits, number_is_empty
 from .schema_objects import ObjectPlan
+from .schema_strings import StringSet, string_admits, string_is_empty, string_values
 
 if TYPE_CHECKING:
     from .schema_values import Conjunction, Node, SchemaValues

@@ -37,7 +37,8 @@ class Inner(Enum):
     SOME_OTHER = "some other member"  # as SOME_MEMBER, of names that are declared nowhere
 
 
-# What is not listed is in every draft. `dependencies` was split in 2019 and is read on: nobody means anything else by it.
+# What is not listed is in every draft. `dependencies` was split in 2019 and is read on: nobody means
+# anything else by it.
 _FIRST = {
     "const": 6,
     "contains": 6,

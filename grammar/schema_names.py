@@ -26,7 +26,7 @@ from ..automata.regular import (
     literal,
 )
 from .schema_keywords import Sub
-from .schema_leaves import StringSet, string_values
+from .schema_strings import pattern_values
 
 __all__ = [
     "MOST_CLASSES",
@@ -76,7 +76,7 @@ def any_name() -> ByteDfa:
 
 def matching(pattern: str) -> ByteDfa:
     """The names that an ECMA-262 pattern matches somewhere."""
-    return string_values(StringSet(patterns=(pattern,)))
+    return pattern_values(pattern)
 
 
 def matches(pattern: str, name: str) -> bool:

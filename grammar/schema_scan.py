@@ -26,8 +26,9 @@ from .json_values import is_text
 from .regex_syntax import search_language
 from .schema_context import Contexts
 from .schema_keywords import TYPES, assertions
-from .schema_leaves import StringSet, constants_language, spelled_strings
+from .schema_leaves import constants_language
 from .schema_references import draft_named
+from .schema_strings import StringSet, string_target
 
 __all__ = ["Gap", "SchemaScan"]
 
@@ -348,7 +349,7 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
     try:
         # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
         if least or most is not None or _LARGE_COUNT.search(value):
-            spelled_strings(StringSet(patterns=(value,), least=least, most=None if most is None else int(most)))
+            string_target(StringSet(patterns=(value,), least=least, most=None if most is None else int(most)))
         else:
             search_language(value, "ecma")
     except (UnsupportedError, LimitError) as error:

@@ -3,7 +3,6 @@
     ValueState      a conjunction of schemas: calls its leaves, its array and its object states
     ArrayState, ObjectState   one branch of it, read as an array or an object
     ProgressState   a place in an array that counts or compares its items
-    TextState       a string of which only the length is bounded, after its quote
 
 States are interned by the grammar that makes them (one object per conjunction), so they hash and compare by identity.
 A value that is a leaf and nothing else is that leaf's automaton, without a state.
@@ -17,7 +16,7 @@ from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
-from ..automata.fragment import Fragment, Items, Members, Other, Payload, Strings, Target, Text
+from ..automata.fragment import Fragment, Items, Members, Other, Payload, Strings, Target
 from .schema_arrays import ArrayPlan, ArrayProgress
 from .schema_branch import Branch
 from .schema_complement import schema_of
@@ -27,15 +26,15 @@ from .schema_leaves import (
     constants_language,
     null,
     number,
-    number_language,
     one_of,
     spelled_names,
     spelling,
     string,
-    string_language,
 )
 from .schema_names import any_name
+from .schema_numbers import number_language
 from .schema_objects import ObjectPlan
+from .schema_strings import string_target
 from .schema_values import ANYTHING, Conjunction, SchemaValues
 
 __all__ = ["SchemaStates"]
@@ -46,7 +45,7 @@ _LEAVES: dict[str, Callable[[], ByteDfa]] = {"string": string, "boolean": boolea
 _NEVER_EMPTY = frozenset(
     ["type", "properties", "additionalProperties", "patternProperties", "propertyNames", "items", "prefixItems"]
 )
-_QUOTE, _OPEN_BRACKET, _CLOSE_BRACKET, _COMMA = 34, 91, 93, 44
+_OPEN_BRACKET, _CLOSE_BRACKET, _COMMA = 91, 93, 44
 
 
 class ValueState:
@@ -118,19 +117,6 @@ class ObjectState:
         return self.states.expand_object(self.plan)
 
 
-class TextState:
-    """The rest of a string of bounded length, after its opening quote."""
-
-    __slots__ = ("least", "most")
-
-    def __init__(self, least: int, most: int | None) -> None:
-        self.least = least
-        self.most = most
-
-    def expand(self) -> Text:
-        return Text(spelling(), self.least, self.most, _QUOTE)
-
-
 class SchemaStates:
     """Makes and interns the states of one grammar."""
 
@@ -139,7 +125,6 @@ class SchemaStates:
         self._ordered = ordered
         self._whitespace = whitespace
         self._by_conjunction: dict[Conjunction, Payload | ByteDfa] = {}
-        self._texts: dict[tuple[int, int | None], TextState] = {}
         # Schemas made for constants; kept, since nodes are known by identity.
         self._constants: dict[int, tuple[Any, Payload | ByteDfa]] = {}
 
@@ -217,7 +202,6 @@ class SchemaStates:
         """One leaf automaton for all scalars, and a call for each array, object or counted string."""
         leaves: dict[ByteDfa, None] = {}
         others: dict[Target, None] = {}
-        edges = []
         for branch in self._values.branches(conjunction):
             constants = branch.constants
             if constants is not None:
@@ -230,8 +214,11 @@ class SchemaStates:
                 leaves[any_scalar()] = None
             else:
                 self._scalars(branch, leaves)
-                if branch.has_strings and string_language(branch.string_set) is None:
-                    edges.append((_QUOTE, _QUOTE, self._text(branch.string_set.least, branch.string_set.most)))
+                strings = string_target(branch.string_set) if branch.has_strings else None
+                if isinstance(strings, ByteDfa):
+                    leaves[strings] = None
+                elif strings is not None:
+                    others[strings] = None
             nothing: set[Conjunction] = set()
             if "array" in branch.types and branch.array.has_value(nothing)[0]:
                 others[ArrayState(self, branch.array)] = None
@@ -240,7 +227,7 @@ class SchemaStates:
         calls = [(target, None) for target in others]
         if leaves:
             calls.insert(0, (one_of(tuple(sorted(leaves, key=lambda dfa: dfa.digest))), None))
-        return Fragment(edges=tuple(dict.fromkeys(edges)), calls=tuple(calls), like=spelling())
+        return Fragment(calls=tuple(calls), like=spelling())
 
     def _scalars(self, branch: Branch, leaves: dict[ByteDfa, None]) -> None:
         if branch.has_null:
@@ -250,13 +237,6 @@ class SchemaStates:
             leaves[boolean() if len(booleans) == 2 else constants_language(list(booleans))] = None
         if branch.has_numbers:
             leaves[number_language(branch.number_set)] = None
-        if branch.has_strings:
-            strings = string_language(branch.string_set)
-            if strings is not None:
-                leaves[strings] = None
-
-    def _text(self, least: int, most: int | None) -> TextState:
-        return self._texts.setdefault((least, most), TextState(least, most))
 
     # ------------------------------------------------------------------------------------------------ arrays
 

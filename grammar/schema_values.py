@@ -1,9 +1,9 @@
 """What a JSON schema says of a value, normalised: conjunctions of schemas, split into branches of plain keywords.
 
-A *node* is a schema object in its context (schema_context.py), reduced to the keywords that assert. A *conjunction* is a
-tuple of node numbers, all of which must hold; every place of a document gets the conjunction of all that applies there.
-Applicators in place (`$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, dependent and unevaluated ones) dissolve into
-*branches*, a disjunction of conjunctions without them:
+A *node* is a schema object in its context (schema_context.py), reduced to the keywords that assert. A *conjunction* is
+a tuple of node numbers, all of which must hold; every place of a document gets the conjunction of all that applies
+there. Applicators in place (`$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, dependent and unevaluated ones) dissolve
+into *branches*, a disjunction of conjunctions without them:
 
 - a complement is alternatives again (schema_complement), so `not` and `if` need nothing more;
 - `oneOf` is, for each of its schemas, that one and the complements of those that it is not disjoint from. Disjointness
@@ -11,9 +11,9 @@ Applicators in place (`$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, dependent 
 - beside `unevaluatedProperties` and `unevaluatedItems` the dissolution is *exact*: every alternative says of each
   subschema that evaluates something whether it holds, so what is evaluated is known in each of them.
 
-Nothing below a member or an item is touched before it is asked for, so the cost is that of what is reached. A schema that
-leads back to itself in place has no branch there (the least fixpoint); through a complement it has no meaning and is
-refused.
+Nothing below a member or an item is touched before it is asked for, so the cost is that of what is reached. A schema
+that leads back to itself in place has no branch there (the least fixpoint); through a complement it has no meaning and
+is refused.
 
 INVARIANT: conjunctions have no duplicates and keep the order in which a reader meets the schemas, since that is the
 order of members (DESIGN, property_order).
@@ -32,8 +32,8 @@ from .schema_branch import Branch
 from .schema_complement import Alternative, complement, negated
 from .schema_facts import Facts, contradict, facts_of, joined
 from .schema_keywords import IN_PLACE, Inner, Sub, assertions
-from .schema_leaves import string_values
 from .schema_scan import SchemaScan
+from .schema_strings import string_values
 
 __all__ = ["ANYTHING", "Conjunction", "Node", "SchemaValues"]
 
@@ -195,7 +195,8 @@ class SchemaValues:
             if branch.may_have_others():
                 readings.append({Inner.SOME_OTHER: wanted})
             for reading in readings:
-                made = self._made_number({"type": "object", **reading}, (number, *map(str, reading.get("required", ()))))
+                key = (number, *map(str, reading.get("required", ())))
+                made = self._made_number({"type": "object", **reading}, key)
                 for placed in self._placed((*rest, made)):
                     if not self._contradicts(placed):
                         yield placed
@@ -246,7 +247,7 @@ class SchemaValues:
     def _alternatives_of(self, number: int, path: tuple[int, ...], exact: bool) -> tuple[list[Terms], int]:
         """(alternatives of a node, the lowest place in the path that they lead back to, or LEADS_ON).
 
-        What leads back below the node itself lacks the alternatives that only the node there can add, so it is not kept.
+        What leads back below the node itself lacks alternatives that only the node there can add, so it is not kept.
         """
         known = self._alternatives.get((number, exact))
         if known is not None:

@@ -9,8 +9,11 @@ the least length a configuration may be met again; after it, the first visit is 
 
 Several patterns at once (schema conjunctions) are the product of their NFAs: a configuration is a tuple.
 
-Not covered, NotImplementedError: back-references, lookaround, `\\b` `\\B`, inline flags, `\\p`, possessive and atomic.
-A malformed pattern is a ValueError.
+Lookaround and `\\b` need more than promises, so whole texts under such patterns are asked of another matcher, which
+finds all ends of a match by recursion over the tree (`found`, `matched`); Machine refuses them.
+
+Not covered, NotImplementedError: back-references, inline flags, `\\p`, possessive and atomic. A malformed pattern is a
+ValueError.
 
 Source: Thompson 1968; ECMA-262 section 22.2 (with the u flag); the documentation of Python's re.
 Part of the oracle: imports nothing from bridle. Tested by test_naive.py against `re`.
@@ -65,6 +68,24 @@ class AtEnd:
     """`$`; Python's also holds before a newline that ends the text."""
 
     before_newline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`(?=...)` and its kin."""
+
+    item: object
+    ahead: bool
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AtEdge:
+    """`\\b` or, `negative`, `\\B`; `python`: which no `\\B` is in the empty text."""
+
+    word: Ranges
+    negative: bool
+    python: bool
 
 
 NEWLINE = one(0x0A)
@@ -135,7 +156,7 @@ class _Parser:
         counts = self.quantifier()
         if counts is None:
             return item
-        if isinstance(item, AtStart | AtEnd):
+        if isinstance(item, AtStart | AtEnd | AtEdge) or (isinstance(item, Look) and self.ecma):
             raise self.bad("nothing to repeat")
         if self.peek() == "+" and not self.ecma:
             raise NotImplementedError("possessive quantifier")
@@ -194,6 +215,8 @@ class _Parser:
             name = re.compile(r"<[A-Za-z_]\w*>" if self.ecma else r"P<[A-Za-z_]\w*>").match(self.text, self.at)
             if name is not None:
                 self.at = name.end()
+            elif self.peek() in tuple("=!<"):
+                return self.look()
             elif not self.eat(":"):
                 raise NotImplementedError(f"group (?{self.peek()}")
         tree = self.alternation()
@@ -201,10 +224,20 @@ class _Parser:
             raise self.bad("missing )")
         return tree
 
+    def look(self):
+        """A lookaround; `(?` is read. Python's rule that a lookbehind has one width is not checked."""
+        ahead = not self.eat("<")
+        negative = self.take() == "!"
+        item = self.alternation()
+        if not self.eat(")"):
+            raise self.bad("missing )")
+        return Look(item, ahead, negative)
+
     def escape_outside(self):
         c = self.peek()
-        if c in ("b", "B"):
-            raise NotImplementedError("word boundary")
+        if c and c in "bB":
+            self.at += 1
+            return AtEdge(_ECMA_CLASSES["w"] if self.ecma else _unicode_class("w"), c == "B", not self.ecma)
         if c and c in "123456789k" and (self.ecma or c != "k"):
             raise NotImplementedError("back-reference")
         if not self.ecma and self.eat("A"):
@@ -311,6 +344,52 @@ class _Parser:
         return ranges, None if is_set or not ranges else ranges[0][0]
 
 
+def _ends(tree, text: str, at: int) -> set[int]:
+    """Where matches of a tree that begin at `at` may end."""
+    if isinstance(tree, Chars):
+        return {at + 1} if at < len(text) and contains(tree.ranges, ord(text[at])) else set()
+    if isinstance(tree, Sequence):
+        ends = {at}
+        for item in tree.items:
+            ends = {end for begin in ends for end in _ends(item, text, begin)}
+        return ends
+    if isinstance(tree, Either):
+        return {end for item in tree.items for end in _ends(item, text, at)}
+    if isinstance(tree, Repeat):
+        ends, out = {at}, set()
+        # Beyond `low`, a text's length of iterations that each take something is all that can matter.
+        for count in range((tree.low + len(text) if tree.high is None else tree.high) + 1):
+            out |= ends if count >= tree.low else set()
+            ends = {end for begin in ends for end in _ends(tree.item, text, begin)}
+        return out
+    return {at} if _holds(tree, text, at) else set()
+
+
+def _holds(tree, text: str, at: int) -> bool:
+    """Whether an assertion is true at a place."""
+    if isinstance(tree, AtStart):
+        return at == 0
+    if isinstance(tree, AtEnd):
+        return text[at:] in (("", "\n") if tree.before_newline else ("",))
+    if isinstance(tree, AtEdge):
+        before, after = (contains(tree.word, ord(c)) if c else False for c in (text[at - 1 : at], text[at : at + 1]))
+        return (before == after) == tree.negative and not (tree.python and tree.negative and not text)
+    if tree.ahead:
+        return bool(_ends(tree.item, text, at)) != tree.negative
+    return any(at in _ends(tree.item, text, begin) for begin in range(at + 1)) != tree.negative
+
+
+def found(pattern: str, dialect: str, text: str) -> bool:
+    """Whether a pattern, with lookaround or without, matches somewhere in a text."""
+    tree = _Parser(pattern, dialect == "ecma").whole()
+    return any(_ends(tree, text, begin) for begin in range(len(text) + 1))
+
+
+def matched(pattern: str, dialect: str, text: str) -> bool:
+    """Whether a pattern, with lookaround or without, matches a text from end to end."""
+    return len(text) in _ends(_Parser(pattern, dialect == "ecma").whole(), text, 0)
+
+
 FREE, NEWLINE_LEFT, AT_THE_END = range(3)
 
 Config = tuple[int, int]  # (state of the NFA, promise about what follows)
@@ -356,8 +435,10 @@ class Machine:
                 self.build(item, source, target)
         elif isinstance(tree, Repeat):
             self.build_repeat(tree, source, target)
-        else:
+        elif isinstance(tree, AtStart | AtEnd):
             self.empty[source].append((tree, target))
+        else:
+            raise NotImplementedError("lookaround")
 
     def build_repeat(self, tree: Repeat, source: int, target: int) -> None:
         """`low` copies, then optional ones, or a loop."""

@@ -34,7 +34,7 @@ DRAFTS = {
 }
 
 # Whether numbers are drawn that json.dumps writes with an exponent.
-EXPONENTS = False
+EXPONENTS = True
 
 # What schemas of a focus are mostly made of; `everything` is the union.
 FOCI = {

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 import bridle
-from bridle.grammar.schema_leaves import NumberSet, number_admits, number_is_empty, number_language
+from bridle.grammar.schema_numbers import NumberSet, number_admits, number_is_empty, number_language
 
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 SCIENTIFIC = re.compile(r"-?[1-9](\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}(0|[1-9][0-9]{0,2})")

@@ -26,11 +26,14 @@ from bridle.automata.regular import (
     CharClass,
     Complement,
     Concat,
+    Difference,
     Intersection,
+    Interspersed,
     Language,
     Regular,
     RegularLimits,
     Repeat,
+    Rewritten,
     alternation,
     char_class,
     compile_regular,
@@ -80,6 +83,8 @@ def naive_ends(node: Regular, text: str, at: int) -> set[int]:
             return set.intersection(*(naive_ends(item, text, at) for item in items))
         case Complement(item):
             return set(range(at, len(text) + 1)) - naive_ends(item, text, at)
+        case Difference(left, right):
+            return naive_ends(left, text, at) - naive_ends(right, text, at)
     raise AssertionError(node)
 
 
@@ -99,6 +104,7 @@ def expressions() -> st.SearchStrategy[Regular]:
             many.map(Alternation),
             many.map(Intersection),
             inner.map(Complement),
+            st.tuples(inner, inner).map(lambda t: Difference(*t)),
             st.tuples(inner, bounds).map(lambda t: Repeat(t[0], t[1][0], None if t[1][1] is None else sum(t[1]))),
         )
 
@@ -120,6 +126,40 @@ def test_every_small_expression_accepts_what_a_naive_matcher_accepts() -> None:
             assert dfa.accepts(text.encode()) == naive_accepts(node, text), (node, text)
     for node in nodes[::37]:
         compile_regular(node).verify()
+
+
+def naive_moves(dfa: ByteDfa, text: bytes, reads: dict[int, bytes], free: bytes, stays: bytes) -> bool:
+    """Whether some walk accepts: byte b is read as any of reads.get(b, b), `free` ones cost nothing, so may `stays`."""
+
+    def closed(states: set[int]) -> set[int]:
+        while True:
+            more = states | {int(dfa.transitions[s, b]) for s in states for b in free}
+            if more == states:
+                return states
+            states = more
+
+    states = closed({1})
+    for byte in text:
+        after = {int(dfa.transitions[s, b]) for s in states for b in reads.get(byte, bytes([byte]))}
+        states = closed(after | (states if byte in stays else set()))
+    return any(dfa.accepting[s] for s in states - {0})
+
+
+@settings(max_examples=150, deadline=None)
+@given(expressions(), st.sampled_from([b"a", b"b", b"ab"]), st.sampled_from([b"a", b"b"]))
+def test_texts_with_bytes_put_in_left_out_or_replaced(node: Regular, old: bytes, new: bytes) -> None:
+    dfa = compile_regular(node)
+    put_in, left_out = Interspersed(node, old), Rewritten(node, old, None)
+    replaced = Rewritten(node, old, new[0])
+    kept = {byte: b"" for byte in old}
+    for text in map(str.encode, TEXTS):
+        assert compile_regular(put_in).accepts(text) == naive_moves(dfa, text, {}, b"", old)
+        assert compile_regular(left_out).accepts(text) == naive_moves(dfa, text, kept, old, b"")
+        read_as = {**kept, new[0]: old if new in old else old + new}
+        assert compile_regular(replaced).accepts(text) == naive_moves(dfa, text, read_as, b"", b"")
+    for made in (put_in, left_out, replaced):
+        compile_regular(made).verify()
+        assert nullable(made) == compile_regular(made).accepts_empty
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,300 @@
+"""The strings of a schema: patterns, formats, lengths and exclusions as one language, of values and of spellings.
+
+A `StringSet` holds everything that a schema says of a string. Each pattern is compiled by itself, once in the process;
+the combination keeps lengths for the last, since a length bound multiplies an automaton by the number of code points.
+Bounds that the patterns imply are dropped (`^[a-z]{2,8}$` with maxLength 255), a product that fits a table becomes one
+(most automata of a schema are small, and a table is the fastest state there is), and a larger one is counted
+(counted_strings.py).
+
+Cost: 30 to 300 us for a usual pattern; a look-up for what was met before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ..automata.budget import DEFAULT_LIMITS, RegularLimits
+from ..automata.byte_dfa import ByteDfa
+from ..automata.errors import LimitError, UnsupportedError
+from ..automata.fragment import Fragment, Payload, Text
+from ..automata.regular import (
+    ANY_CHAR,
+    EMPTY,
+    Repeat,
+    compile_regular,
+    difference,
+    intersection,
+    utf8_texts,
+)
+from .counted_strings import AcceptedLengths, CountedString, CountedStrings
+from .json_text import json_spelled, string_content
+from .regex_language import counted_form, search_of
+from .regex_syntax import parse, search_language
+
+__all__ = [
+    "StringSet", "pattern_values", "quoted", "spelled_strings", "string_admits", "string_is_empty", "string_language",
+    "string_target", "string_values", "strings_language",
+]  # fmt: skip
+
+
+class StringSet(NamedTuple):
+    """The strings that match all `patterns` and `formats` and none of `not_patterns` and `not_formats`.
+
+    They have `least` to `most` code points (None: any number from `least` on) and are none of `excluded`. All tuples
+    are sorted, so that equal sets are equal.
+    """
+
+    patterns: tuple[str, ...] = ()
+    not_patterns: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    not_formats: tuple[str, ...] = ()
+    least: int = 0
+    most: int | None = None
+    excluded: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------------------------------------ values
+
+
+@lru_cache(maxsize=4096)
+def pattern_values(pattern: str) -> ByteDfa:
+    """The string values that match a pattern somewhere."""
+    return compile_regular(search_language(pattern, "ecma"))
+
+
+def format_values(name: str) -> ByteDfa:
+    """The string values of a format. Raises UnsupportedError where its language is not known."""
+    try:
+        from .formats import format_language  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        raise UnsupportedError(f'the format "{name}"', "its language is not implemented") from None
+    return format_language(name)
+
+
+@lru_cache(maxsize=4096)
+def _pattern_and_lengths(pattern: str) -> tuple[ByteDfa, int, int | None]:
+    """A pattern's values; if they do not fit one automaton, of an equal pattern without its bounds, and those."""
+    try:
+        return pattern_values(pattern), 0, None
+    except LimitError:
+        form = counted_form(parse(pattern, "ecma"))
+        if form is None:
+            raise
+        return compile_regular(search_of(form[0])), form[1], form[2]
+
+
+class _Parts(NamedTuple):
+    """What a set comes to: values of any length, and the bounds of their lengths that these do not imply."""
+
+    values: ByteDfa
+    least: int
+    most: int | None
+
+
+@lru_cache(maxsize=4096)
+def _parts(strings: StringSet) -> _Parts:
+    least, most = strings.least, strings.most
+    required = [*map(format_values, strings.formats)]
+    for values, fewest, greatest in map(_pattern_and_lengths, strings.patterns):
+        required.append(values)
+        least = max(least, fewest)
+        most = greatest if most is None else most if greatest is None else min(most, greatest)
+    anything = values = utf8_texts()
+    for part in sorted(required, key=lambda dfa: dfa.n_states):
+        values = part if values == anything else intersection(values, part)
+    for part in (*map(pattern_values, strings.not_patterns), *map(format_values, strings.not_formats)):
+        values = difference(values, part)
+    if strings.excluded:
+        values = difference(values, strings_language(strings.excluded))
+    if most is not None and most < least:
+        return _Parts(compile_regular(EMPTY), 0, None)
+    if values != anything and (least or most is not None):
+        return _Parts(values, *_bounds_that_matter(values, least, most))
+    return _Parts(values, least, most)
+
+
+def _bounds_that_matter(values: ByteDfa, least: int, most: int | None) -> tuple[int, int | None]:
+    lengths = _accepted_lengths(values)
+    if lengths is not None and least and not lengths.some(0, least - 1):
+        least = 0
+    if lengths is not None and most is not None and not lengths.some(most + 1, None):
+        most = None
+    return least, most
+
+
+@lru_cache(maxsize=512)
+def _accepted_lengths(values: ByteDfa) -> AcceptedLengths | None:
+    """The lengths of the values; None where they take too long to find."""
+    try:
+        return AcceptedLengths(values)
+    except LimitError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def string_values(strings: StringSet) -> ByteDfa:
+    """The string values (not spellings) of a set. Raises LimitError where they do not fit one automaton."""
+    values, least, most = _parts(strings)
+    if least == 0 and most is None:
+        return values
+    lengths = compile_regular(Repeat(ANY_CHAR, least, most))
+    return lengths if values == utf8_texts() else intersection(values, lengths)
+
+
+def string_is_empty(strings: StringSet) -> bool:
+    """Whether a set has no string. Raises LimitError where that takes too many steps to find out."""
+    values, least, most = _parts(strings)
+    if values.is_empty or (least == 0 and most is None) or values == utf8_texts():
+        return values.is_empty
+    lengths = _accepted_lengths(values)
+    return string_values(strings).is_empty if lengths is None else not lengths.some(least, most)
+
+
+def string_admits(strings: StringSet, value: str) -> bool:
+    """Whether a string is in a set."""
+    if len(value) < strings.least or (strings.most is not None and len(value) > strings.most):
+        return False
+    data = value.encode("utf-8", "surrogatepass")  # a lone surrogate matches no pattern
+    return (
+        value not in strings.excluded
+        and all(_matches(pattern, value, data) for pattern in strings.patterns)
+        and not any(pattern_values(pattern).accepts(data) for pattern in strings.not_patterns)
+        and all(format_values(name).accepts(data) for name in strings.formats)
+        and not any(format_values(name).accepts(data) for name in strings.not_formats)
+    )
+
+
+def _matches(pattern: str, value: str, data: bytes) -> bool:
+    values, least, most = _pattern_and_lengths(pattern)
+    return least <= len(value) and (most is None or len(value) <= most) and values.accepts(data)
+
+
+# ------------------------------------------------------------------------------------------------ spellings
+
+
+@lru_cache(maxsize=4096)
+def spelled_strings(strings: StringSet) -> ByteDfa:
+    """The JSON strings of a set, quotes included. Raises LimitError where they do not fit one automaton."""
+    return quoted(json_spelled(string_values(strings)))
+
+
+def string_language(strings: StringSet) -> ByteDfa | None:
+    """The JSON strings of a set; None where only their length is bounded, which a counter does.
+
+    Raises LimitError where they do not fit one automaton: `string_target` has a state for them.
+    """
+    values, least, most = _parts(strings)
+    if values == utf8_texts() and (least or most is not None):
+        return None
+    return spelled_strings(strings)
+
+
+@lru_cache(maxsize=4096)
+def string_target(strings: StringSet) -> Payload | ByteDfa:
+    """The state of a JSON string of a set that is not empty, before its opening quote.
+
+    Raises LimitError where not even the values of any length fit one automaton.
+    """
+    values, least, most = _parts(strings)
+    try:
+        language = string_language(strings)
+    except LimitError:
+        if least == 0 and most is None:
+            raise
+        return Opened(CountedString(CountedStrings(json_spelled(values), least, most), 1, 0))
+    return Opened(CountedText(least, most)) if language is None else language
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A string whose opening quote is still to come."""
+
+    rest: Payload
+
+    def expand(self) -> Fragment:
+        return Fragment(edges=((0x22, 0x22, self.rest),), like=string_content())
+
+
+@dataclass(frozen=True, slots=True)
+class CountedText:
+    """The rest of a string of bounded length, after its opening quote."""
+
+    least: int
+    most: int | None
+
+    def expand(self) -> Text:
+        return Text(string_content(), self.least, self.most, 0x22)
+
+
+def quoted(spelled: ByteDfa) -> ByteDfa:
+    """A language of spellings between quotes: a new start before the automaton's, a new end behind it.
+
+    It stays minimal, since no spelling has a quote between characters: no old state has the language of another one,
+    of the start or of the end.
+    """
+    from ..automata.minimize import numbered
+
+    if spelled.is_empty:
+        return spelled
+    n = spelled.n_states
+    class_of, first_bytes = _numbered_classes(2 * spelled.byte_class.astype(np.int32) + (np.arange(256) == 0x22))
+    table = np.zeros((n + 2, first_bytes.size), np.int32)
+    table[2 : n + 1] = spelled.transitions[1:, first_bytes]
+    table[table > 0] += 1
+    quote = class_of[0x22]
+    table[1, quote] = 2
+    table[2 : n + 1, quote] = np.where(spelled.accepting[1:], n + 1, table[2 : n + 1, quote])
+    accepting = np.zeros(n + 2, np.uint8)
+    accepting[n + 1] = 1
+    return numbered(table, accepting, class_of)
+
+
+# ------------------------------------------------------------------------------------------------ enumerations
+
+
+@lru_cache(maxsize=1024)
+def strings_language(strings: tuple[str, ...], limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
+    """The values of an enumeration, sorted and each once. Raises LimitError beyond `limits.dfa_states` prefixes.
+
+    Their trie is written down at once, each text from where it parts with the one before, and made minimal.
+    """
+    from ..automata.minimize import minimized
+
+    texts = sorted({value.encode() for value in strings})
+    shared = [0, *map(_common, texts, texts[1:])][: len(texts)]
+    n_states = 2 + sum(map(len, texts)) - sum(shared)
+    if n_states > limits.dfa_states:
+        raise LimitError("dfa_states", n_states, limits.dfa_states)
+    sources, accepting = np.arange(n_states - 1, dtype=np.int32), np.zeros(n_states, np.uint8)
+    path, made = [1], 2  # the states of a text's prefixes; a new one comes from the one before it, but for the first
+    for text, n in zip(texts, shared, strict=True):
+        if n < len(text):
+            sources[made - 1] = path[n]
+        path[n + 1 :] = range(made, made + len(text) - n)
+        made += len(text) - n
+        accepting[path[len(text)]] = 1
+    data = np.frombuffer(b"".join(text[n:] for text, n in zip(texts, shared, strict=True)), np.uint8)
+    is_used = np.zeros(256, bool)
+    is_used[data] = True
+    class_of, first_bytes = _numbered_classes(np.where(is_used, np.arange(256), -1))
+    table = np.zeros((n_states, first_bytes.size), np.int32)
+    table[sources[1:], class_of[data]] = np.arange(2, n_states)
+    return minimized(table, accepting, class_of)
+
+
+def _common(left: bytes, right: bytes) -> int:
+    """How many bytes two texts begin with alike."""
+    n = min(len(left), len(right))
+    different = int.from_bytes(left[:n], "big") ^ int.from_bytes(right[:n], "big")
+    return n - (different.bit_length() + 7) // 8
+
+
+def _numbered_classes(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of bytes with one key, numbered by their least byte; uint8[256], and the least byte of each."""
+    _, first_bytes, found = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first_bytes)
+    return np.argsort(order).astype(np.uint8)[found.reshape(256)], first_bytes[order]

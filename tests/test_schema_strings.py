@@ -1,0 +1,229 @@
+"""The strings of a schema: sets against a naive matcher, counted states against tables, enumerations as tries."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bridle
+import naive_regex
+from bridle.automata.budget import RegularLimits
+from bridle.automata.errors import LimitError, UnsupportedError
+from bridle.automata.regular import alternation, compile_regular, literal
+from bridle.grammar import schema_strings
+from bridle.grammar.counted_strings import AcceptedLengths, CountedString, CountedStrings
+from bridle.grammar.json_text import json_spelled
+from bridle.grammar.regex_syntax import parse, search_language
+from bridle.grammar.schema_strings import (
+    Opened,
+    StringSet,
+    pattern_values,
+    quoted,
+    spelled_strings,
+    string_admits,
+    string_is_empty,
+    string_language,
+    string_target,
+    string_values,
+    strings_language,
+)
+from oracle import allowed_tokens, vocabulary_of
+
+TEXTS = ["".join(letters) for n in range(6) for letters in itertools.product("ab", repeat=n)]
+PATTERNS = [
+    "a",
+    "^a",
+    "b$",
+    "^(ab)*$",
+    "^(?:aa)*b?$",
+    "ab|ba",
+    "^[^a]*$",
+    "^.{2,3}$",
+    "(?!^a)b",
+    "^(?:...){1,}$",
+    "aaa",
+    "^$",
+]
+
+
+def sets() -> st.SearchStrategy[StringSet]:
+    some = st.lists(st.sampled_from(PATTERNS), max_size=2, unique=True).map(lambda found: tuple(sorted(found)))
+    texts = st.lists(st.sampled_from(TEXTS[:12]), max_size=3, unique=True).map(lambda found: tuple(sorted(found)))
+    most = st.one_of(st.none(), st.integers(0, 5))
+    no = st.just(())
+    return st.builds(
+        StringSet,
+        patterns=some,
+        not_patterns=some,
+        formats=no,
+        not_formats=no,
+        least=st.integers(0, 4),
+        most=most,
+        excluded=texts,
+    )
+
+
+def naive_admits(strings: StringSet, text: str) -> bool:
+    return (
+        strings.least <= len(text)
+        and (strings.most is None or len(text) <= strings.most)
+        and text not in strings.excluded
+        and all(naive_regex.found(pattern, "ecma", text) for pattern in strings.patterns)
+        and not any(naive_regex.found(pattern, "ecma", text) for pattern in strings.not_patterns)
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(sets())
+def test_a_set_has_the_strings_that_satisfy_all_of_it(strings: StringSet) -> None:
+    values = string_values(strings)
+    expected = [naive_admits(strings, text) for text in TEXTS]
+    assert [values.accepts(text.encode()) for text in TEXTS] == expected
+    assert [string_admits(strings, text) for text in TEXTS] == expected
+    assert string_is_empty(strings) == values.is_empty
+    language = string_language(strings)
+    if language is not None:
+        language.verify()
+        assert [language.accepts(json.dumps(text).encode()) for text in TEXTS] == expected
+        assert language == spelled_strings(strings)
+
+
+def test_only_a_length_is_left_to_a_counter_whatever_says_so() -> None:
+    assert string_language(StringSet()) is not None
+    assert string_language(StringSet(least=2, most=10**6)) is None
+    assert string_language(StringSet(patterns=("", "x?"), most=5000)) is None
+    assert string_language(StringSet(patterns=("^[^]{3,2000000}$",))) is None
+    assert not string_is_empty(StringSet(least=5)) and string_is_empty(StringSet(least=5, most=4))
+
+
+def test_bounds_that_a_pattern_implies_cost_nothing() -> None:
+    alone = string_values(StringSet(("^[a-z]{2,20}$",)))
+    assert string_values(StringSet(("^[a-z]{2,20}$",), least=1, most=10**6)) is alone
+    assert string_values(StringSet(("^(?:...)*$",), least=1, most=5)) == pattern_values("^...$")
+    assert string_is_empty(StringSet(("^(?:...)*$",), least=10**6, most=10**6))
+    assert not string_is_empty(StringSet(("^(?:...)*$",), least=10**6, most=10**6 + 2))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(PATTERNS), st.integers(0, 30), st.one_of(st.none(), st.integers(0, 30)))
+def test_lengths_of_a_language_are_those_of_its_texts(pattern: str, least: int, most: int | None) -> None:
+    lengths = AcceptedLengths(pattern_values(pattern))
+    of_length = [not string_values(StringSet((pattern,), least=n, most=n)).is_empty for n in range(46)]
+    assert lengths.some(least, most) == any(of_length[least : 45 if most is None else most + 1])
+
+
+COUNTED = [
+    ("^a+$", 2, 5), ("a", 0, 3), ("a", 2, None), ("^(?:..)*$", 3, 5), ("^(?:..)*$", 3, None), ("^(?:...)*b$", 5, 9),
+    (r"^\S+@\S+$", 3, 4), ("😀|é", 2, 3), ("^[^a-z]*$", 1, 2), (r"[\n\u0001\"\\]", 2, 2), ("^(?:aa|bbb)*$", 7, 7),
+    ("^[\\ud000-\\ud7ff𝒶-𝒹]+x?$", 1, 2), ("^(?!.*aa)", 0, 4), ("^(?:a{3}|b{5})$", 4, 6), ("^$|^a{4}", 0, 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "least", "most"), COUNTED)
+def test_counted_states_are_those_of_the_product(pattern: str, least: int, most: int | None) -> None:
+    table = spelled_strings(StringSet((pattern,), least=least, most=most))
+    counted = CountedStrings(json_spelled(pattern_values(pattern)), least, most)
+    assert not counted.is_empty
+    start = Opened(CountedString(counted, 1, 0))
+    waiting: list = [(start, 1)]
+    met = set(waiting)
+    while waiting:
+        state, in_table = waiting.pop()
+        if state is None:
+            assert table.accepting[in_table] and not table.transitions[in_table].any()
+            continue
+        assert not table.accepting[in_table]
+        targets: list = [()] * 256
+        for low, high, target in state.expand().edges:
+            targets[low : high + 1] = [(target,)] * (high + 1 - low)
+        assert [bool(target) for target in targets] == (table.transitions[in_table] != 0).tolist()
+        for byte in range(256):
+            if targets[byte] and (pair := (targets[byte][0], int(table.transitions[in_table, byte]))) not in met:
+                met.add(pair)
+                waiting.append(pair)
+
+
+def test_no_counted_string_of_lengths_that_a_pattern_does_not_have() -> None:
+    even = json_spelled(pattern_values("^(?:..)*$"))
+    assert CountedStrings(even, 5, 5).is_empty and CountedStrings(even, 10**6 + 1, 10**6 + 1).is_empty
+    assert not CountedStrings(even, 10**6, 10**6).is_empty and not CountedStrings(even, 10**6 + 1, None).is_empty
+    assert CountedStrings(json_spelled(pattern_values("^a{3}$")), 4, None).is_empty
+
+
+def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> None:
+    schema = {"type": "string", "pattern": r"^https?://\S+$", "minLength": 10, "maxLength": 3000}
+    with pytest.raises(LimitError):
+        string_language(StringSet((r"^https?://\S+$",), least=10, most=3000))
+    grammar = bridle.Grammar.from_json_schema(schema)
+    assert bridle.validate(grammar, json.dumps("http://" + "é" * 2993)).ok
+    assert not bridle.validate(grammar, json.dumps("http://" + "é" * 2994)).ok
+    assert not bridle.validate(grammar, json.dumps("http://ab")).ok
+    vocabulary = vocabulary_of([b"h", b'"http://', b"a" * 9, b"\\u0061", b'"', b" ", b"\xc3", b"\xa9", b"\xa9aa"])
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+    assert allowed_tokens(matcher) == {1, 4}
+    assert matcher.accept_bytes(b'"http://' + b"a" * 2990)
+    assert allowed_tokens(matcher) == {0, 3, 4, 6}
+    assert matcher.accept_bytes(b"\xc3") and allowed_tokens(matcher) == {7, 8}
+    assert matcher.accept_bytes(b"\xa9a") and allowed_tokens(matcher) == {0, 3, 4, 6}
+    assert matcher.accept_bytes(b"\xc3") and allowed_tokens(matcher) == {7}
+    assert matcher.accept_bytes(b"\xa9") and allowed_tokens(matcher) == {4}
+
+
+@pytest.mark.parametrize("pattern", [r"^[\p{L}]{1,200}$", r"^\p{L}{200}$", "^x(?:[^]{2}){3000,}$", "^[a-z]{1,30000}!$"])
+def test_a_large_repetition_that_the_length_tells_is_a_length(pattern: str) -> None:
+    ast = parse(pattern, "ecma")
+    strings = StringSet((pattern,))
+    with pytest.raises(LimitError):
+        compile_regular(search_language(pattern, "ecma"))
+    assert ast.root.items and not string_is_empty(strings)
+    assert not isinstance(string_target(strings), type(pattern_values("a")))
+    text = {"^[": "x", "^\\": "é" * 200, "^x": "x" * 6001}[pattern[:2]] + ("!" if pattern.endswith("!$") else "")
+    assert string_admits(strings, text) and not string_admits(strings, text[:-1] or "-")
+    assert string_is_empty(StringSet((pattern,), most=0))
+
+
+def test_patterns_whose_lengths_do_not_tell_stay_as_they_are() -> None:
+    for pattern in ["^a{1,3}b{1,3}$", "a{1,3}$", "^(?:a|bb){1,3}$", "^(?=a)a{1,3}$", "^a{1,3}", "^(?:a?){3}$"]:
+        assert schema_strings.counted_form(parse(pattern, "ecma")) is None
+    with pytest.raises(LimitError):
+        string_target(StringSet((r"^(?:(?!a.{40}b).)*$",)))
+
+
+def test_a_format_that_is_not_known_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="no-such-format"):
+        string_values(StringSet(formats=("no-such-format",)))
+
+
+def test_quoting_an_automaton_keeps_it_minimal() -> None:
+    for pattern in ["", "^$", "a", "^[]$", '"', r"^\"$", "^é$", '^[^"]*$']:
+        spelled = json_spelled(pattern_values(pattern))
+        made = quoted(spelled)
+        made.verify()
+        for text in ["", "a", '"', "é", 'a"']:
+            assert made.accepts(json.dumps(text).encode()) == spelled.accepts(json.dumps(text)[1:-1].encode())
+            assert not made.accepts(text.encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text("abé😀\n", max_size=6), unique=True, max_size=12))
+def test_an_enumeration_is_the_union_of_its_strings(strings: list[str]) -> None:
+    made = strings_language(tuple(strings))
+    made.verify()
+    assert made == compile_regular(alternation(*map(literal, strings)))
+
+
+def test_an_enumeration_of_more_prefixes_than_the_budget_is_refused() -> None:
+    assert strings_language(()).is_empty and strings_language(("",)).accepts_empty
+    rng = random.Random(5)
+    many = tuple("".join(rng.choices("abcdef", k=12)) for _ in range(900))
+    made = strings_language(many)
+    assert all(made.accepts(text.encode()) for text in many) and not made.accepts(b"a")
+    with pytest.raises(LimitError, match="dfa_states"):
+        strings_language(many, RegularLimits(dfa_states=2000))
+    assert np.count_nonzero(made.accepting) >= 1
