@@ -31,6 +31,7 @@ from ..automata.regular import (
     utf8_texts,
 )
 from .counted_strings import AcceptedLengths, CountedString, CountedStrings
+from .formats import FORMATS, format_language
 from .json_text import json_spelled, string_content
 from .regex_language import counted_form, search_of
 from .regex_syntax import parse, search_language
@@ -68,10 +69,8 @@ def pattern_values(pattern: str) -> ByteDfa:
 
 def format_values(name: str) -> ByteDfa:
     """The string values of a format. Raises UnsupportedError where its language is not known."""
-    try:
-        from .formats import format_language  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise UnsupportedError(f'the format "{name}"', "its language is not implemented") from None
+    if name not in FORMATS:
+        raise UnsupportedError(f'the format "{name}"', "its language is not implemented")
     return format_language(name)
 
 

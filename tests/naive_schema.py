@@ -12,8 +12,8 @@ Order of an object's members under `property_order="schema"`: the `properties` o
 schemas (own ones, then `$ref`, `allOf`, `anyOf`), then the `required` names that no `properties` name, then others.
 A constant's members come in its own order.
 
-Numbers, with Fractions: as soon as `integer`, a bound or a constant constrains the value, exponents are out (the
-engine's documented narrowing). With those out, the continuations of `12` denote the intervals [12, 13), [120, 130), …
+Numbers, with Fractions: as soon as `integer`, a bound or a constant constrains the value, exponents come in the
+documented form alone (one digit before the point), for which all exponents are tried. Without one, the continuations of `12` denote the intervals [12, 13), [120, 130), …
 of finite decimals, those of `12.3` the interval [12.3, 12.4): compare with the bounds.
 
 Not covered, NotImplementedError, wherever a keyword could matter: all that is not in `_KEYWORDS` or `_ANNOTATIONS`.
@@ -28,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 from math import ceil, floor
 from urllib.parse import unquote
@@ -141,6 +142,58 @@ class Bounds:
                 return True
             value, width = value * 10, width * 10
         return False
+
+
+_SCIENTIFIC = re.compile(r"[1-9](\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}(0|[1-9][0-9]{0,2})")
+_MANTISSA = re.compile(r"[1-9](\.[0-9]{0,16})?")
+_EXPONENTS = sorted(range(-324, 309), key=abs)
+
+
+@lru_cache(maxsize=100_000)
+def _scientific(bounds: Bounds, text: str, closed: bool) -> bool:
+    """Whether a text is, or with more characters can become, a number with an exponent in the documented form."""
+    if text.startswith("-"):
+        return _scientific(bounds.mirrored(), text[1:], closed)
+    if closed:
+        whole = _SCIENTIFIC.fullmatch(text)
+        return whole is not None and -324 <= int(whole[2]) * (-1 if "-" in text else 1) <= 308 and bounds.holds(
+            Fraction(text)
+        )  # fmt: skip
+    if not text:
+        return any(_scientific(bounds, digit, False) for digit in "123456789")
+    mantissa, e, exponent = text.lower().partition("e")
+    if not _MANTISSA.fullmatch(mantissa) or (e and not _SCIENTIFIC.fullmatch(mantissa + "e0")):
+        return False
+    if not e:
+        return any(_holds_some(bounds, mantissa, x) for x in _EXPONENTS)
+    spelled = re.fullmatch(r"([+-]?)(0{0,2})([0-9]*)", exponent)
+    return spelled is not None and any(
+        bounds.holds(Fraction(mantissa) * Fraction(10) ** x)
+        for x in _EXPONENTS
+        if (x <= 0 if spelled[1] == "-" else x >= 0 or not spelled[1])
+        for zeros in range(3)
+        if ("0" * zeros + str(abs(x))).startswith(spelled[2] + spelled[3])
+    )
+
+
+def _holds_some(bounds: Bounds, mantissa: str, x: int) -> bool:
+    """Whether a mantissa that begins so gives, with this exponent, a number in the bounds."""
+    n, power = len(mantissa.partition(".")[2]), Fraction(10) ** x
+    least = Fraction(mantissa.rstrip("."))
+    if (n == 0 or mantissa[-1] != "0") and not mantissa.endswith(".") and bounds.holds(least * power):
+        return True
+    for digits in range(n + 1, 17):  # the numbers with so many digits behind the point, the last of them not zero
+        step = Fraction(1, 10**digits)
+        low, high = least, least + Fraction(1, 10**n)
+        if bounds.low is not None:
+            low = max(low, ceil(bounds.low / power / step) * step)
+        if bounds.high is not None:
+            high = min(high, bounds.high / power + step)
+        for k in range(3):
+            value = low + k * step
+            if least < value < high and (value / step) % 10 != 0 and bounds.holds(value * power):
+                return True
+    return False
 
 
 class JsonSchema:
@@ -482,6 +535,8 @@ def _bounds(schemas: tuple[dict, ...]) -> tuple[Bounds, bool]:
 def _can_number(node: Number, bounds: Bounds, bounded: bool) -> bool:
     if not bounded:
         return True  # the reader has seen to the syntax
+    if _scientific(bounds, node.text, node.closed):
+        return True
     if not node.closed:
         return bounds.viable(node.text)
     without_exponent = NUMBER.fullmatch(node.text)[3] is None

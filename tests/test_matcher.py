@@ -308,11 +308,11 @@ def test_ids_and_texts_that_are_none_are_refused_without_an_exception(compiled):
 
 def test_errors_survive_pickling():
     with pytest.raises(bridle.UnsupportedError) as caught:
-        bridle.Grammar.from_json_schema({"oneOf": [{"type": "string"}]})
+        bridle.Grammar.from_json_schema({"$ref": "https://example.com/schema"})
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
     assert again.pointer == ""
-    assert again.keyword == "oneOf"
+    assert again.keyword == "$ref"
 
 
 @pytest.mark.parametrize("name", ["tekken", "sentencepiece", "llama3"])
