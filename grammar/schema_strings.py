@@ -205,7 +205,7 @@ def string_target(strings: StringSet) -> Payload | ByteDfa:
     except LimitError:
         if least == 0 and most is None:
             raise
-        return Opened(CountedString(CountedStrings(json_spelled(values), least, most), 1, 0))
+        return Opened(CountedString(CountedStrings(values, least, most), 1, 0))
     return Opened(CountedText(least, most)) if language is None else language
 
 

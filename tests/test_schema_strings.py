@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import bridle
 import naive_regex
 from bridle.automata.budget import RegularLimits
+from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import LimitError, UnsupportedError
 from bridle.automata.regular import alternation, compile_regular, literal
 from bridle.grammar import schema_strings
@@ -128,32 +129,47 @@ COUNTED = [
 @pytest.mark.parametrize(("pattern", "least", "most"), COUNTED)
 def test_counted_states_are_those_of_the_product(pattern: str, least: int, most: int | None) -> None:
     table = spelled_strings(StringSet((pattern,), least=least, most=most))
-    counted = CountedStrings(json_spelled(pattern_values(pattern)), least, most)
+    counted = CountedStrings(pattern_values(pattern), least, most)
     assert not counted.is_empty
-    start = Opened(CountedString(counted, 1, 0))
-    waiting: list = [(start, 1)]
+    # A state of the counted string is one of the machine: payloads, and automata with what follows them.
+    waiting: list = [(frozenset([Opened(CountedString(counted, 1, 0))]), 1)]
     met = set(waiting)
     while waiting:
-        state, in_table = waiting.pop()
-        if state is None:
-            assert table.accepting[in_table] and not table.transitions[in_table].any()
-            continue
-        assert not table.accepting[in_table]
-        targets: list = [()] * 256
-        for low, high, target in state.expand().edges:
-            targets[low : high + 1] = [(target,)] * (high + 1 - low)
-        assert [bool(target) for target in targets] == (table.transitions[in_table] != 0).tolist()
+        tops, in_table = waiting.pop()
+        assert bool(table.accepting[in_table]) == (None in tops)
+        moved: list[set] = [set() for _ in range(256)]
+        for top in tops - {None}:
+            if isinstance(top, tuple) and isinstance(top[0], ByteDfa):
+                move_within(moved, *top)
+                continue
+            fragment = top.expand()
+            for low, high, target in fragment.edges:
+                for byte in range(low, high + 1):
+                    moved[byte].add(target)
+            for callee, then in fragment.calls:
+                move_within(moved, callee, 1, then)
+        assert [bool(found) for found in moved] == (table.transitions[in_table] != 0).tolist()
         for byte in range(256):
-            if targets[byte] and (pair := (targets[byte][0], int(table.transitions[in_table, byte]))) not in met:
+            pair = frozenset(moved[byte]), int(table.transitions[in_table, byte])
+            if moved[byte] and pair not in met:
                 met.add(pair)
                 waiting.append(pair)
 
 
+def move_within(moved: list[set], callee: ByteDfa, state: int, then: object) -> None:
+    """Adds what each byte leads to in an automaton, and behind it where it ends, into `moved`."""
+    for byte, target in enumerate(callee.transitions[state].tolist()):
+        if target and callee.transitions[target].any():
+            moved[byte].add((callee, target, then))
+        if callee.accepting[target]:
+            moved[byte].add(then)
+
+
 def test_no_counted_string_of_lengths_that_a_pattern_does_not_have() -> None:
-    even = json_spelled(pattern_values("^(?:..)*$"))
+    even = pattern_values("^(?:..)*$")
     assert CountedStrings(even, 5, 5).is_empty and CountedStrings(even, 10**6 + 1, 10**6 + 1).is_empty
     assert not CountedStrings(even, 10**6, 10**6).is_empty and not CountedStrings(even, 10**6 + 1, None).is_empty
-    assert CountedStrings(json_spelled(pattern_values("^a{3}$")), 4, None).is_empty
+    assert CountedStrings(pattern_values("^a{3}$"), 4, None).is_empty
 
 
 def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> None:
