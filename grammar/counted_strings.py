@@ -205,7 +205,7 @@ class CountedStrings:
             others = [
                 (_other_spellings(self.values, list(self._after), state, target), target)
                 for target in sorted(self._after[state])
-]
+            ]
             found = self._steps[state] = plain, [step for step in others if not step[0].is_empty]
         return found
 

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
+from ..automata.fragment import Target
 from ..automata.regular import (
     Language,
     Regular,
@@ -31,12 +32,14 @@ from .schema_strings import (
     string_target,
     string_values,
     strings_language,
+    strings_target,
 )
 
 __all__ = [
     "StringSet",
     "any_scalar",
     "constants_language",
+    "constants_targets",
     "number_language",
     "spelled_strings",
     "spelling",
@@ -47,6 +50,7 @@ __all__ = [
     "string_target",
     "string_values",
     "strings_language",
+    "strings_target",
 ]
 
 
@@ -123,6 +127,16 @@ def constants_language(constants: list[Any]) -> ByteDfa:
     if any(value is None for value in constants):
         literals += ("null",)
     return _constants(strings, numbers, literals)
+
+
+def constants_targets(constants: list[Any]) -> tuple[Target, ...]:
+    """States whose languages together are the spellings of scalar constants: one, or two where the strings are many."""
+    strings = tuple(sorted(value for value in constants if isinstance(value, str)))
+    target = strings_target(strings) if strings else None
+    if target is None or isinstance(target, ByteDfa):
+        return (constants_language(constants),)
+    others = [value for value in constants if not isinstance(value, str)]
+    return (target, *([constants_language(others)] if others else []))
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from .json_numbers import decimal_of
 from .regex_syntax import search_language
-from .schema_leaves import StringSet, constants_language, is_text, string_target
+from .schema_leaves import StringSet, constants_targets, is_text, string_target
 
 __all__ = ["DRAFTS", "TYPES", "Gap", "SchemaScan"]
 
@@ -352,7 +352,7 @@ def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: s
     scalars = [item for item in value if not isinstance(item, (list, dict))]
     if sum(len(item) if isinstance(item, str) else 8 for item in scalars) > _LARGE_ENUM:
         try:
-            constants_language([item for item in scalars if is_text(item)])
+            constants_targets([item for item in scalars if is_text(item)])
         except LimitError as error:
             scan.gaps.append(Gap(pointer.rpartition("/")[0], "enum", f"{len(value)} values: {error}"))
             scan.dropped.add((id(schema), "enum"))

@@ -18,7 +18,7 @@ from ..automata.fragment import Fragment, Items, Members, Other, Payload, Target
 from .schema_leaves import (
     any_scalar,
     boolean,
-    constants_language,
+    constants_targets,
     null,
     number,
     one_of,
@@ -205,7 +205,11 @@ class SchemaStates:
     def _constants(self, constants: list[Any], leaves: dict[ByteDfa, None], others: dict[Target, None]) -> None:
         scalars = [value for value in constants if not isinstance(value, (list, dict))]
         if scalars:
-            leaves[constants_language(scalars)] = None
+            for target in constants_targets(scalars):
+                if isinstance(target, ByteDfa):
+                    leaves[target] = None
+                else:
+                    others[target] = None
         for value in constants:
             if isinstance(value, (list, dict)):
                 conjunction = self._values.conjunction([self._schema_of(value)])

@@ -16,11 +16,12 @@ import naive_regex
 from bridle.automata.budget import RegularLimits
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import LimitError, UnsupportedError
-from bridle.automata.regular import alternation, compile_regular, literal
-from bridle.grammar import schema_strings
+from bridle.automata.regular import ANY_CHAR, Intersection, Repeat, alternation, compile_regular, literal
 from bridle.grammar.counted_strings import AcceptedLengths, CountedString, CountedStrings
+from bridle.grammar.enumerated_strings import Enumeration
 from bridle.grammar.json_text import json_spelled
-from bridle.grammar.regex_syntax import parse, search_language
+from bridle.grammar.regex_syntax import counted_search
+from bridle.grammar.schema_leaves import constants_targets
 from bridle.grammar.schema_strings import (
     Opened,
     StringSet,
@@ -193,20 +194,41 @@ def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> No
 
 @pytest.mark.parametrize("pattern", [r"^[\p{L}]{1,200}$", r"^\p{L}{200}$", "^x(?:[^]{2}){3000,}$", "^[a-z]{1,30000}!$"])
 def test_a_large_repetition_that_the_length_tells_is_a_length(pattern: str) -> None:
-    ast = parse(pattern, "ecma")
     strings = StringSet((pattern,))
     with pytest.raises(LimitError):
-        compile_regular(search_language(pattern, "ecma"))
-    assert ast.root.items and not string_is_empty(strings)
+        string_language(strings)
+    assert not string_is_empty(strings)
     assert not isinstance(string_target(strings), type(pattern_values("a")))
     text = {"^[": "x", "^\\": "é" * 200, "^x": "x" * 6001}[pattern[:2]] + ("!" if pattern.endswith("!$") else "")
     assert string_admits(strings, text) and not string_admits(strings, text[:-1] or "-")
     assert string_is_empty(StringSet((pattern,), most=0))
 
 
+PASSWORD = r"^(?=.*[A-Z])(?=.*[a-z])(?=.*\d)(?=.*[^\w\s]).{8,64}$"
+
+
+@pytest.mark.parametrize(
+    "pattern", [PASSWORD, r"^(?:(?!ab)[a-c]){2,3}(?<!c)$", r"^a(?=b|c).{0,2}(?!a).$", r"^\ba{0,3}\b$"]
+)
+def test_lookaround_and_a_bounded_length_are_one_language_however_they_are_made(pattern: str) -> None:
+    language, least, most = counted_search(pattern, "ecma")
+    lengths = Repeat(ANY_CHAR, least, most)
+    assert (
+        compile_regular(Intersection((language, lengths)))
+        == pattern_values(pattern)
+        == string_values(StringSet((pattern,)))
+    )
+
+
+def test_passwords_are_described_in_little_time_and_space() -> None:
+    strings = StringSet((PASSWORD,))
+    assert string_admits(strings, "Passw0rd!") and not string_admits(strings, "Passw0rd")
+    assert not string_is_empty(strings) and string_is_empty(strings._replace(most=7))
+
+
 def test_patterns_whose_lengths_do_not_tell_stay_as_they_are() -> None:
-    for pattern in ["^a{1,3}b{1,3}$", "a{1,3}$", "^(?:a|bb){1,3}$", "^(?=a)a{1,3}$", "^a{1,3}", "^(?:a?){3}$"]:
-        assert schema_strings.counted_form(parse(pattern, "ecma")) is None
+    for pattern in ["^a{1,3}b{1,3}$", "a{1,3}$", "^(?:a|bb){1,3}$", "^a{1,3}", "^(?:a?){3}$"]:
+        assert counted_search(pattern, "ecma") is None
     with pytest.raises(LimitError):
         string_target(StringSet((r"^(?:(?!a.{40}b).)*$",)))
 
@@ -232,6 +254,45 @@ def test_an_enumeration_is_the_union_of_its_strings(strings: list[str]) -> None:
     made = strings_language(tuple(strings))
     made.verify()
     assert made == compile_regular(alternation(*map(literal, strings)))
+
+
+def walked(target: object, table: ByteDfa) -> None:
+    """Asserts that a target without calls is a table's language."""
+    waiting: list = [(target, 1)]
+    met = set(waiting)
+    while waiting:
+        state, in_table = waiting.pop()
+        assert bool(table.accepting[in_table]) == (state is None)
+        targets: list = [()] * 256
+        for low, high, after in state.expand().edges if state is not None else ():
+            assert targets[low : high + 1] == [()] * (high + 1 - low)
+            targets[low : high + 1] = [(after,)] * (high + 1 - low)
+        assert [bool(found) for found in targets] == (table.transitions[in_table] != 0).tolist()
+        for byte in range(256):
+            if targets[byte] and (pair := (targets[byte][0], int(table.transitions[in_table, byte]))) not in met:
+                met.add(pair)
+                waiting.append(pair)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text('ab\u00e9\u20ac\U0001f600\U0010ffff\n/\\"\x01', max_size=3), min_size=1, max_size=8))
+def test_an_enumeration_as_a_trie_has_all_spellings_of_its_strings(strings: list[str]) -> None:
+    walked(Opened(Enumeration(tuple(strings)).start()), quoted(json_spelled(strings_language(tuple(strings)))))
+
+
+def test_a_large_enumeration_is_a_trie_beside_its_other_constants() -> None:
+    rng = random.Random(7)
+    many = ["".join(rng.choices("abc\u00e9", k=30)) for _ in range(2000)]
+    grammar = bridle.Grammar.from_json_schema({"enum": [*many, 12, None]})
+    assert not grammar.unenforced
+    for value in (many[0], many[-1], 12, None):
+        assert bridle.validate(grammar, json.dumps(value)).ok
+        assert bridle.validate(grammar, json.dumps(value, ensure_ascii=False)).ok
+    for text in (json.dumps(many[0][:-1]), json.dumps(many[0] + "a"), "13", '"', "true"):
+        assert not bridle.validate(grammar, text).ok
+    targets = constants_targets([*many, 12, None])
+    assert len(targets) == 2 and isinstance(targets[1], ByteDfa) and targets[1].accepts(b"null")
+    assert len(constants_targets([*many[:3], 12])) == 1
 
 
 def test_an_enumeration_of_more_prefixes_than_the_budget_is_refused() -> None:
