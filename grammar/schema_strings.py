@@ -162,7 +162,7 @@ def string_is_empty(strings: StringSet) -> bool:
     if values.is_empty or (least == 0 and most is None) or values == utf8_texts():
         return values.is_empty
     lengths = _accepted_lengths(values)
-    return string_values(strings).is_empty if lengths is None else not lengths.some(least, most)
+    return CountedStrings(values, least, most).is_empty if lengths is None else not lengths.some(least, most)
 
 
 def string_admits(strings: StringSet, value: str) -> bool:
