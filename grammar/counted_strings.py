@@ -232,19 +232,19 @@ class CountedString(NamedTuple):
 
     strings: CountedStrings
     state: int
-    count: int
+    length: int
 
     def expand(self) -> Fragment:
-        strings, count = self.strings, self.count + 1
+        strings, length = self.strings, self.length + 1
         if strings.most is None:
-            count = min(count, strings.least)  # beyond which it does not matter
+            length = min(length, strings.least)  # beyond which it does not matter
         plain, spelled = strings.steps(self.state)
-        live = {state for _, state in spelled if strings.is_live(state, count)}
-        live |= {state for *_, state in plain if state not in live and strings.is_live(state, count)}
+        live = {state for _, state in spelled if strings.is_live(state, length)}
+        live |= {state for *_, state in plain if state not in live and strings.is_live(state, length)}
         edges: list[tuple[int, int, Target]] = [
-            (low, high, CountedString(strings, state, count)) for low, high, state in plain if state in live
+            (low, high, CountedString(strings, state, length)) for low, high, state in plain if state in live
         ]
-        if strings.may_end(self.state, self.count):
+        if strings.may_end(self.state, self.length):
             edges.append((_QUOTE, _QUOTE, None))
-        calls = [(language, CountedString(strings, state, count)) for language, state in spelled if state in live]
+        calls = [(language, CountedString(strings, state, length)) for language, state in spelled if state in live]
         return Fragment(edges=tuple(edges), calls=tuple(calls), like=string_content())

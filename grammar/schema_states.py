@@ -165,7 +165,6 @@ class SchemaStates:
         """One leaf automaton for all scalars, and a call for each array, object or counted string."""
         leaves: dict[ByteDfa, None] = {}
         others: dict[Target, None] = {}
-        edges = []
         for branch in self._values.branches(conjunction):
             constants = branch.constants()
             if constants is not None:
@@ -190,7 +189,7 @@ class SchemaStates:
         calls = [(target, None) for target in others]
         if leaves:
             calls.insert(0, (one_of(tuple(sorted(leaves, key=lambda dfa: dfa.digest))), None))
-        return Fragment(edges=tuple(dict.fromkeys(edges)), calls=tuple(calls), like=spelling())
+        return Fragment(calls=tuple(calls), like=spelling())
 
     def _scalars(self, branch: Branch, types: frozenset[str], leaves: dict[ByteDfa, None]) -> None:
         if "null" in types:
