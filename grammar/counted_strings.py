@@ -43,7 +43,8 @@ class _Characters:
     """
 
     def __init__(self, values: ByteDfa) -> None:
-        first_bytes = np.unique(np.stack([values.byte_class, utf8_texts().byte_class]), axis=1, return_index=True)[1]
+        classes = 256 * values.byte_class.astype(np.int32) + utf8_texts().byte_class
+        first_bytes = np.unique(classes, return_index=True)[1]
         self._steps = values.transitions[:, first_bytes].tolist()
         of_any = utf8_texts().transitions[:, first_bytes].tolist()
         waiting, met, starts = [(1, 1)], {(1, 1)}, set()
@@ -147,8 +148,8 @@ def _rows_until_repetition(
             return rows, known
         rows.append(row)
         steps += len(accepting) + len(sources)
-        if steps > limits.steps:
-            raise LimitError("steps", steps, limits.steps)
+        if steps > limits.steps // 5:  # a table of 16 MiB
+            raise LimitError("steps", 5 * steps, limits.steps)
     return rows, len(rows)
 
 

@@ -11,10 +11,11 @@ Cost: 35 to 150 us for a usual pattern, 1 KiB per state; spellings of one value 
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 
 from ..automata.budget import RegularLimits
 from ..automata.byte_dfa import ByteDfa
+from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError
 from ..automata.regular import utf8_texts
 
@@ -25,7 +26,7 @@ __all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "json_spelled", "string_content"
 SPELLING_LIMITS = RegularLimits(dfa_states=20_000)
 
 
-@lru_cache(maxsize=512)
+@memoised
 def json_spelled(values: ByteDfa, limits: RegularLimits = SPELLING_LIMITS) -> ByteDfa:
     """All spellings, without the quotes, of the texts in `values`.
 

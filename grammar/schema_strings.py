@@ -19,6 +19,7 @@ import numpy as np
 
 from ..automata.budget import DEFAULT_LIMITS, RegularLimits
 from ..automata.byte_dfa import ByteDfa
+from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError, UnsupportedError
 from ..automata.fragment import Fragment, Payload, Text
 from ..automata.regular import (
@@ -64,7 +65,7 @@ class StringSet(NamedTuple):
 # ------------------------------------------------------------------------------------------------ values
 
 
-@lru_cache(maxsize=4096)
+@memoised
 def pattern_values(pattern: str) -> ByteDfa:
     """The string values that match a pattern somewhere."""
     return compile_regular(search_language(pattern, "ecma"))
@@ -79,23 +80,29 @@ def format_values(name: str) -> ByteDfa:
     return format_language(name)
 
 
-@lru_cache(maxsize=4096)
-def _pattern_and_lengths(pattern: str) -> tuple[ByteDfa, int, int | None]:
-    """A pattern's values; or those of an equal pattern without a bound on its length, and that bound.
+@memoised
+def _unbounded_values(pattern: str) -> ByteDfa:
+    """The values of the pattern without bounds that `counted_search` gives."""
+    counted = counted_search(pattern, "ecma")
+    assert counted is not None
+    return compile_regular(counted[0])
 
-    The latter where it is smaller: with lookaround, which many products go into, and where the former may be too many
-    states to be spelled.
+
+@lru_cache(maxsize=4096)
+def _told_lengths(pattern: str) -> tuple[int, int | None] | None:
+    """Bounds on the length that stand for a bound in the pattern; None where it is better left in.
+
+    It is taken out with lookaround, which many products go into, and where the automaton may be too large to be
+    spelled.
     """
     counted = counted_search(pattern, "ecma")
-    if counted is None:
-        return pattern_values(pattern), 0, None
-    if not parse(pattern, "ecma").lookaround:
+    if counted is not None and not parse(pattern, "ecma").lookaround:
         try:
-            return compile_regular(search_language(pattern, "ecma"), _SPELLABLE), 0, None
+            compile_regular(search_language(pattern, "ecma"), _SPELLABLE)
+            return None
         except LimitError:
             pass
-    language, least, most = counted
-    return compile_regular(language), least, most
+    return None if counted is None else counted[1:]
 
 
 class _Parts(NamedTuple):
@@ -106,26 +113,32 @@ class _Parts(NamedTuple):
     most: int | None
 
 
-@lru_cache(maxsize=4096)
 def _parts(strings: StringSet) -> _Parts:
     least, most = strings.least, strings.most
-    required = [*map(format_values, strings.formats)]
-    for values, fewest, greatest in map(_pattern_and_lengths, strings.patterns):
-        required.append(values)
+    for pattern in strings.patterns:
+        fewest, greatest = _told_lengths(pattern) or (0, None)
         least = max(least, fewest)
         most = greatest if most is None else most if greatest is None else min(most, greatest)
+    if most is not None and most < least:
+        return _Parts(compile_regular(EMPTY), 0, None)
+    values = _of_any_length(strings._replace(least=0, most=None))
+    if values != utf8_texts() and (least or most is not None):
+        return _Parts(values, *_bounds_that_matter(values, least, most))
+    return _Parts(values, least, most)
+
+
+@memoised
+def _of_any_length(strings: StringSet) -> ByteDfa:
+    """The values of a set without its bounds and those that its patterns tell."""
+    required = [*map(format_values, strings.formats)]
+    for pattern in strings.patterns:
+        required.append(pattern_values(pattern) if _told_lengths(pattern) is None else _unbounded_values(pattern))
     anything = values = utf8_texts()
     for part in sorted(required, key=lambda dfa: dfa.n_states):
         values = part if values == anything else intersection(values, part)
     for part in (*map(pattern_values, strings.not_patterns), *map(format_values, strings.not_formats)):
         values = difference(values, part)
-    if strings.excluded:
-        values = difference(values, strings_language(strings.excluded))
-    if most is not None and most < least:
-        return _Parts(compile_regular(EMPTY), 0, None)
-    if values != anything and (least or most is not None):
-        return _Parts(values, *_bounds_that_matter(values, least, most))
-    return _Parts(values, least, most)
+    return difference(values, strings_language(strings.excluded)) if strings.excluded else values
 
 
 def _bounds_that_matter(values: ByteDfa, least: int, most: int | None) -> tuple[int, int | None]:
@@ -146,7 +159,7 @@ def _accepted_lengths(values: ByteDfa) -> AcceptedLengths | None:
         return None
 
 
-@lru_cache(maxsize=4096)
+@memoised
 def string_values(strings: StringSet) -> ByteDfa:
     """The string values (not spellings) of a set. Raises LimitError where they do not fit one automaton."""
     values, least, most = _parts(strings)
@@ -180,14 +193,20 @@ def string_admits(strings: StringSet, value: str) -> bool:
 
 
 def _matches(pattern: str, value: str, data: bytes) -> bool:
-    values, least, most = _pattern_and_lengths(pattern)
-    return least <= len(value) and (most is None or len(value) <= most) and values.accepts(data)
+    told = _told_lengths(pattern)
+    if told is None:
+        return pattern_values(pattern).accepts(data)
+    return (
+        told[0] <= len(value)
+        and (told[1] is None or len(value) <= told[1])
+        and _unbounded_values(pattern).accepts(data)
+    )
 
 
 # ------------------------------------------------------------------------------------------------ spellings
 
 
-@lru_cache(maxsize=4096)
+@memoised
 def spelled_strings(strings: StringSet) -> ByteDfa:
     """The JSON strings of a set, quotes included. Raises LimitError where they do not fit one automaton."""
     return quoted(json_spelled(string_values(strings)))
@@ -204,7 +223,7 @@ def string_language(strings: StringSet) -> ByteDfa | None:
     return spelled_strings(strings)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def string_target(strings: StringSet) -> Payload | ByteDfa:
     """The state of a JSON string of a set that is not empty, before its opening quote.
 
@@ -267,7 +286,7 @@ def quoted(spelled: ByteDfa) -> ByteDfa:
 # ------------------------------------------------------------------------------------------------ enumerations
 
 
-@lru_cache(maxsize=1024)
+@memoised
 def strings_language(strings: tuple[str, ...], limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
     """The values of an enumeration, sorted and each once. Raises LimitError beyond `limits.dfa_states` prefixes.
 
@@ -297,7 +316,7 @@ def strings_language(strings: tuple[str, ...], limits: RegularLimits = DEFAULT_L
     return minimized(table, accepting, class_of)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def strings_target(strings: tuple[str, ...]) -> Payload | ByteDfa:
     """The state of a JSON string that is one of some, before its opening quote: an automaton, or a trie for many.
 
