@@ -11,13 +11,14 @@ Cost: 30 to 300 us for a usual pattern; a look-up for what was met before.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ..automata.budget import DEFAULT_LIMITS, RegularLimits
+from ..automata.budget import RegularLimits
 from ..automata.byte_dfa import ByteDfa
 from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError, UnsupportedError
@@ -42,8 +43,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-_SMALL = RegularLimits(dfa_states=300)
-_SPELLABLE = RegularLimits(dfa_states=3_000)
+_SMALL = RegularLimits(dfa_states=300)  # an enumeration that is best as a table
+_SPELLABLE = RegularLimits(dfa_states=3_000)  # spelling takes two to eight times as many, and may take 20,000
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StringSet(NamedTuple):
@@ -287,14 +289,15 @@ def quoted(spelled: ByteDfa) -> ByteDfa:
 
 
 @memoised
-def strings_language(strings: tuple[str, ...], limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
+def strings_language(strings: tuple[str, ...], limits: RegularLimits = SPELLING_LIMITS) -> ByteDfa:
     """The values of an enumeration, sorted and each once. Raises LimitError beyond `limits.dfa_states` prefixes.
 
-    Their trie is written down at once, each text from where it parts with the one before, and made minimal.
+    Those with a lone surrogate have no spelling in UTF-8 and are left out. The others' trie is written down at once,
+    each text from where it parts with the one before, and made minimal.
     """
     from ..automata.minimize import minimized
 
-    texts = sorted({value.encode() for value in strings})
+    texts = sorted({value.encode() for value in strings if not _LONE_SURROGATE.search(value)})
     shared = [0, *map(_common, texts, texts[1:])][: len(texts)]
     n_states = 2 + sum(map(len, texts)) - sum(shared)
     if n_states > limits.dfa_states:

@@ -295,6 +295,12 @@ def test_a_large_enumeration_is_a_trie_beside_its_other_constants() -> None:
     assert len(constants_targets([*many[:3], 12])) == 1
 
 
+def test_strings_without_a_spelling_are_in_no_language() -> None:
+    assert strings_language(("a", "a\ud800")) == strings_language(("a",))
+    assert not string_values(StringSet(excluded=("\udfff", "a"))).accepts(b"a")
+    assert not string_admits(StringSet(("^[^]$",)), "\ud800") and string_admits(StringSet(("^[^]$",)), "\U0001f600")
+
+
 def test_an_enumeration_of_more_prefixes_than_the_budget_is_refused() -> None:
     assert strings_language(()).is_empty and strings_language(("",)).accepts_empty
     rng = random.Random(5)
