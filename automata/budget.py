@@ -17,12 +17,12 @@ __all__ = ["DEFAULT_LIMITS", "Budget", "RegularLimits"]
 class RegularLimits:
     """What one compile of a regular language may use, summed over its intermediate automata.
 
-    nfa_size: states plus edges after repetition is unrolled; dfa_states: states before minimisation;
-    steps: visits of NFA states, about 5 ns each; depth: nesting of the expression.
+    nfa_size: states plus edges after repetition is unrolled; dfa_states: states before minimisation, 1 KiB each at most
+    while the compile lasts; steps: visits of NFA states, about 5 ns each; depth: nesting of the expression.
     """
 
     nfa_size: int = 400_000
-    dfa_states: int = 20_000
+    dfa_states: int = 100_000
     steps: int = 20_000_000
     depth: int = 200
 

@@ -15,15 +15,14 @@ rejected: with intersection and complement built in they are elegant, and in Pyt
 
 from __future__ import annotations
 
-import threading
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from .budget import DEFAULT_LIMITS, Budget, RegularLimits
 from .byte_dfa import ByteDfa
+from .dfa_memo import DfaMemo
 from .errors import LimitError
 from .utf8_classes import MAX_CODE_POINT, Ranges, class_fragment, negated, normalized
 
@@ -285,7 +284,8 @@ def _compiled(node: Regular, budget: Budget, depth: int) -> ByteDfa:
         dfa = _compiled_anew(node, budget, depth)
     except RecursionError:
         raise LimitError("depth", budget.limits.depth + 1, budget.limits.depth) from None
-    _memo.put(node, dfa, {name: amount - before[name] for name, amount in budget.spent.items()})
+    cost = {name: amount - before[name] for name, amount in budget.spent.items()}
+    _memo.put(node, (dfa, cost), dfa.n_states)
     return dfa
 
 
@@ -345,37 +345,7 @@ def _write(node: Regular, program: array[int], depth: int, budget: Budget) -> No
         program.extend(fragment_of(_compiled(node, budget, depth)))
 
 
-class _Memo:
-    """Compiled languages by expression, the least recently used dropped beyond a number of states (1 KiB each)."""
-
-    def __init__(self, max_states: int) -> None:
-        self._entries: OrderedDict[Regular, tuple[ByteDfa, dict[str, int]]] = OrderedDict()
-        self._states, self._max_states = 0, max_states
-        self._lock = threading.Lock()
-
-    def get(self, node: Regular) -> tuple[ByteDfa, dict[str, int]] | None:
-        with self._lock:
-            found = self._entries.get(node)
-            if found is not None:
-                self._entries.move_to_end(node)
-            return found
-
-    def put(self, node: Regular, dfa: ByteDfa, cost: dict[str, int]) -> None:
-        with self._lock:
-            if node not in self._entries:
-                self._entries[node] = dfa, cost
-                self._states += dfa.n_states
-            while self._states > self._max_states:
-                _, (dropped, _) = self._entries.popitem(last=False)
-                self._states -= dropped.n_states
-
-    def clear(self) -> None:
-        with self._lock:
-            self._entries.clear()
-            self._states = 0
-
-
-_memo = _Memo(max_states=32_768)
+_memo: DfaMemo[tuple[ByteDfa, dict[str, int]]] = DfaMemo(max_states=32_768)
 
 # ---------------------------------------------------------------------------------------------- algebra
 

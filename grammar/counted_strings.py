@@ -1,10 +1,14 @@
 """JSON strings of a pattern and of a bounded length, without the product of the two.
 
 The strings of up to a thousand code points that match a pattern of ten states take ten thousand states as one
-automaton, and six times as many as JSON spells them. Here they are the pattern's own automaton, of spellings, and a
-number: a state is (state of the automaton, code points so far), made when a text gets there. What must be known is
-whether a text can still end with its length in bounds. Whether k more code points can lead from a state to an
-accepting one is a sequence over k that is periodic after a while, so it is tabulated up to its first repetition.
+automaton, and six times as many as JSON spells them. Here they are the pattern's own automaton, of values, and a
+number: a state is (state of the automaton, code points so far), made when a text gets there. From one to the next leads
+a byte, or the automaton of what spells the characters that take the one state to the other, which does not depend on
+the number and is shared by all.
+
+What must be known is whether a text can still end with its length in bounds. Whether k more code points can lead from a
+state to an accepting one is a sequence over k that is periodic after a while, so it is tabulated up to its first
+repetition.
 
 INVARIANT: a state is only made if some sentence goes on from it.
 Cost: 1 to 50 ms to make and 4 bytes for each state and row of that table; 20 us for a state.
@@ -14,57 +18,55 @@ Source: a language over one letter is ultimately periodic (Chrobak, "Finite auto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ..automata.budget import DEFAULT_LIMITS, RegularLimits
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
-from ..automata.fragment import Fragment
-from ..automata.regular import utf8_texts
-from .json_text import string_content
+from ..automata.fragment import Fragment, Target
+from ..automata.regular import CharClass, compile_regular, difference, utf8_texts
+from .json_text import json_spelled, string_content
 
-__all__ = ["AcceptedLengths", "CountedString", "CountedStrings", "Lengths"]
+__all__ = ["AcceptedLengths", "CountedString", "CountedStrings"]
 
 _NEVER = 2**31 - 1
 _QUOTE = 0x22
+_PLAIN = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7F))  # the characters that a byte spells
 
 
 class _Characters:
-    """An automaton of texts as one over whole characters.
+    """An automaton of UTF-8 texts as one over whole characters.
 
-    between : bool[n_states], whether a state is between two characters
-    starts : per state the ones between characters at which its character may end; itself, if it is one
+    starts : the states between two characters
     """
 
-    def __init__(self, dfa: ByteDfa, all_texts: ByteDfa) -> None:
-        """`all_texts`: what `dfa` is a part of; it accepts in its start alone, which is between characters."""
-        first_bytes = np.unique(np.stack([dfa.byte_class, all_texts.byte_class]), axis=1, return_index=True)[1]
-        self._steps = dfa.transitions[:, first_bytes].tolist()
-        all_steps = all_texts.transitions[:, first_bytes].tolist()
-        self.between = np.zeros(dfa.n_states, bool)
-        waiting, met = [(1, 1)], {(1, 1)}
+    def __init__(self, values: ByteDfa) -> None:
+        classes = 256 * values.byte_class.astype(np.int32) + utf8_texts().byte_class
+        first_bytes = np.unique(classes, return_index=True)[1]
+        self._steps = values.transitions[:, first_bytes].tolist()
+        of_any = utf8_texts().transitions[:, first_bytes].tolist()
+        waiting, met, starts = [(1, 1)], {(1, 1)}, set()
         while waiting:
-            state, in_all = waiting.pop()
-            self.between[state] |= in_all == 1
-            for pair in zip(self._steps[state], all_steps[in_all], strict=True):
+            state, in_any = waiting.pop()
+            if in_any == 1:  # where alone the automaton of all texts is between characters
+                starts.add(state)
+            for pair in zip(self._steps[state], of_any[in_any], strict=True):
                 if pair[0] and pair not in met:
                     met.add(pair)
                     waiting.append(pair)
-        self.starts: list[list[int]] = [[state] if here else [] for state, here in enumerate(self.between.tolist())]
-        for state in range(1, dfa.n_states):
-            self._starts_of(state)
+        self.starts = sorted(starts)
+        self._next: dict[int, set[int]] = {0: set(), **{start: {start} for start in starts}}
 
-    def _starts_of(self, state: int) -> list[int]:
-        """Recurses over the rest of a character, which is no longer than a surrogate pair."""
-        if not self.starts[state] and state:
-            self.starts[state] = self.after(state)
-        return self.starts[state]
-
-    def after(self, state: int) -> list[int]:
-        """The states between characters after one more character, or after the one that the state is in."""
-        return sorted({start for target in set(self._steps[state]) for start in self._starts_of(target)})
+    def after(self, state: int) -> set[int]:
+        """The starts after one more character, or after the one that the state is in: at most three bytes deep."""
+        out: set[int] = set()
+        for target in set(self._steps[state]):
+            if target not in self._next:
+                self._next[target] = self.after(target)
+            out |= self._next[target]
+        return out
 
 
 class AcceptedLengths:
@@ -75,9 +77,9 @@ class AcceptedLengths:
 
     def __init__(self, values: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> None:
         """Raises LimitError where that takes too many steps."""
-        characters = _Characters(values, utf8_texts())
-        after = [characters.after(state) if here else [] for state, here in enumerate(characters.between.tolist())]
-        reached, seen, steps = frozenset([1]), {}, 0
+        characters = _Characters(values)
+        after = {state: characters.after(state) for state in characters.starts}
+        reached, seen, steps = frozenset([1]), dict[frozenset[int], int](), 0
         self._accepted: list[bool] = []
         while reached not in seen:
             seen[reached] = len(seen)
@@ -100,35 +102,33 @@ class AcceptedLengths:
         return any(self._accepted[self._again + (k - known) % period] for k in range(first, first + count))
 
 
-class Lengths:
-    """How many more code points can lead from a state to an accepting one, in an automaton of spellings."""
+class _Remaining:
+    """How many more code points can lead from a state between characters to an accepting one."""
 
-    def __init__(self, spelled: ByteDfa, most: int | None, limits: RegularLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, values: ByteDfa, after: dict[int, set[int]], most: int | None, limits: RegularLimits = DEFAULT_LIMITS
+    ) -> None:
         """`most`: no more code points are asked for. Raises LimitError where the table takes too many steps."""
-        characters = _Characters(spelled, string_content())
-        self.between, self._starts = characters.between, characters.starts
-        sources, targets = [], []
-        for state in np.flatnonzero(self.between).tolist():
-            after = characters.after(state)
-            sources += [state] * len(after)
-            targets += after
-        rows, again = _rows_until_repetition(
-            spelled.accepting.astype(bool), np.array(sources, int), np.array(targets, int), most, limits
-        )
+        self._number = {state: i for i, state in enumerate(after)}
+        sources = [self._number[state] for state, targets in after.items() for _ in targets]
+        targets = [self._number[target] for targets in after.values() for target in targets]
+        accepting = values.accepting[list(after)].astype(bool)
+        rows, again = _rows_until_repetition(accepting, np.array(sources, int), np.array(targets, int), most, limits)
         self._period = len(rows) - again
         self._table = _next_lengths(rows, again)
+        self._shortest = self._table[0].tolist()
 
     def some(self, state: int, least: int, most: int | None) -> bool:
-        """Whether `least` to `most` (None: any number from `least` on) more code points can lead to acceptance.
-
-        Within a character it counts from the character's end.
-        """
-        row = least = max(least, 0)
+        """Whether `least` to `most` (None: any number from `least` on) more code points can lead to acceptance."""
+        if least <= 0:
+            found = self._shortest[self._number[state]]
+            return found < _NEVER and (most is None or found <= most)
+        row = least
         if row >= len(self._table):
             if not self._period:
                 return False
             row = len(self._table) - self._period + (least - len(self._table)) % self._period
-        found = int(self._table[row, self._starts[state]].min(initial=_NEVER))
+        found = int(self._table[row, self._number[state]])
         return found < _NEVER and (most is None or found - row + least <= most)
 
 
@@ -148,8 +148,8 @@ def _rows_until_repetition(
             return rows, known
         rows.append(row)
         steps += len(accepting) + len(sources)
-        if steps > limits.steps:
-            raise LimitError("steps", steps, limits.steps)
+        if steps > limits.steps // 5:  # a table of 16 MiB
+            raise LimitError("steps", 5 * steps, limits.steps)
     return rows, len(rows)
 
 
@@ -166,49 +166,86 @@ def _next_lengths(rows: list[np.ndarray], again: int) -> np.ndarray:
 
 
 class CountedStrings:
-    """The strings of `least` to `most` code points whose spellings an automaton accepts; None: any number."""
+    """The strings of `least` to `most` code points (None: any number) whose values an automaton accepts."""
 
-    def __init__(self, spelled: ByteDfa, least: int, most: int | None) -> None:
-        self.spelled, self.least, self.most = spelled, least, most
-        self.lengths = Lengths(spelled, most)
+    def __init__(self, values: ByteDfa, least: int, most: int | None) -> None:
+        """Raises LimitError where the table of lengths takes too many steps."""
+        self.values, self.least, self.most = values, least, most
+        characters = _Characters(values)
+        self._after = {state: characters.after(state) for state in characters.starts}
+        self._remaining = _Remaining(values, self._after, most)
+        self._steps: dict[int, tuple[list[tuple[int, int, int]], list[tuple[ByteDfa, int]]]] = {}
 
     @property
     def is_empty(self) -> bool:
         return not self.is_live(1, 0)
 
     def is_live(self, state: int, count: int) -> bool:
-        """Whether some string goes on from a state; `count` includes the character that it is in."""
-        return self.lengths.some(state, self.least - count, None if self.most is None else self.most - count)
+        """Whether some string goes on from a state after `count` characters."""
+        return self._remaining.some(state, self.least - count, None if self.most is None else self.most - count)
 
-    def admits_length(self, count: int) -> bool:
-        return self.least <= count and (self.most is None or count <= self.most)
+    def may_end(self, state: int, count: int) -> bool:
+        """Whether a string may end in a state after so many characters."""
+        in_bounds = self.least <= count and (self.most is None or count <= self.most)
+        return in_bounds and bool(self.values.accepting[state])
+
+    def steps(self, state: int) -> tuple[list[tuple[int, int, int]], list[tuple[ByteDfa, int]]]:
+        """What leads from a state to others: (first byte, last byte, state), and (language of spellings, state)."""
+        found = self._steps.get(state)
+        if found is None:
+            row = self.values.transitions[state]
+            begins = np.flatnonzero(np.diff(row, prepend=-1))
+            ends = np.append(begins[1:], 256) - 1
+            runs = zip(begins.tolist(), ends.tolist(), row[begins].tolist(), strict=True)
+            plain = [
+                (max(low, first), min(high, last), target)
+                for low, high, target in runs
+                for first, last in _PLAIN
+                if target and low <= last and high >= first
+            ]
+            others = [
+                (_other_spellings(self.values, list(self._after), state, target), target)
+                for target in sorted(self._after[state])
+            ]
+            found = self._steps[state] = plain, [step for step in others if not step[0].is_empty]
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class CountedString:
-    """The rest of a string after its opening quote: a state of the automaton, and code points that are complete.
+def _other_spellings(values: ByteDfa, starts: list[int], source: int, target: int) -> ByteDfa:
+    """How the characters that lead from one state to another are spelled, but for those that one byte spells."""
+    from ..automata.minimize import minimized
+
+    # The source is copied to state 1, so that it is none that a character can lead to; the rest is as it is.
+    table = np.concatenate([np.zeros((1, 256), np.int32), values.transitions[[source]], values.transitions[1:]])
+    table[table > 0] += 1
+    accepting = np.zeros(values.n_states + 1, np.uint8)
+    accepting[target + 1] = 1
+    table[[state + 1 for state in starts]] = 0
+    one = minimized(table, accepting, np.arange(256, dtype=np.uint8))
+    return difference(json_spelled(one), compile_regular(CharClass(_PLAIN)))
+
+
+class CountedString(NamedTuple):
+    """The rest of a string after its opening quote: a state of the automaton, and the number of characters so far.
 
     A string begins as CountedString(strings, 1, 0), if any is in `strings`.
     """
 
     strings: CountedStrings
     state: int
-    count: int
+    length: int
 
     def expand(self) -> Fragment:
-        strings, edges = self.strings, []
-        between, after = strings.lengths.between, self.count + 1
-        row = strings.spelled.transitions[self.state]
-        begins = np.flatnonzero(np.diff(row, prepend=-1))
-        ends = np.append(begins[1:], 256) - 1
-        for low, high, target in zip(begins.tolist(), ends.tolist(), row[begins].tolist(), strict=True):
-            if target and strings.is_live(target, after):
-                edges.append((low, high, CountedString(strings, target, self._counted(between[target]))))
-        if between[self.state] and strings.spelled.accepting[self.state] and strings.admits_length(self.count):
+        strings, length = self.strings, self.length + 1
+        if strings.most is None:
+            length = min(length, strings.least)  # beyond which it does not matter
+        plain, spelled = strings.steps(self.state)
+        live = {state for _, state in spelled if strings.is_live(state, length)}
+        live |= {state for *_, state in plain if state not in live and strings.is_live(state, length)}
+        edges: list[tuple[int, int, Target]] = [
+            (low, high, CountedString(strings, state, length)) for low, high, state in plain if state in live
+        ]
+        if strings.may_end(self.state, self.length):
             edges.append((_QUOTE, _QUOTE, None))
-        return Fragment(edges=tuple(edges))
-
-    def _counted(self, complete: bool) -> int:
-        """The count behind a byte; beyond `least` without `most` it does not matter."""
-        count = self.count + int(complete)
-        return min(count, self.strings.least) if self.strings.most is None else count
+        calls = [(language, CountedString(strings, state, length)) for language, state in spelled if state in live]
+        return Fragment(edges=tuple(edges), calls=tuple(calls), like=string_content())

@@ -11,18 +11,23 @@ Cost: 35 to 150 us for a usual pattern, 1 KiB per state; spellings of one value 
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 
-from ..automata.budget import DEFAULT_LIMITS, RegularLimits
+from ..automata.budget import RegularLimits
 from ..automata.byte_dfa import ByteDfa
+from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError
 from ..automata.regular import utf8_texts
 
-__all__ = ["STRING_CONTENT", "json_spelled", "string_content"]  # noqa: F822  (made on first use, below)
+__all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "json_spelled", "string_content"]  # noqa: F822  (made on first use, below)
 
 
-@lru_cache(maxsize=512)
-def json_spelled(values: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:
+# A table of spellings is kept, by this process and by each vocabulary that reads it: 1 KiB a state, so 20 MiB at most.
+SPELLING_LIMITS = RegularLimits(dfa_states=20_000)
+
+
+@memoised
+def json_spelled(values: ByteDfa, limits: RegularLimits = SPELLING_LIMITS) -> ByteDfa:
     """All spellings, without the quotes, of the texts in `values`.
 
     Raises LimitError where more than `limits.dfa_states` are needed, and ValueError where `values` holds what is not

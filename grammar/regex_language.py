@@ -72,11 +72,11 @@ def counted_form(ast: RegexAst) -> tuple[RegexAst, int, int | None] | None:
     """A pattern for all of a text with one repetition of bounded number, as one without and the lengths that it allows.
 
     `^[a-z]{1,5000}$` is `^[a-z]*$` with 1 to 5000 code points. None where length does not tell the number: all else
-    that the pattern matches must be of one length, as must what is repeated.
+    that the pattern matches must be of one length, as must what is repeated. Lookaround has none.
     """
     items = ast.root.items if isinstance(ast.root, Sequence) else ()
     ends = [item.kind if isinstance(item, Anchor) else None for item in (*items[:1], *items[-1:])]
-    if ast.lookaround or ends != [AnchorKind.START, AnchorKind.END]:
+    if ends != [AnchorKind.START, AnchorKind.END]:
         return None
     widths = [width(item) for item in items]
     varying = [i for i, (least, most) in enumerate(widths) if least != most]

@@ -48,6 +48,7 @@ from .regex_ast import Anchor, AnchorKind, Boundary, Char, Choice, Group, Look, 
 
 __all__ = ["fullmatch_with_lookaround", "search_with_lookaround"]
 
+MAX_NESTED_LOOKAROUND = 12
 _PLACE = b"\xff"
 _MARKERS = bytes((0xC0, 0xC1, *range(0xF5, 0xFF)))  # these and PLACE are the bytes that no UTF-8 text has
 _AT = Bytes(_PLACE)
@@ -82,8 +83,8 @@ class _Assertion:
 class _Claims:
     """The assertions of a pattern, or of the item of a lookaround, and their markers."""
 
-    def __init__(self, nested: bool = False) -> None:
-        self._nested = nested
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
         self._repeated: dict[_Assertion, bool] = {}  # whether there may be several claims; in the order of the markers
 
     # ------------------------------------------------------------------------------------------ claims
@@ -106,7 +107,7 @@ class _Claims:
             case Boundary():
                 return self._claim(_Assertion(_boundaries(node), node.negative), repeated)
             case Look():
-                return self._claim(_Assertion(_looked_at(node), node.negative), repeated)
+                return self._claim(_Assertion(_looked_at(node, self._depth + 1), node.negative), repeated)
         raise AssertionError(node)
 
     def _claim(self, assertion: _Assertion, repeated: bool) -> Regular:
@@ -125,15 +126,17 @@ class _Claims:
         markers = _MARKERS[: len(self._repeated)]
         checks = []
         for i, (assertion, repeated) in enumerate(self._repeated.items()):
-            others = markers[:i] + markers[i + 1 :] + (_PLACE if self._nested else b"")
+            others = markers[:i] + markers[i + 1 :] + (_PLACE if self._depth else b"")
             check = _check_of_all if repeated else _check_of_one
             checks.append(check(assertion, markers[i : i + 1], others))
         return Rewritten(Intersection((language, *checks)), markers, None)
 
 
-def _looked_at(look: Look) -> Regular:
+def _looked_at(look: Look, depth: int) -> Regular:
     """The texts with PLACE from which, or up to which, the item matches."""
-    claims = _Claims(nested=True)
+    if depth > MAX_NESTED_LOOKAROUND:
+        raise LimitError("lookaround within lookaround", depth, MAX_NESTED_LOOKAROUND)
+    claims = _Claims(depth)
     item = claims.language(look.item, repeated=False)
     return claims.settled(concatenation(ANY_TEXT, *((_AT, item) if look.ahead else (item, _AT)), ANY_TEXT))
 

@@ -39,10 +39,10 @@ from .regex_ast import (
     width,
 )
 from .regex_classes import ECMA_DOT_EXCLUDES, case_closure, ecma_shorthand, property_ranges, python_shorthand
-from .regex_language import fullmatch_of, search_of
+from .regex_language import counted_form, fullmatch_of, search_of
 from .regex_lookaround import fullmatch_with_lookaround, search_with_lookaround
 
-__all__ = ["Dialect", "fullmatch_language", "parse", "search_language"]
+__all__ = ["Dialect", "counted_search", "fullmatch_language", "parse", "search_language"]
 
 Dialect = Literal["ecma", "python"]
 MAX_NESTING = 100
@@ -81,7 +81,20 @@ def fullmatch_language(pattern: str, dialect: Dialect) -> Regular:
 @lru_cache(maxsize=1024)
 def search_language(pattern: str, dialect: Dialect) -> Regular:
     """The texts in which the pattern matches somewhere: what JSON Schema's `pattern` admits."""
-    ast = parse(pattern, dialect)
+    return _searched(parse(pattern, dialect))
+
+
+@lru_cache(maxsize=1024)
+def counted_search(pattern: str, dialect: Dialect) -> tuple[Regular, int, int | None] | None:
+    """A language, and the least and greatest number of code points of those of its texts that search_language has.
+
+    None where a pattern has no large repetition that a text's length tells: see `counted_form`.
+    """
+    form = counted_form(parse(pattern, dialect))
+    return None if form is None else (_searched(form[0]), form[1], form[2])
+
+
+def _searched(ast: RegexAst) -> Regular:
     return search_with_lookaround(ast) if ast.lookaround else search_of(ast)
 
 

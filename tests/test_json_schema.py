@@ -104,7 +104,6 @@ HOSTILE = [
     {"pattern": "a", "minLength": "x"},
     {"format": []}, {"properties": {1: {}}}, {"const": (1, 2)}, {"const": {1: 2}}, {"$ref": "#/anyOf/²"},
     {"type": "object", "required": ["\ud800"]}, {"const": "\ud800"},
-    {"enum": ["x" * 30 + str(i) for i in range(20_000)]},
     {"enum": list(range(100_000))}, {"type": ["string", 3]}, "{", b"\xff",
 ]  # fmt: skip
 

@@ -137,6 +137,13 @@ def test_assertions_side_by_side_are_limited_and_equal_ones_are_one() -> None:
         search_language("".join(f"(?!{name})" for name in names), "ecma")
 
 
+def test_lookaround_within_lookaround_has_a_limit_of_its_own() -> None:
+    for kind in ("(?=", "(?<!"):
+        assert not languages(kind * 12 + "a" + ")" * 12, "ecma")[0].is_empty
+        with pytest.raises(LimitError, match="lookaround within lookaround exceeded: 13 given, 12 allowed"):
+            search_language(kind * 90 + "a" + ")" * 90, "ecma")
+
+
 def test_claims_that_stay_open_end_at_a_budget() -> None:
     with pytest.raises(LimitError):
         compile_regular(search_language("^(?:(?!a.{40}b).)*$", "ecma"))

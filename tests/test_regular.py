@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bridle.automata import budget, regular
 from bridle.automata.byte_dfa import ByteDfa
+from bridle.automata.dfa_memo import DfaMemo, memoised
 from bridle.automata.errors import GrammarError, LimitError, UnsupportedError, caret
 from bridle.automata.regular import (
     ANY_CHAR,
@@ -328,12 +329,25 @@ def test_budgets_add_up_over_the_parts_of_an_expression() -> None:
 
 
 def test_the_memo_forgets_beyond_its_states() -> None:
-    memo = regular._Memo(max_states=10)
+    memo: DfaMemo[ByteDfa] = DfaMemo(max_states=10)
     dfas = [compile_regular(Repeat(Bytes(b"a"), n, n)) for n in range(1, 8)]
     for n, dfa in enumerate(dfas):
-        memo.put(Bytes(bytes([n])), dfa, {})
-    kept = [n for n in range(7) if memo.get(Bytes(bytes([n]))) is not None]
+        memo.put(n, dfa, dfa.n_states)
+    kept = [n for n in range(7) if memo.get(n) is not None]
     assert kept == [6]
+
+
+def test_a_memoised_function_makes_an_automaton_once_for_its_arguments() -> None:
+    made = []
+
+    @memoised
+    def texts(least: int, most: int = 3) -> ByteDfa:
+        made.append((least, most))
+        return compile_regular(Repeat(ANY_CHAR, least, most))
+
+    assert texts(1) is texts(1) and texts(1, most=2) is texts(1, most=2) and made == [(1, 3), (1, 2)]
+    texts.cache_clear()  # type: ignore[attr-defined]
+    assert texts(1) and len(made) == 3
 
 
 def test_automata_are_read_only_and_survive_pickling() -> None:

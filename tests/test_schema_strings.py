@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 import bridle
 import naive_regex
 from bridle.automata.budget import RegularLimits
+from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import LimitError, UnsupportedError
-from bridle.automata.regular import alternation, compile_regular, literal
-from bridle.grammar import schema_strings
+from bridle.automata.regular import ANY_CHAR, Intersection, Repeat, alternation, compile_regular, literal
 from bridle.grammar.counted_strings import AcceptedLengths, CountedString, CountedStrings
+from bridle.grammar.enumerated_strings import Enumeration
 from bridle.grammar.json_text import json_spelled
-from bridle.grammar.regex_syntax import parse, search_language
+from bridle.grammar.regex_syntax import counted_search
+from bridle.grammar.schema_leaves import constants_targets
 from bridle.grammar.schema_strings import (
     Opened,
     StringSet,
@@ -128,32 +130,47 @@ COUNTED = [
 @pytest.mark.parametrize(("pattern", "least", "most"), COUNTED)
 def test_counted_states_are_those_of_the_product(pattern: str, least: int, most: int | None) -> None:
     table = spelled_strings(StringSet((pattern,), least=least, most=most))
-    counted = CountedStrings(json_spelled(pattern_values(pattern)), least, most)
+    counted = CountedStrings(pattern_values(pattern), least, most)
     assert not counted.is_empty
-    start = Opened(CountedString(counted, 1, 0))
-    waiting: list = [(start, 1)]
+    # A state of the counted string is one of the machine: payloads, and automata with what follows them.
+    waiting: list = [(frozenset([Opened(CountedString(counted, 1, 0))]), 1)]
     met = set(waiting)
     while waiting:
-        state, in_table = waiting.pop()
-        if state is None:
-            assert table.accepting[in_table] and not table.transitions[in_table].any()
-            continue
-        assert not table.accepting[in_table]
-        targets: list = [()] * 256
-        for low, high, target in state.expand().edges:
-            targets[low : high + 1] = [(target,)] * (high + 1 - low)
-        assert [bool(target) for target in targets] == (table.transitions[in_table] != 0).tolist()
+        tops, in_table = waiting.pop()
+        assert bool(table.accepting[in_table]) == (None in tops)
+        moved: list[set] = [set() for _ in range(256)]
+        for top in tops - {None}:
+            if isinstance(top, tuple) and isinstance(top[0], ByteDfa):
+                move_within(moved, *top)
+                continue
+            fragment = top.expand()
+            for low, high, target in fragment.edges:
+                for byte in range(low, high + 1):
+                    moved[byte].add(target)
+            for callee, then in fragment.calls:
+                move_within(moved, callee, 1, then)
+        assert [bool(found) for found in moved] == (table.transitions[in_table] != 0).tolist()
         for byte in range(256):
-            if targets[byte] and (pair := (targets[byte][0], int(table.transitions[in_table, byte]))) not in met:
+            pair = frozenset(moved[byte]), int(table.transitions[in_table, byte])
+            if moved[byte] and pair not in met:
                 met.add(pair)
                 waiting.append(pair)
 
 
+def move_within(moved: list[set], callee: ByteDfa, state: int, then: object) -> None:
+    """Adds what each byte leads to in an automaton, and behind it where it ends, into `moved`."""
+    for byte, target in enumerate(callee.transitions[state].tolist()):
+        if target and callee.transitions[target].any():
+            moved[byte].add((callee, target, then))
+        if callee.accepting[target]:
+            moved[byte].add(then)
+
+
 def test_no_counted_string_of_lengths_that_a_pattern_does_not_have() -> None:
-    even = json_spelled(pattern_values("^(?:..)*$"))
+    even = pattern_values("^(?:..)*$")
     assert CountedStrings(even, 5, 5).is_empty and CountedStrings(even, 10**6 + 1, 10**6 + 1).is_empty
     assert not CountedStrings(even, 10**6, 10**6).is_empty and not CountedStrings(even, 10**6 + 1, None).is_empty
-    assert CountedStrings(json_spelled(pattern_values("^a{3}$")), 4, None).is_empty
+    assert CountedStrings(pattern_values("^a{3}$"), 4, None).is_empty
 
 
 def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> None:
@@ -177,20 +194,41 @@ def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> No
 
 @pytest.mark.parametrize("pattern", [r"^[\p{L}]{1,200}$", r"^\p{L}{200}$", "^x(?:[^]{2}){3000,}$", "^[a-z]{1,30000}!$"])
 def test_a_large_repetition_that_the_length_tells_is_a_length(pattern: str) -> None:
-    ast = parse(pattern, "ecma")
     strings = StringSet((pattern,))
     with pytest.raises(LimitError):
-        compile_regular(search_language(pattern, "ecma"))
-    assert ast.root.items and not string_is_empty(strings)
+        string_language(strings)
+    assert not string_is_empty(strings)
     assert not isinstance(string_target(strings), type(pattern_values("a")))
     text = {"^[": "x", "^\\": "é" * 200, "^x": "x" * 6001}[pattern[:2]] + ("!" if pattern.endswith("!$") else "")
     assert string_admits(strings, text) and not string_admits(strings, text[:-1] or "-")
     assert string_is_empty(StringSet((pattern,), most=0))
 
 
+PASSWORD = r"^(?=.*[A-Z])(?=.*[a-z])(?=.*\d)(?=.*[^\w\s]).{8,64}$"
+
+
+@pytest.mark.parametrize(
+    "pattern", [PASSWORD, r"^(?:(?!ab)[a-c]){2,3}(?<!c)$", r"^a(?=b|c).{0,2}(?!a).$", r"^\ba{0,3}\b$"]
+)
+def test_lookaround_and_a_bounded_length_are_one_language_however_they_are_made(pattern: str) -> None:
+    language, least, most = counted_search(pattern, "ecma")
+    lengths = Repeat(ANY_CHAR, least, most)
+    assert (
+        compile_regular(Intersection((language, lengths)))
+        == pattern_values(pattern)
+        == string_values(StringSet((pattern,)))
+    )
+
+
+def test_passwords_are_described_in_little_time_and_space() -> None:
+    strings = StringSet((PASSWORD,))
+    assert string_admits(strings, "Passw0rd!") and not string_admits(strings, "Passw0rd")
+    assert not string_is_empty(strings) and string_is_empty(strings._replace(most=7))
+
+
 def test_patterns_whose_lengths_do_not_tell_stay_as_they_are() -> None:
-    for pattern in ["^a{1,3}b{1,3}$", "a{1,3}$", "^(?:a|bb){1,3}$", "^(?=a)a{1,3}$", "^a{1,3}", "^(?:a?){3}$"]:
-        assert schema_strings.counted_form(parse(pattern, "ecma")) is None
+    for pattern in ["^a{1,3}b{1,3}$", "a{1,3}$", "^(?:a|bb){1,3}$", "^a{1,3}", "^(?:a?){3}$"]:
+        assert counted_search(pattern, "ecma") is None
     with pytest.raises(LimitError):
         string_target(StringSet((r"^(?:(?!a.{40}b).)*$",)))
 
@@ -216,6 +254,51 @@ def test_an_enumeration_is_the_union_of_its_strings(strings: list[str]) -> None:
     made = strings_language(tuple(strings))
     made.verify()
     assert made == compile_regular(alternation(*map(literal, strings)))
+
+
+def walked(target: object, table: ByteDfa) -> None:
+    """Asserts that a target without calls is a table's language."""
+    waiting: list = [(target, 1)]
+    met = set(waiting)
+    while waiting:
+        state, in_table = waiting.pop()
+        assert bool(table.accepting[in_table]) == (state is None)
+        targets: list = [()] * 256
+        for low, high, after in state.expand().edges if state is not None else ():
+            assert targets[low : high + 1] == [()] * (high + 1 - low)
+            targets[low : high + 1] = [(after,)] * (high + 1 - low)
+        assert [bool(found) for found in targets] == (table.transitions[in_table] != 0).tolist()
+        for byte in range(256):
+            if targets[byte] and (pair := (targets[byte][0], int(table.transitions[in_table, byte]))) not in met:
+                met.add(pair)
+                waiting.append(pair)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text('ab\u00e9\u20ac\U0001f600\U0010ffff\n/\\"\x01', max_size=3), min_size=1, max_size=8))
+def test_an_enumeration_as_a_trie_has_all_spellings_of_its_strings(strings: list[str]) -> None:
+    walked(Opened(Enumeration(tuple(strings)).start()), quoted(json_spelled(strings_language(tuple(strings)))))
+
+
+def test_a_large_enumeration_is_a_trie_beside_its_other_constants() -> None:
+    rng = random.Random(7)
+    many = ["".join(rng.choices("abc\u00e9", k=30)) for _ in range(2000)]
+    grammar = bridle.Grammar.from_json_schema({"enum": [*many, 12, None]})
+    assert not grammar.unenforced
+    for value in (many[0], many[-1], 12, None):
+        assert bridle.validate(grammar, json.dumps(value)).ok
+        assert bridle.validate(grammar, json.dumps(value, ensure_ascii=False)).ok
+    for text in (json.dumps(many[0][:-1]), json.dumps(many[0] + "a"), "13", '"', "true"):
+        assert not bridle.validate(grammar, text).ok
+    targets = constants_targets([*many, 12, None])
+    assert len(targets) == 2 and isinstance(targets[1], ByteDfa) and targets[1].accepts(b"null")
+    assert len(constants_targets([*many[:3], 12])) == 1
+
+
+def test_strings_without_a_spelling_are_in_no_language() -> None:
+    assert strings_language(("a", "a\ud800")) == strings_language(("a",))
+    assert not string_values(StringSet(excluded=("\udfff", "a"))).accepts(b"a")
+    assert not string_admits(StringSet(("^[^]$",)), "\ud800") and string_admits(StringSet(("^[^]$",)), "\U0001f600")
 
 
 def test_an_enumeration_of_more_prefixes_than_the_budget_is_refused() -> None:
