@@ -381,7 +381,7 @@ class Machine:
         for names, value, witness in classes:
             if names not in languages:
                 counted = name_counts(names)[1:]
-                place = -1 if (counted < 0).all() else sum(map(len, sizes))
+                place = -1 if (counted < 0).sum() >= len(counted) - 1 else sum(map(len, sizes))
                 if place >= 0:
                     sizes.append(counted)
                 size = int(counted[0])

@@ -12,6 +12,7 @@ far, whichever way it was reached.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,28 +29,32 @@ _PLAIN, _AFTER_BACKSLASH, _DIGIT, _LOW_BACKSLASH, _LOW_U = range(5)
 MOST = 1 << 30
 
 
+@lru_cache(maxsize=256)
 def name_counts(dfa: ByteDfa) -> np.ndarray:
     """int32[n_states]: names that a state leads to, saturated at 2**30; -1: infinitely many; 0 of the dead state."""
     step = dfa.transitions
     n = dfa.n_states
     counts = np.full(n, -1, np.int32)
     counts[0] = 0
-    kinds = _kinds(dfa)
     # States that lead to no cycle, each after all that it leads to.
-    targets = [sorted(set(step[q][step[q] != 0].tolist())) for q in range(n)]
+    targets = [[t for t in np.unique(step[q]).tolist() if t] for q in range(n)]
     before: list[list[int]] = [[] for _ in range(n)]
     left = [len(t) for t in targets]
     for q in range(1, n):
         for target in targets[q]:
             before[target].append(q)
+    finite: list[int] = []
     ready = deque(q for q in range(1, n) if left[q] == 0)
     while ready:
         q = ready.popleft()
-        counts[q] = min(MOST, _count(dfa, kinds.get(q, _PLAIN), q, counts))
+        finite.append(q)
         for earlier in before[q]:
             left[earlier] -= 1
             if left[earlier] == 0:
                 ready.append(earlier)
+    kinds = _kinds(dfa) if len(finite) > 1 else {}  # the one state is that after the closing quote
+    for q in finite:
+        counts[q] = min(MOST, _count(dfa, kinds.get(q, _PLAIN), q, counts))
     return counts
 
 
@@ -92,26 +97,33 @@ def _escape(dfa: ByteDfa, q: int, kinds: dict[int, int]) -> list[int]:
     step = dfa.transitions
     kinds[q] = _AFTER_BACKSLASH
     ends = [int(t) for b, t in enumerate(step[q].tolist()) if t and b != _U]
-    places = {(int(step[q, _U]), 0)} if step[q, _U] else set()
+    # States before a digit, with what the digits so far are: any, a d, or those of a high surrogate.
+    places = {(int(step[q, _U]), "")} if step[q, _U] else set()
     for digit in range(4):
         after = set()
         for at, value in places:
             kinds[at] = _DIGIT
             for k, byte in enumerate(_DIGITS):
                 if step[at, byte]:
-                    after.add((int(step[at, byte]), value << 4 | k if digit < 2 else value))
+                    if digit == 0:
+                        now = "d" if k == 13 else ""
+                    elif digit == 1:
+                        now = "high" if value == "d" and 8 <= k < 12 else ""
+                    else:
+                        now = value
+                    after.add((int(step[at, byte]), now))
         places = after
     for at, value in places:
-        if 0xD8 <= value < 0xDC:
-            kinds[at] = _LOW_BACKSLASH
-            low = int(step[at, _BACKSLASH])
-            kinds[low] = _LOW_U
-            digits = {int(step[low, _U])}
-            for _ in range(4):
-                for place in digits:
-                    kinds[place] = _DIGIT
-                digits = {int(step[place, byte]) for place in digits for byte in _DIGITS if step[place, byte]}
-            ends += digits
-        else:
+        if value != "high":
             ends.append(at)
+            continue
+        kinds[at] = _LOW_BACKSLASH
+        low = int(step[at, _BACKSLASH])
+        kinds[low] = _LOW_U
+        digits = {int(step[low, _U])}
+        for _ in range(4):
+            for place in digits:
+                kinds[place] = _DIGIT
+            digits = {int(step[place, byte]) for place in digits for byte in _DIGITS if step[place, byte]}
+        ends += digits
     return ends

@@ -147,11 +147,19 @@ _PATTERNS = {
 _NESTING = 4
 
 
+def _ranges() -> str:
+    """m,n with m <= n: m of one digit; or of two, and n of another ten (to compare both takes ten times the states)."""
+    shorter = "[0-9],[1-9][0-9]{1,2}|[1-9][0-9],[1-9][0-9]{2}"
+    ones = [f"{d},[{d}-9]" for d in range(10)]
+    tens = [f"{d}[0-9],[{d + 1}-9][0-9]" for d in range(1, 9)]
+    return "|".join([shorter, *ones, *tens])
+
+
 def _regex() -> Regular:
     """Patterns of ECMA-262 with the u flag: no stray braces or brackets, escapes that exist, classes in order.
 
     Groups nest four deep at the most (they are not regular otherwise). Left out, since which are right is not regular
-    or depends on tables of Unicode: named groups and references, counts with both ends, ranges and `\\p` in classes.
+    or depends on tables of Unicode: named groups and references, most ranges and `\\p` in classes.
     """
     escape = r"\\([dDsSwWbBfnrtv0^$\\.*+?()\[\]{}|/]|c[A-Za-z]|x[0-9A-Fa-f]{2}|u[0-9A-CEFa-cef][0-9A-Fa-f]{3})"
     in_class = r"\\([dDsSwWbfnrtv0^$\\.*+?()\[\]{}|/-]|c[A-Za-z]|x[0-9A-Fa-f]{2}|u[0-9A-CEFa-cef][0-9A-Fa-f]{3})"
@@ -160,7 +168,7 @@ def _regex() -> Regular:
     atom = fullmatch_language(rf"(([^\^$\\.*+?()\[\]{{}}|/]|[.^$/]|{escape}|{one_class}))", "ecma")
     one = r"\\[dDsSwWfnrtv0^$\\.*+?()\[\]{}|/]"
     single = fullmatch_language(rf"([^\^$\\.*+?()\[\]{{}}|]|\.|{one}|{one_class})", "ecma")
-    count = fullmatch_language(r"([*+?]|\{[0-9]+,?\})\??", "ecma")
+    count = fullmatch_language(rf"([*+?]|\{{([0-9]+,?|{_ranges()})\}})\??", "ecma")
     opened = fullmatch_language(r"\((\?[:=!]|\?<[=!])?", "ecma")
     counted_group = fullmatch_language(r"\((\?:)?", "ecma")
     term: Regular = alternation(atom, concatenation(single, count))

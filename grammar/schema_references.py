@@ -331,7 +331,9 @@ class _Question(NamedTuple):
         references._resources_of(base._document)
         found = base._anchors.get(name)
         if not found:
-            remedy = f"{'#/' + name!r} is a pointer" if "/" in name else f"declare it with {_anchor_shown(name, base.draft)}"
+            remedy = f"declare it with {_anchor_shown(name, base.draft)}"
+            if "/" in name:
+                remedy = f"{'#/' + name!r} is a pointer"
             raise self._error(f"leads nowhere: no schema there has the anchor {name!r}; {remedy}")
         return self._only(found, f"have the anchor {name!r}")
 

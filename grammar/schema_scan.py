@@ -26,7 +26,7 @@ from .json_values import is_text
 from .regex_syntax import search_language
 from .schema_context import Contexts
 from .schema_keywords import TYPES, assertions
-from .schema_leaves import constants_language
+from .schema_leaves import constants_targets
 from .schema_references import draft_named
 from .schema_strings import StringSet, string_target
 
@@ -331,7 +331,7 @@ def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: s
     scalars = [item for item in value if not isinstance(item, (list, dict))]
     if sum(len(item) if isinstance(item, str) else 8 for item in scalars) > _LARGE_ENUM:
         try:
-            constants_language([item for item in scalars if is_text(item)])
+            constants_targets([item for item in scalars if is_text(item)])
         except LimitError as error:
             scan.drop(schema, "enum", _above(pointer), f"{len(value)} values: {error}")
 

@@ -24,6 +24,7 @@ from .schema_leaves import (
     any_scalar,
     boolean,
     constants_language,
+    constants_targets,
     null,
     number,
     one_of,
@@ -206,8 +207,11 @@ class SchemaStates:
             constants = branch.constants
             if constants is not None:
                 scalars = [value for value in constants if not isinstance(value, (list, dict))]
-                if scalars:
-                    leaves[constants_language(scalars)] = None
+                for target in constants_targets(scalars) if scalars else ():
+                    if isinstance(target, ByteDfa):
+                        leaves[target] = None
+                    else:
+                        others[target] = None
                 others.update((self.constant(v), None) for v in constants if isinstance(v, (list, dict)))
                 continue
             if conjunction == ANYTHING:

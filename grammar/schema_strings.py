@@ -34,6 +34,7 @@ from ..automata.regular import (
 )
 from .counted_strings import AcceptedLengths, CountedString, CountedStrings
 from .enumerated_strings import Enumeration
+from .formats import FORMATS, format_language
 from .json_text import SPELLING_LIMITS, json_spelled, string_content
 from .regex_syntax import counted_search, parse, search_language
 
@@ -75,10 +76,8 @@ def pattern_values(pattern: str) -> ByteDfa:
 
 def format_values(name: str) -> ByteDfa:
     """The string values of a format. Raises UnsupportedError where its language is not known."""
-    try:
-        from .formats import format_language  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise UnsupportedError(f'the format "{name}"', "its language is not implemented") from None
+    if name not in FORMATS:
+        raise UnsupportedError(f'the format "{name}"', "its language is not implemented")
     return format_language(name)
 
 
