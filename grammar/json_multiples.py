@@ -133,7 +133,13 @@ class _Multiples:
                 self.table.rows[row][_ZERO] = row
             else:
                 assert isinstance(name, tuple)
-                {"whole": self._whole, "part": self._part, "exponent": self._exponent}[name[0]](row, *name[1:])
+                kind, *at = name
+                if kind == "whole":
+                    self._whole(row, *at)
+                elif kind == "part":
+                    self._part(row, *at)
+                else:
+                    self._exponent(row, *at)
 
     def _sign(self, row: int, may_have: bool) -> None:
         rows, state = self.table.rows, self.table.state

@@ -32,10 +32,10 @@ _MOST_COMBINATIONS = 64
 
 
 class ArrayProgress(NamedTuple):
-    """count : items so far, saturated where more make no difference. counted : items under each counted schema,
+    """items : how many so far, saturated where more make no difference. counted : items under each counted schema,
     saturated. used : identities of the values that are there (only where items are compared)."""
 
-    count: int
+    items: int
     counted: tuple[int, ...]
     used: frozenset[Any]
 
@@ -116,22 +116,22 @@ class ArrayPlan:
 
     def may_end(self, at: ArrayProgress) -> bool:
         """Whether the array may end here."""
-        if at.count < self.least or not all(c.is_met(n) for c, n in zip(self.counted, at.counted)):
+        if at.items < self.least or not all(c.is_met(n) for c, n in zip(self.counted, at.counted)):
             return False
         return not self.wants_equal or _EQUAL in at.used
 
     def options(self, at: ArrayProgress) -> Iterator[Option]:
         """What the next item may be, whether or not the array can be completed after it."""
-        if self.most is not None and at.count >= self.most:
+        if self.most is not None and at.items >= self.most:
             return
-        place = min(at.count, self.prefix)
+        place = min(at.items, self.prefix)
         saturated = max([self.prefix, self.least, *(c.first for c in self.counted)]) if self.most is None else None
-        count = at.count + 1 if saturated is None else min(at.count + 1, saturated)
+        count = at.items + 1 if saturated is None else min(at.items + 1, saturated)
         if self.unique or self.wants_equal:
             yield from self._constants(at, place, count)
             return
         subs = self.branch.item_subs(place if place < self.prefix else -1)
-        mattering = [i for i, c in enumerate(self.counted) if at.count >= c.first and c.matters(at.counted[i])]
+        mattering = [i for i, c in enumerate(self.counted) if at.items >= c.first and c.matters(at.counted[i])]
         combinations = 1 << len(mattering)
         if combinations > _MOST_COMBINATIONS:
             raise LimitError("combinations of schemas that items are counted under", combinations, _MOST_COMBINATIONS)
@@ -158,7 +158,7 @@ class ArrayPlan:
             if self.unique and key in at.used:
                 continue
             counted = [
-                c.after(n) if at.count >= c.first and self.values.admits([c.sub], value) else n
+                c.after(n) if at.items >= c.first and self.values.admits([c.sub], value) else n
                 for c, n in zip(self.counted, at.counted)
             ]
             if any(c.most is not None and n > c.most for c, n in zip(self.counted, counted)):
@@ -241,7 +241,7 @@ class ArrayPlan:
 
     def _can_be_matched(self, at: ArrayProgress) -> bool:
         """Whether the places that are still needed can have different values: a bipartite matching."""
-        needed = range(at.count, self.least)
+        needed = range(at.items, self.least)
         taken: dict[Any, int] = {}
 
         def settle(place: int, tried: set[Any]) -> bool:

@@ -190,6 +190,7 @@ class SchemaValues:
             rest = numbers[:at] + numbers[at + 1 :]
             value = sub[0] if isinstance(sub[0], bool) else {Inner.ANY_OF: ((sub,),)}
             branch = Branch(self, rest)
+            readings: list[dict[Any, Any]]
             readings = [{"required": [name], "properties": {name: value}} for name in branch.declared_and_required()
                         if branch.is_among(name, names)]  # fmt: skip
             if branch.may_have_others():

@@ -13,8 +13,9 @@ schemas (own ones, then `$ref`, `allOf`, `anyOf`), then the `required` names tha
 A constant's members come in its own order.
 
 Numbers, with Fractions: as soon as `integer`, a bound or a constant constrains the value, exponents come in the
-documented form alone (one digit before the point), for which all exponents are tried. Without one, the continuations of `12` denote the intervals [12, 13), [120, 130), …
-of finite decimals, those of `12.3` the interval [12.3, 12.4): compare with the bounds.
+documented form alone (one digit before the point), for which all exponents are tried. Without one, the continuations of
+`12` denote the intervals [12, 13), [120, 130), … of finite decimals, those of `12.3` the interval [12.3, 12.4): compare
+with the bounds.
 
 Not covered, NotImplementedError, wherever a keyword could matter: all that is not in `_KEYWORDS` or `_ANNOTATIONS`.
 
