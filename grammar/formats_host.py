@@ -36,8 +36,10 @@ from ..automata.regular import (
 from .formats_uri import IPV4
 from .regex_syntax import fullmatch_language
 
-__all__ = ["EMAIL_NOTE", "HOSTNAME_NOTE", "MAX_NAME", "address_literal", "charged", "email", "hostname",
-           "local_part", "names"]  # fmt: skip
+__all__ = [
+    "EMAIL_NOTE", "HOSTNAME_NOTE", "MAX_DOMAIN", "MAX_LABEL", "MAX_LOCAL_PART", "MAX_NAME", "QUAD", "address_literal",
+    "charged", "email", "hostname", "local_part", "names",
+]  # fmt: skip
 
 HOSTNAME_NOTE = (
     "labels of up to 7, 31 and 63 octets are charged as 8, 32 and 64 of a name's 253; "
@@ -47,12 +49,12 @@ EMAIL_NOTE = "a domain has up to 189 octets, so that a path of 256 is never exce
 MAX_NAME, MAX_LABEL, MAX_LOCAL_PART, MAX_PATH = 253, 63, 64, 254  # octets; a path's angle brackets taken off
 MAX_DOMAIN = MAX_PATH - MAX_LOCAL_PART - 1  # of a mailbox
 _CHARGES = (8, 32, 64)
-_QUAD = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+QUAD = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 
 
-def charged(used: int, length: int) -> tuple[int, int]:
+def charged(used: int, length: int, charges: tuple[int, ...] = _CHARGES) -> tuple[int, int]:
     """Where a label of so many octets starts if `used` octets are taken, and where the next one may."""
-    charge = next(charge for charge in _CHARGES if length < charge)
+    charge = next(charge for charge in charges if length < charge)
     start = -(-used // charge) * charge
     return start, start + charge
 
@@ -103,7 +105,7 @@ def _moves(state: _State, limit: int) -> Iterator[tuple[int, _State]]:
 
 def hostname() -> Regular:
     """Host names."""
-    return Intersection((Language(names(MAX_NAME)), Complement(fullmatch_language(_QUAD, "ecma"))))
+    return Intersection((Language(names(MAX_NAME)), Complement(fullmatch_language(QUAD, "ecma"))))
 
 
 def address_literal() -> str:
