@@ -99,7 +99,7 @@ def _moves(state: _State, limit: int) -> Iterator[tuple[int, _State]]:
     if start + length + 1 > limit:
         return
     yield _ALPHANUMERIC, (start, length + 1, False)
-    if 0 < length and not (hyphen and length == 3):
+    if length > 0 and not (hyphen and length == 3):
         yield _HYPHEN, (start, length + 1, True)
 
 

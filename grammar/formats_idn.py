@@ -1,23 +1,24 @@
 """The formats of internationalized host names and e-mail addresses.
 
 A label that is not ASCII must have an A-label of up to 63 octets. The length of Punycode is no regular property, so
-code points are counted: 12 of the BMP never take more than 52 octets, nor 16 below U+0800 more than 52 (a test runs
-the worst cases of the encoder). Such a label is charged as 64 of the name's 253, an ASCII one as 32 or 64; and only two
-labels can be such, since each place for one is 700 states.
+code points are counted: 10 of the BMP never take more than 44 octets, nor 16 below U+0800 more than 52 (a test runs
+the worst cases of the encoder). Such a label is charged as 64 octets, an ASCII one as 32 or 64. Each place where one
+may start is 700 states, so there are three, and names end at 189 octets, which is what a mailbox has for its domain.
 
-Letters are those of Latin, Greek, Cyrillic, Armenian, Devanagari, Thai, Japanese, Chinese and Korean, and in labels from
-right to left of Hebrew and Arabic: in their blocks the code points that IDNA 2008 admits, that stay as they are in NFC
-after any other of these, and that no mark may join or reorder. The contextual rules are conditions on neighbours. The
-middle dots of katakana stand next to kana or Han characters; joiners between letters, after a virama or in Arabic.
+Letters are those of Latin, Greek, Cyrillic, Armenian, Devanagari, Thai, Japanese, Chinese and Korean, and in labels
+from right to left of Hebrew and Arabic: in their blocks the code points that IDNA 2008 admits and that stay as they are
+in NFC after any other of these. The contextual rules are conditions on neighbours. The middle dots of katakana stand
+next to kana or Han characters; joiners between letters, after a virama or in Arabic.
 
 The rule on directions concerns names with a label from right to left: there no label begins with a digit, and all
-other labels are ASCII. The first of such labels is a name's first or second one.
+other labels are ASCII, of up to 31 octets. The first of such labels is a name's first or second one.
 
 States are (where the label starts, its length, its kind, what its last character asks of the next one, directions).
 Written as expressions the counters would be unrolled many times; here each state is made once, an epsilon edge leads to
 what all states of one length and kind have in common, and a class of code points is spliced in once per target.
 
-Source: RFC 5890 to 5893, RFC 5892 appendix A (contexts), RFC 3490, section 3.1 (the four dots), RFC 6531, section 3.3.
+Source: RFC 5890 to 5893, RFC 5892 appendix A (contexts), RFC 3490, section 3.1 (the four dots),
+RFC 6531, section 3.3 (mailboxes, whose labels have full stops between them).
 """
 
 from __future__ import annotations
@@ -41,23 +42,23 @@ from ..automata.regular import (
     literal,
 )
 from ..automata.utf8_classes import Ranges, class_fragment, normalized
-from .formats_host import MAX_DOMAIN, MAX_LABEL, MAX_LOCAL_PART, MAX_NAME, QUAD, address_literal, charged, local_part
+from .formats_host import MAX_DOMAIN, MAX_LABEL, MAX_LOCAL_PART, QUAD, address_literal, charged, local_part
 from .regex_syntax import fullmatch_language
 
 __all__ = ["IDN_EMAIL_NOTE", "IDN_HOSTNAME_NOTE", "idn_email", "idn_hostname"]
 
 IDN_HOSTNAME_NOTE = (
-    "labels that are not ASCII have up to 16 characters below U+0800, or 12, or 10 from right to left, of the scripts "
-    "Latin, Greek, Cyrillic, Armenian, Devanagari, Thai, Kana, Han, Hangul, Hebrew and Arabic, without marks that join "
-    "or reorder; they are among a name's first 128 octets and charged as 64 of its 253, ASCII labels as 32 or 64; "
-    "A-labels (xn--) are left out, and beside labels from right to left those from left to right that are not ASCII"
+    "names have up to 189 octets; labels that are not ASCII have up to 16 characters below U+0800, or 10, of the "
+    "scripts Latin, Greek, Cyrillic, Armenian, Devanagari, Thai, Kana, Han, Hangul, Hebrew and Arabic, without marks "
+    "that join or reorder; each is charged as 64 octets, ASCII labels as 32 or 64; A-labels (xn--) are left out, and "
+    "beside labels from right to left, one of which is the first or second, those from left to right that are not "
+    "ASCII or longer than 31 octets"
 )
 IDN_EMAIL_NOTE = (
-    f"a local part that is not ASCII has up to {MAX_LOCAL_PART // 4} characters; a domain up to 189 octets: "
-    + IDN_HOSTNAME_NOTE
+    f"a local part that is not ASCII has up to {MAX_LOCAL_PART // 4} characters; domains: " + IDN_HOSTNAME_NOTE
 )
 _CHARGES = (32, 64)
-_LAST_SLOT = 64  # the last place where a label that is not ASCII may start
+_MAX_LABEL_BESIDE_RIGHT_TO_LEFT = 31
 
 
 def _ranges(text: str) -> Ranges:
@@ -72,7 +73,7 @@ def _alternate(first: int, last: int) -> str:
 
 
 _DIGIT, _CAPITAL, _SMALL, _SMALL_L, _HYPHEN = (_ranges(t) for t in ("30-39", "41-5a", "61-6b 6d-7a", "6c", "2d"))
-_DOTS = _ranges("2e 3002 ff0e ff61")
+_FULL_STOP, _DOTS = _ranges("2e"), _ranges("2e 3002 ff0e ff61")
 _GREEK = _ranges("390 3ac-3ce")
 _TWO_BYTES = _ranges(
     f"df-f6 f8-ff {_alternate(0x101, 0x131)} 135 137-138 {_alternate(0x13A, 0x13E)} {_alternate(0x142, 0x148)} 14b"
@@ -137,67 +138,70 @@ class _State(NamedTuple):
 
 
 # How many code points a label of a kind may have that is not ASCII; what is from right to left counts as one kind.
-MOST_CODE_POINTS = {_Kind.TWO_BYTES: 16, _Kind.UNICODE: 12, _Kind.RIGHT_TO_LEFT: 10}
+MOST_CODE_POINTS = {_Kind.TWO_BYTES: 16, _Kind.UNICODE: 10, _Kind.RIGHT_TO_LEFT: 10}
+_LAST_START = {_Kind.TWO_BYTES: 128, _Kind.UNICODE: 128, _Kind.RIGHT_TO_LEFT: 64}
 _Move = tuple[Ranges | None, _State]  # None: an epsilon
 
 
-def _moves(state: _State, limit: int) -> Iterator[_Move]:
+def _moves(state: _State, dots: Ranges) -> Iterator[_Move]:
     start, length, kind, last, direction = state
     if length == 0:
-        yield from _first(state, limit)
+        yield from _first(state)
         return
     if last in _MAY_END:
         taken = charged(start, length, _CHARGES)[1] if direction != 2 and kind <= _Kind.CAPITALS else start + 64
-        if taken < limit:
+        if taken < MAX_DOMAIN:
             stays = direction == _Direction.RIGHT_TO_LEFT or (direction == _Direction.OPEN and start == 0)
-            yield _DOTS, _State(taken, 0, _Kind.ASCII, _Last.COMMON, direction if stays else _Direction.LEFT_TO_RIGHT)
+            yield dots, _State(taken, 0, _Kind.ASCII, _Last.COMMON, direction if stays else _Direction.LEFT_TO_RIGHT)
     if last == _Last.COMMON:
-        yield from _common(state, limit)
+        yield from _common(state)
     elif last not in _NEEDS:
         yield None, state._replace(last=_Last.COMMON)
-    yield from _special(state, limit)
+    yield from _special(state)
 
 
-def _grown(state: _State, kind: _Kind, last: _Last, limit: int) -> _State | None:
+def _grown(state: _State, kind: _Kind, last: _Last) -> _State | None:
     """The state one character on; None where there is no place for it."""
     start, length, direction = state.start, state.length + 1, state.direction
     if kind <= _Kind.CAPITALS:
-        if length > MAX_LABEL:
+        beside_right_to_left = direction == _Direction.RIGHT_TO_LEFT
+        if length > (_MAX_LABEL_BESIDE_RIGHT_TO_LEFT if beside_right_to_left else MAX_LABEL):
             return None
-        start = charged(start, length, _CHARGES)[0] if direction != _Direction.RIGHT_TO_LEFT else start
-        if length > MOST_CODE_POINTS[_Kind.TWO_BYTES] or start > _LAST_SLOT or direction == _Direction.RIGHT_TO_LEFT:
+        start = start if beside_right_to_left else charged(start, length, _CHARGES)[0]
+        if length > MOST_CODE_POINTS[_Kind.TWO_BYTES] or start > _LAST_START[_Kind.UNICODE] or beside_right_to_left:
             kind = _Kind.CAPITALS
             last = _Last.PLAIN if last == _Last.SMALL_L else last
-        return _State(start, length, kind, last, direction) if start + length <= limit else None
+        return _State(start, length, kind, last, direction) if start + length <= MAX_DOMAIN else None
     start = -(-start // 64) * 64
-    if length > MOST_CODE_POINTS[min(kind, _Kind.RIGHT_TO_LEFT)] or start > _LAST_SLOT:
+    family = min(kind, _Kind.RIGHT_TO_LEFT)
+    if length > MOST_CODE_POINTS[family] or start > _LAST_START[family]:
         return None
     if kind <= _Kind.UNICODE:
         direction = _Direction.LEFT_TO_RIGHT
     return _State(start, length, kind, last, direction)
 
 
-def _first(state: _State, limit: int) -> Iterator[_Move]:
+def _first(state: _State) -> Iterator[_Move]:
     """The first character of a label."""
     if state.start and state.direction == _Direction.OPEN:
-        yield from _right_to_left(state._replace(direction=_Direction.RIGHT_TO_LEFT), limit)
+        yield from _right_to_left(state._replace(direction=_Direction.RIGHT_TO_LEFT))
         yield None, state._replace(direction=_Direction.LEFT_TO_RIGHT)
         return
     if state.direction != _Direction.LEFT_TO_RIGHT:
-        yield from _right_to_left(state._replace(direction=_Direction.RIGHT_TO_LEFT), limit)
-    yield from _made(state, limit, _letters(_Kind.ASCII))
+        yield from _right_to_left(state._replace(direction=_Direction.RIGHT_TO_LEFT))
+    yield from _made(state, _letters(_Kind.ASCII))
     if state.direction != _Direction.RIGHT_TO_LEFT:
         left = state._replace(direction=_Direction.LEFT_TO_RIGHT)
-        yield from _made(left, limit, [(_DIGIT, _Kind.ASCII, _Last.PLAIN)])
-        yield from _made(left, limit, _unicode(_Kind.TWO_BYTES, first=True))
+        yield from _made(left, [(_DIGIT, _Kind.ASCII, _Last.PLAIN)])
+        yield from _made(left, _unicode(_Kind.TWO_BYTES, first=True))
 
 
 _Step = tuple[Ranges, _Kind, _Last]
 
 
-def _made(state: _State, limit: int, steps: list[_Step]) -> Iterator[_Move]:
+def _made(state: _State, steps: list[_Step]) -> Iterator[_Move]:
     for ranges, kind, last in steps:
-        target = _grown(state, kind, last, limit)
+        target = _grown(state, kind, last)
         if target is not None:
             yield ranges, target
 
@@ -221,20 +225,20 @@ def _unicode(kind: _Kind, *, first: bool) -> list[_Step]:
     ]
 
 
-def _common(state: _State, limit: int) -> Iterator[_Move]:
+def _common(state: _State) -> Iterator[_Move]:
     """What may follow any character that asks for nothing."""
     kind = state.kind
     if kind >= _Kind.RIGHT_TO_LEFT:
-        yield from _right_to_left(state, limit)
+        yield from _right_to_left(state)
         return
-    yield from _made(state, limit, [(_DIGIT, kind, _Last.PLAIN), *_letters(kind)])
+    yield from _made(state, [(_DIGIT, kind, _Last.PLAIN), *_letters(kind)])
     if kind == _Kind.ASCII:
-        yield from _made(state, limit, _unicode(_Kind.TWO_BYTES, first=False))
+        yield from _made(state, _unicode(_Kind.TWO_BYTES, first=False))
     elif kind != _Kind.CAPITALS:
-        yield from _made(state, limit, _unicode(kind, first=False))
+        yield from _made(state, _unicode(kind, first=False))
 
 
-def _right_to_left(state: _State, limit: int) -> Iterator[_Move]:
+def _right_to_left(state: _State) -> Iterator[_Move]:
     """Letters and digits of a label from right to left."""
     kind = state.kind if state.length else _Kind.RIGHT_TO_LEFT
     plain = normalized((*_ARABIC, *_ARABIC_JOINING_RIGHT))
@@ -247,10 +251,10 @@ def _right_to_left(state: _State, limit: int) -> Iterator[_Move]:
         steps.append((_DIGIT, _Kind.WITH_DIGITS, _Last.PLAIN))
     if state.length and kind != _Kind.WITH_DIGITS:
         steps.append((_ARABIC_DIGIT, _Kind.WITH_ARABIC_DIGITS, _Last.PLAIN))
-    yield from _made(state, limit, steps)
+    yield from _made(state, steps)
 
 
-def _special(state: _State, limit: int) -> Iterator[_Move]:
+def _special(state: _State) -> Iterator[_Move]:
     """What the last character lets follow, or asks for, beyond what is common."""
     _, length, kind, last, _ = state
     unicode = _Kind.TWO_BYTES if kind == _Kind.ASCII else kind
@@ -280,11 +284,11 @@ def _special(state: _State, limit: int) -> Iterator[_Move]:
         steps.append((_VIRAMA, kind, _Last.VIRAMA))
     if last != _Last.COMMON and last not in _NEEDS and not (last == _Last.HYPHEN and length == 3):
         steps.append((_HYPHEN, kind, _Last.HYPHEN))
-    yield from _made(state, limit, steps)
+    yield from _made(state, steps)
 
 
-def _names(limit: int) -> ByteDfa:
-    """Internationalized names of up to `limit` octets, those in the form of an IPv4 address included."""
+def _names(dots: Ranges) -> ByteDfa:
+    """Internationalized names, `dots` between the labels; those in the form of an IPv4 address included."""
     from ..automata.determinize import determinized
 
     states = [_State(0, 0, _Kind.ASCII, _Last.COMMON, _Direction.OPEN)]
@@ -296,7 +300,7 @@ def _names(limit: int) -> ByteDfa:
         source = local[state]
         if state.length and state.last in _MAY_END:
             edges.extend((source, 1, 0, 1))
-        for ranges, target in _moves(state, limit):
+        for ranges, target in _moves(state, dots):
             if target not in local:
                 states.append(target)
                 local[target] = n_local
@@ -335,7 +339,7 @@ def _splice(ranges: Ranges, target: int, first: int, edges: array[int]) -> tuple
 
 def idn_hostname() -> Regular:
     """Internationalized host names."""
-    return Intersection((Language(_names(MAX_NAME)), Complement(fullmatch_language(QUAD, "ecma"))))
+    return Intersection((Language(_names(_DOTS)), Complement(fullmatch_language(QUAD, "ecma"))))
 
 
 def idn_email() -> Regular:
@@ -343,5 +347,5 @@ def idn_email() -> Regular:
     beyond_ascii = "\x80-\U0010ffff"
     ascii_local = Intersection((local_part(), Repeat(ANY_CHAR, 1, MAX_LOCAL_PART)))
     local = Intersection((local_part(beyond_ascii), Repeat(ANY_CHAR, 1, MAX_LOCAL_PART // 4)))
-    domain = alternation(Language(_names(MAX_DOMAIN)), fullmatch_language(address_literal(), "ecma"))
+    domain = alternation(Language(_names(_FULL_STOP)), fullmatch_language(address_literal(), "ecma"))
     return concatenation(alternation(ascii_local, local), literal("@"), domain)

@@ -1,9 +1,10 @@
 r"""The format of regular expressions: patterns of ECMA-262 with the flag `u`, as JSON Schema has them.
 
 What of the syntax is not regular is bounded. Groups nest three deep, and lookaround, which no quantifier may follow,
-stands outside of them and holds them one deep (a stack of both kinds would double the states with each level). Numbers that must be in order
-are compared where that takes few states: `{n,m}` where n has one digit, is below 20, or m has more digits or a greater
-first one; ranges of classes where they are of digits, or of letters and begin at the first one or end at the last one.
+stands outside of them and holds them one deep (a stack of both kinds would double the states with each level). Numbers
+that must be in order are compared where that takes few states: `{n,m}` where n has one digit, is below 20, or m has
+more digits or a greater first one; ranges of classes where they are of digits, or of letters and begin at the first one
+or end at the last one.
 One group may have a name, since names may not come twice. Each context in which groups are open is a copy of 170
 states.
 
@@ -73,6 +74,4 @@ def regex() -> Regular:
     unnamed, look = _group(_UNNAMED, content[-1]), _group(r"\(\?<?[=!]", content[1])
     named = concatenation(_group(rf"\(\?<{_NAME}>", content[0]), _part(f"(?:{_QUANTIFIER})?"))
     after = Repeat(_terms(back_references=True), 0, None)
-    return concatenation(
-        Repeat(alternation(_terms(unnamed), look), 0, None), Repeat(concatenation(named, after), 0, 1)
-    )
+    return concatenation(Repeat(alternation(_terms(unnamed), look), 0, None), Repeat(concatenation(named, after), 0, 1))
