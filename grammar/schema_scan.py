@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
-from .formats import FORMATS, REFUSED_FORMATS, format_note
+from .formats import FORMATS, format_note
 from .json_numbers import decimal_of
 from .json_values import is_text
 from .regex_syntax import search_language
@@ -380,15 +380,12 @@ def _check_format(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer:
         raise _wrong(pointer, "a string", value)
     if not scan._asserts_formats:
         return
-    if value in REFUSED_FORMATS:
-        scan.drop(schema, "format", _above(pointer), f'"{value}": {REFUSED_FORMATS[value]}')
-        return
     if value not in FORMATS:
         scan._note(f'{_above(pointer) or "the root"}: format "{value}" is not a standard one: an annotation')
         return
     note = format_note(value)
     if note:
-        scan._note(note)
+        scan._note(f'format "{value}": {note}')
 
 
 def _check_unique(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:

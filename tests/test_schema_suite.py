@@ -36,6 +36,8 @@ FILES = {
 # Where bridle differs on purpose: (file, the beginning of a group's description) and why.
 KNOWN = {
     ("hostname", "validation of A-label (punycode) host names"): "A-labels are left out, and noted",
+    ("idn-hostname", "validation of "): "A-labels, long labels and rare scripts are left out, and noted",
+    ("idn-email", "validation of "): "labels that are not in normal form are left out, and noted",
     ("ecmascript-regex", "ECMA 262 named groups and backreferences are valid"): "named groups are left out, and noted",
     ("content", "validation of "): "contentMediaType and contentEncoding are annotations, as draft 7 permits",
 }
@@ -116,7 +118,8 @@ def test_the_standards_suite_is_answered_exactly_or_its_schema_refused(draft, fi
         counts = by_file.setdefault(case.file, Counter())
         for result in judged(case, formats):
             if result not in ("exact", "refused"):
-                if any(case.file == file and case.description.startswith(group) for file, group in KNOWN):
+                known = any(case.file == file and case.description.startswith(group) for file, group in KNOWN)
+                if known and (case.file in ("content", "cross-draft") or " valid: True, " in result):
                     result = "known"
                 else:
                     wrong.append(f"{case.file}: {case.description}: {result}")
