@@ -23,6 +23,7 @@ Sources: JSON Schema core, drafts 4 (section 7) and 6 to 2020-12 (sections 8, 9)
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -156,10 +157,10 @@ class References:
 
     def enter(self, schema: Any, at: Base, pointer: str = "") -> Base:
         """The resource that a subschema of `at` lies in: one of its own if it has an `$id`, else `at`."""
-        if not isinstance(schema, dict) or ("$id" not in schema and "id" not in schema) or schema is at.root:
+        if not isinstance(schema, dict) or ("$id" not in schema and "id" not in schema):
             return at
         identifier, draft = _identifier(schema, at.draft)
-        if identifier is not None and not isinstance(identifier, str):
+        if not isinstance(identifier, str):
             keyword = _identifier_keyword(at.draft)
             raise GrammarError(
                 f"an identifier is a string that is a URI, such as 'https://example.com/address', not {identifier!r}",
@@ -209,8 +210,8 @@ class References:
 
     # ------------------------------------------------------------------------------------------------ resources
 
-    def _entered(self, schema: dict[str, Any], identifier: str | None, draft: int, at: Base, pointer: str) -> Base:
-        uri = identifier.partition("#")[0] if identifier else ""
+    def _entered(self, schema: dict[str, Any], identifier: str, draft: int, at: Base, pointer: str) -> Base:
+        uri = identifier.partition("#")[0]
         if not uri or schema is at.root:
             return at
         uri = resolve_uri(at.uri, uri)
@@ -218,10 +219,13 @@ class References:
         if known is None:
             known = self._embedded.setdefault(id(schema), Base(uri, schema, draft, pointer, at._document))
         if (known.uri, known.draft) != (uri, draft):
-            raise GrammarError(
-                f"one Python object is two resources: {known.uri!r} at {_shown(known.pointer)} and {uri!r}; copy it",
-                pointer=pointer,
-            )
+            what = f"is two resources, {known.uri!r} and {uri!r}"
+            if known.pointer == pointer:
+                message = f"this schema {what}, by the way that leads here: "
+                message += f"let its {_identifier_keyword(at.draft)} be an absolute URI"
+            else:
+                message = f"one Python object {what}, for it stands at {_shown(known.pointer)}, too: copy it"
+            raise GrammarError(message, pointer=pointer)
         return known
 
     def _with_uri(self, uri: str) -> list[Base]:
@@ -257,7 +261,7 @@ class References:
                 continue
             seen.add(id(schema))
             identifier, draft = _identifier(schema, at.draft)
-            if isinstance(identifier, str):
+            if identifier and isinstance(identifier, str):
                 base = self._entered(schema, identifier, draft, at, pointer)
                 if base is not at:
                     at = base
@@ -320,7 +324,7 @@ class _Question(NamedTuple):
         if not found:
             reason = "it leads out of this schema, and nothing is fetched: embed the schema under "
             container = "$defs" if at.draft >= 2019 else "definitions"
-            reason += f'{container}, with "{_identifier_keyword(at.draft)}": "{uri}"'
+            reason += f'{container}, with "{_identifier_keyword(at.draft)}": {_quoted(uri)}'
             raise UnsupportedError(repr(self.reference), reason, pointer=self.pointer, keyword=self.keyword)
         return self._only(found, f"have the URI {uri!r}")
 
@@ -328,7 +332,9 @@ class _Question(NamedTuple):
         references._resources_of(base._document)
         found = base._anchors.get(name)
         if not found:
-            remedy = f"'#/{name}' is a pointer" if "/" in name else f"declare it with {_anchor_shown(name, base.draft)}"
+            remedy = f"declare it with {_anchor_shown(name, base.draft)}"
+            if "/" in name:
+                remedy = f"{'#/' + name!r} is a pointer"
             raise self._error(f"leads nowhere: no schema there has the anchor {name!r}; {remedy}")
         return self._only(found, f"have the anchor {name!r}")
 
@@ -380,15 +386,15 @@ def _identifier_keyword(draft: int) -> str:
 
 
 def _identifier(schema: dict[str, Any], draft: int) -> tuple[Any, int]:
-    """The identifier of a schema in a resource of a draft, None if it has none, and the draft in which it is read.
+    """The identifier of a schema in a resource of a draft, "" if it has none, and the draft in which it is read.
 
     What identifies is the keyword of the enclosing resource's draft: an "id" within 2020-12 does not, whatever the
     `$schema` beside it. Up to draft 7, `$ref` hides it. A `$schema` that is no metaschema of a draft (that of
     hyper-schema, say) leaves the draft as it is, and so does one without an identifier.
     """
-    identifier = schema.get("$id" if draft > 4 else "id")
-    if identifier is None or (draft <= 7 and "$ref" in schema):
-        return None, draft
+    identifier = schema.get("$id" if draft > 4 else "id", "")
+    if identifier == "" or (draft <= 7 and "$ref" in schema):
+        return "", draft
     named = schema.get("$schema")
     if isinstance(named, str):
         draft = _METASCHEMAS.get(named.partition(":")[2].rstrip("#"), draft)
@@ -416,8 +422,8 @@ def _is_plain(name: Any) -> bool:
 
 def _anchor_shown(name: str, draft: int) -> str:
     if draft >= 2019:
-        return f'"$anchor": "{name}"'
-    return f'"{_identifier_keyword(draft)}": "#{name}"'
+        return f'"$anchor": {_quoted(name)}'
+    return f'"{_identifier_keyword(draft)}": {_quoted("#" + name)}'
 
 
 def _place(draft: int, keyword: str, value: Any) -> int:
@@ -477,6 +483,11 @@ def _is_index(key: str) -> bool:
 
 def _shown(pointer: str) -> str:
     return pointer or "the root"
+
+
+def _quoted(text: str) -> str:
+    """A string as JSON, such that it can be printed: lone surrogates cannot."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _nowhere(key: str, at: Any, pointer: str) -> str:
