@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import referencing.exceptions
 from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
+from referencing._core import Resolved
+from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012, DynamicAnchor
 
 import bridle
 from bridle.grammar.schema_references import References, draft_named, resolve_uri
@@ -280,7 +281,8 @@ def probe(rng, draft):
     """A document in which a verdict tells what applies where: each schema forbids its own name as the member "is".
 
     Below the members p and q it refers wherever it likes, in place only to later resources, which ends. It leaves out
-    what the judge's package reads in another way than the standard: `$ref` to a dynamic anchor (dynamic there), and a
+    what the judge's package reads in another way than the standard, beside what `dynamically` mends: `$ref` to a
+    dynamic anchor (dynamic there), `$dynamicRef` to one in another resource (which counts as entered there), and a
     resource with `$recursiveAnchor` outside of one without, outside of one with it (the outer is not seen there).
     """
     keyword, container = "id" if draft == 4 else "$id", "definitions" if draft <= 7 else "$defs"
@@ -292,11 +294,15 @@ def probe(rng, draft):
         plain = {"$ref": f"{uri}#{rng.choice(['', f'/{container}/s', f'/{container}/m'])}"}
         if draft <= 7:
             return rng.choice([plain, {"$ref": f"{uri}#s"}]) if uri else plain
-        dynamic = {"$dynamicRef": f"{uri}#{rng.choice('mns')}"} if draft == 2020 else {"$recursiveRef": "#"}
-        return rng.choice([plain, {"$ref": f"{uri}#s"}, dynamic, dynamic, dynamic])
+        static = {"$ref": f"{uri}#s"}
+        if draft == 2019:
+            return rng.choice([plain, static, *[{"$recursiveRef": "#"}] * 3])
+        return rng.choice(
+            [plain, static, {"$dynamicRef": f"{uri}#s"}, *({"$dynamicRef": f"#{name}"} for name in "mmnn")]
+        )
 
     def named(later, leaves):
-        members = {"p": reference(leaves), "q": reference(leaves)}
+        members = {name: reference(leaves) for name in "pq"}
         schema = {"properties": {"is": {"not": {"enum": [f"{next(names)}"]}}, **members}}
         if later and rng.random() < 0.4:
             schema["allOf"] = [{"$ref": f"http://x/{rng.choice(later)}"}]
@@ -331,8 +337,23 @@ def along(path, value):
     return value
 
 
+def dynamically(anchor, resolver):
+    """`DynamicAnchor.resolve` of `referencing` 0.37, mended: the base is where the anchor was found (core 2020-12,
+    8.2.3.2), and the resource in which the reference stands stays in the dynamic scope."""
+    found, uri = anchor.resource, resolver._base_uri
+    for outer, registry in resolver.dynamic_scope():
+        try:
+            other = registry.anchor(outer, anchor.name).value
+        except referencing.exceptions.NoSuchAnchor:
+            continue
+        if isinstance(other, DynamicAnchor):
+            found, uri = other.resource, outer
+    return Resolved(contents=found.contents, resolver=resolver._evolve(base_uri=uri).in_subresource(found))
+
+
 @pytest.mark.parametrize("draft", [4, 6, 7, 2019, 2020])
-def test_the_schemas_that_apply_along_a_path_are_those_that_the_judge_applies(draft):
+def test_the_schemas_that_apply_along_a_path_are_those_that_the_judge_applies(draft, monkeypatch):
+    monkeypatch.setattr(DynamicAnchor, "resolve", dynamically)
     rng = random.Random(draft)
     applied = 0
     for _ in range(8 if draft <= 7 else 30):
@@ -445,6 +466,47 @@ def test_metaschemas_are_schemas_like_others_where_the_draft_is_one(draft):
         if other == draft:
             assert algebra.admits({"a": {"properties": {"b": {"minLength": 1}}}})
             assert not algebra.admits({"a": {"properties": {"b": {"minLength": -1}}}})
+
+
+def test_the_base_where_a_dynamic_anchor_leads_is_that_of_the_outermost_resource():
+    """Core 2020-12, 8.2.3.2: the URI of the reference is replaced by the outermost's. (jsonschema 4.26 keeps it.)"""
+    root = {
+        "$id": "http://x/root",
+        "properties": {"q": {"$ref": "a"}},
+        "$defs": {
+            "s": {"$anchor": "s", "type": "integer"},
+            "m": {"$dynamicAnchor": "m", "properties": {"q": {"$ref": "#s"}}},
+            "a": {"$id": "a", "properties": {"p": {"$dynamicRef": "b#m"}}},
+            "b": {"$id": "b", "$defs": {"s": {"$anchor": "s"}, "m": {"$dynamicAnchor": "m"}}},
+        },
+    }
+    algebra = Algebra(root)
+    assert algebra.admits({"q": {"p": {"q": 1}}})
+    assert not algebra.admits({"q": {"p": {"q": "s"}}})
+
+
+def test_a_resource_stays_in_the_dynamic_scope_below_a_dynamic_reference_that_leaves_it():
+    """The reference in `c` leads to the root; from there to `a`, whose #m then is that of `c`. (jsonschema 4.26: of
+    `a`.)"""
+    schema = {
+        "$id": "http://x/root",
+        "$dynamicAnchor": "n",
+        "allOf": [{"$ref": "c"}],
+        "properties": {"q": {"$ref": "a"}},
+        "$defs": {
+            "a": {"$id": "a", "properties": {"r": {"$dynamicRef": "#m"}}, "$defs": {"m": {"$dynamicAnchor": "m"}}},
+            "c": {
+                "$id": "c",
+                "$dynamicAnchor": "n",
+                "properties": {"p": {"$dynamicRef": "#n"}},
+                "$defs": {"m": {"$dynamicAnchor": "m", "type": "integer"}},
+            },
+        },
+    }
+    algebra = Algebra(schema)
+    assert algebra.admits({"p": {"q": {"r": 1}}})
+    assert not algebra.admits({"p": {"q": {"r": "s"}}})
+    assert not Validator(schema, 2020).accepts({"p": {"q": {"r": "s"}}})
 
 
 # ------------------------------------------------------------------------------------------------ a twin
