@@ -221,7 +221,8 @@ class References:
         if (known.uri, known.draft) != (uri, draft):
             what = f"is two resources, {known.uri!r} and {uri!r}"
             if known.pointer == pointer:
-                message = f"this schema {what}, by the way that leads here: give it an $id that is an absolute URI"
+                message = f"this schema {what}, by the way that leads here: "
+                message += f"let its {_identifier_keyword(at.draft)} be an absolute URI"
             else:
                 message = f"one Python object {what}, for it stands at {_shown(known.pointer)}, too: copy it"
             raise GrammarError(message, pointer=pointer)

@@ -1,4 +1,5 @@
-"""References of JSON Schema: the standard's test suite by a small validator, `referencing` as a twin, bad input."""
+"""References of JSON Schema: the standard's test suite by a small validator and by the algebra of schemas, twins
+(`referencing` and the judge), bad input."""
 
 from __future__ import annotations
 
@@ -7,16 +8,28 @@ import random
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import referencing.exceptions
 from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
+from referencing._core import Resolved
+from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012, DynamicAnchor
 
 import bridle
 from bridle.grammar.schema_references import References, draft_named, resolve_uri
+from bridle.grammar.schema_scan import SchemaScan
+from bridle.grammar.schema_values import SchemaValues
+from judge import Judge
 
 SUITE = Path(__file__).resolve().parents[2] / "shared" / "data" / "json-schema-test-suite"
 DRAFTS = {"draft4": 4, "draft6": 6, "draft7": 7, "draft2019-09": 2019, "draft2020-12": 2020}
+METASCHEMAS = {
+    4: "http://json-schema.org/draft-04/schema#",
+    6: "http://json-schema.org/draft-06/schema#",
+    7: "http://json-schema.org/draft-07/schema#",
+    2019: "https://json-schema.org/draft/2019-09/schema",
+    2020: "https://json-schema.org/draft/2020-12/schema",
+}
 SPECIFICATIONS = {4: DRAFT4, 6: DRAFT6, 7: DRAFT7, 2019: DRAFT201909, 2020: DRAFT202012}
 TOPICS = [
     "ref", "refRemote", "anchor", "id", "defs", "definitions", "dynamicRef", "recursiveRef", "unknownKeyword",
@@ -230,6 +243,270 @@ def test_remote_schemas_are_found_once_they_are_embedded(draft, topic):
             decided += 1
             assert verdict == one["valid"], (case["description"], one["description"])
     assert decided > 10
+
+
+# ------------------------------------------------------------------------------------------------ the algebra
+
+
+class Algebra:
+    """What the algebra of schemas says of values. refused : whether something of the schema is not enforced."""
+
+    def __init__(self, schema):
+        self.schema = schema
+        self.scan = SchemaScan(schema, formats="annotate")
+        self.refused = bool(self.scan.gaps)
+        self.values = SchemaValues(self.scan)
+
+    def admits(self, value):
+        return self.values.admits([(self.schema, self.scan.contexts.root)], value)
+
+
+@pytest.mark.skipif(not FILES, reason="shared/data/json-schema-test-suite is not there")
+@pytest.mark.parametrize(("draft", "topic"), FILES)
+def test_the_algebra_decides_the_suite_as_it_says_or_refuses_remotes_and_other_drafts(draft, topic):
+    for case in cases(draft, topic):
+        schema = case["schema"]
+        if isinstance(schema, dict):
+            schema = {"$schema": METASCHEMAS[DRAFTS[draft]], **schema}
+        algebra = Algebra(schema)
+        if algebra.refused:
+            remote = {gap.keyword for gap in algebra.scan.gaps} <= {"$ref", "$dynamicRef", "$schema"}
+            assert remote and topic in ("refRemote", "dynamicRef", "optional/cross-draft"), algebra.scan.gaps
+            continue
+        for one in case["tests"]:
+            assert algebra.admits(one["data"]) == one["valid"], (case["description"], one["description"])
+
+
+def probe(rng, draft):
+    """A document in which a verdict tells what applies where: each schema forbids its own name as the member "is".
+
+    Below the members p and q it refers wherever it likes, in place only to later resources, which ends. It leaves out
+    what the judge's package reads in another way than the standard, beside what `dynamically` mends: `$ref` to a
+    dynamic anchor (dynamic there), `$dynamicRef` to one in another resource (which counts as entered there), and a
+    resource with `$recursiveAnchor` outside of one without, outside of one with it (the outer is not seen there).
+    """
+    keyword, container = "id" if draft == 4 else "$id", "definitions" if draft <= 7 else "$defs"
+    ways = ["a", "dir/b", "dir/c", "d"]
+    names = iter(range(100))
+
+    def reference(leaves):
+        uri = "" if not leaves else rng.choice(["", *(f"{start}/{way}" for way in ways for start in ("", "http://x"))])
+        plain = {"$ref": f"{uri}#{rng.choice(['', f'/{container}/s', f'/{container}/m'])}"}
+        if draft <= 7:
+            return rng.choice([plain, {"$ref": f"{uri}#s"}]) if uri else plain
+        static = {"$ref": f"{uri}#s"}
+        if draft == 2019:
+            return rng.choice([plain, static, *[{"$recursiveRef": "#"}] * 3])
+        return rng.choice(
+            [plain, static, {"$dynamicRef": f"{uri}#s"}, *({"$dynamicRef": f"#{name}"} for name in "mmnn")]
+        )
+
+    def named(later, leaves):
+        members = {name: reference(leaves) for name in "pq"}
+        schema = {"properties": {"is": {"not": {"enum": [f"{next(names)}"]}}, **members}}
+        if later and rng.random() < 0.4:
+            schema["allOf"] = [{"$ref": f"http://x/{rng.choice(later)}"}]
+        return schema
+
+    def resource(uri, later, recursive, leaves=True):
+        below = {"s": named(later, leaves), "m": named(later, leaves)}
+        schema = {keyword: uri, **named(later, leaves), container: below}
+        if draft <= 7:
+            below["s"][keyword] = "#s"
+            return schema
+        below["s"]["$anchor"] = "s"
+        if draft == 2019 and recursive:
+            schema["$recursiveAnchor"] = True
+        if draft == 2020:
+            schema[rng.choice(["$dynamicAnchor", "$anchor"])] = "n"
+            below["m"][rng.choice(["$dynamicAnchor", "$anchor"])] = "m"
+        return schema
+
+    recursive = rng.random() < 0.8
+    root = resource("http://x/root", ways, recursive and rng.random() < 0.3)
+    for i, way in enumerate(ways):
+        closed = draft == 2019 and way == ways[-1]
+        made = resource(f"http://x/{way}", ways[i + 1 :], recursive and not closed, not closed)
+        root[container][way.replace("/", "_")] = made
+    return {"$schema": METASCHEMAS[draft], **root}, [f"{name}" for name in range(next(names))]
+
+
+def along(path, value):
+    for name in reversed(path):
+        value = {name: value}
+    return value
+
+
+def dynamically(anchor, resolver):
+    """`DynamicAnchor.resolve` of `referencing` 0.37, mended: the base is where the anchor was found (core 2020-12,
+    8.2.3.2), and the resource in which the reference stands stays in the dynamic scope."""
+    found, uri = anchor.resource, resolver._base_uri
+    for outer, registry in resolver.dynamic_scope():
+        try:
+            other = registry.anchor(outer, anchor.name).value
+        except referencing.exceptions.NoSuchAnchor:
+            continue
+        if isinstance(other, DynamicAnchor):
+            found, uri = other.resource, outer
+    return Resolved(contents=found.contents, resolver=resolver._evolve(base_uri=uri).in_subresource(found))
+
+
+@pytest.mark.parametrize("draft", [4, 6, 7, 2019, 2020])
+def test_the_schemas_that_apply_along_a_path_are_those_that_the_judge_applies(draft, monkeypatch):
+    monkeypatch.setattr(DynamicAnchor, "resolve", dynamically)
+    rng = random.Random(draft)
+    applied = 0
+    for _ in range(8 if draft <= 7 else 30):
+        schema, names = probe(rng, draft)
+        algebra, judge = Algebra(schema), Judge(schema)
+        assert not algebra.refused
+        for _ in range(6):
+            path = rng.choices("pq", k=rng.randrange(1, 6))
+            for name in names:
+                value = along(path, {"is": name})
+                verdict = algebra.admits(value)
+                assert verdict == judge.holds(value), (path, name, schema)
+                applied += not verdict
+    assert applied > 40
+
+
+TREE = {"$id": "tree", "$recursiveAnchor": True, "type": "object", "additionalProperties": {"$recursiveRef": "#"}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "valid"),
+    [
+        ({"$recursiveRef": "#/x"}, {}, None),
+        ({"additionalProperties": {"$recursiveRef": "#"}, "maxProperties": 1}, {"a": {"b": {}}}, True),
+        ({"additionalProperties": {"$recursiveRef": "#"}, "maxProperties": 1}, {"a": {"b": {}, "c": {}}}, False),
+        ({"$recursiveAnchor": True, "$ref": "tree", "maxProperties": 1, "$defs": {"t": TREE}}, {"a": {"b": {}}}, True),
+        (
+            {"$recursiveAnchor": True, "$ref": "tree", "maxProperties": 1, "$defs": {"t": TREE}},
+            {"a": {"b": {}, "c": {}}},
+            False,
+        ),
+        ({"$ref": "tree", "maxProperties": 1, "$defs": {"t": TREE}}, {"a": {"b": {}, "c": {}}}, True),
+        ({"$ref": "tree", "maxProperties": 1, "$defs": {"t": TREE}}, {"a": {"b": 1}}, False),
+        (
+            {"$recursiveAnchor": True, "$ref": "tree", "maxProperties": 1,
+             "$defs": {"t": {**TREE, "$recursiveAnchor": False}}},
+            {"a": {"b": {}, "c": {}}},
+            True,
+        ),
+        (
+            {"$recursiveAnchor": True, "properties": {"child": {"$recursiveRef": "#"}, "name": {}},
+             "unevaluatedProperties": False},
+            {"child": {"name": 1, "child": {}}},
+            True,
+        ),
+        (
+            {"$recursiveAnchor": True, "properties": {"child": {"$recursiveRef": "#"}, "name": {}},
+             "unevaluatedProperties": False},
+            {"child": {"name": 1, "other": {}}},
+            False,
+        ),
+        (
+            {"$id": "http://x/list", "$recursiveAnchor": True, "anyOf": [{"type": "integer"}, {"$ref": "leaves"}],
+             "$defs": {"l": {"$id": "leaves", "$recursiveAnchor": True, "type": "array",
+                             "items": {"$recursiveRef": "#"}}}},
+            [1, [2, []]],
+            True,
+        ),
+        (
+            {"$id": "http://x/list", "$ref": "leaves",
+             "$defs": {"l": {"$id": "leaves", "$recursiveAnchor": True, "type": "array",
+                             "items": {"$recursiveRef": "#"}}}},
+            [1, [2, []]],
+            False,
+        ),
+    ],
+)  # fmt: skip
+def test_recursive_references_are_decided_as_the_jsonschema_package_decides(schema, value, valid):
+    schema = {"$schema": METASCHEMAS[2019], "$id": "http://x/root", **schema}
+    if valid is None:
+        with pytest.raises(bridle.GrammarError, match=r"\$recursiveRef must be '#'"):
+            Algebra(schema)
+        return
+    assert Algebra(schema).admits(value) == valid
+    assert jsonschema.Draft201909Validator(schema).is_valid(value) == valid
+
+
+def test_a_reference_that_leads_back_to_itself_in_place_has_no_value():
+    for schema in (
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        {"$dynamicRef": "#n", "$dynamicAnchor": "n"},
+    ):
+        assert not Algebra(schema).admits({})
+    assert Algebra({"anyOf": [{"$ref": "#"}, {"type": "object"}]}).admits({})
+
+
+@pytest.mark.parametrize("draft", [4, 6, 7, 2019, 2020])
+def test_names_and_data_that_look_like_identifiers_are_none(draft):
+    keyword = "id" if draft == 4 else "$id"
+    data = {keyword: 5, "$ref": "nowhere", "$anchor": 5}
+    schema = {
+        "$schema": METASCHEMAS[draft],
+        "properties": {"id": {"type": "integer"}, "$id": {"$ref": "#/properties/id"}, "$ref": {"type": "string"}},
+        "enum": [data, {"id": 1, "$id": 2, "$ref": "x"}],
+        "default": data,
+        "examples": [data],
+    }
+    algebra = Algebra(schema)
+    assert not algebra.refused
+    assert algebra.admits({"id": 1, "$id": 2, "$ref": "x"})
+    assert not algebra.admits({"id": 1, "$id": 2, "$ref": "y"})
+
+
+@pytest.mark.parametrize("draft", [4, 6, 7, 2019, 2020])
+def test_metaschemas_are_schemas_like_others_where_the_draft_is_one(draft):
+    for other in (4, 6, 7, 2019, 2020):
+        algebra = Algebra({"$schema": METASCHEMAS[draft], "properties": {"a": {"$ref": METASCHEMAS[other]}}})
+        assert algebra.refused == (other != draft)
+        if other == draft:
+            assert algebra.admits({"a": {"properties": {"b": {"minLength": 1}}}})
+            assert not algebra.admits({"a": {"properties": {"b": {"minLength": -1}}}})
+
+
+def test_the_base_where_a_dynamic_anchor_leads_is_that_of_the_outermost_resource():
+    """Core 2020-12, 8.2.3.2: the URI of the reference is replaced by the outermost's. (jsonschema 4.26 keeps it.)"""
+    root = {
+        "$id": "http://x/root",
+        "properties": {"q": {"$ref": "a"}},
+        "$defs": {
+            "s": {"$anchor": "s", "type": "integer"},
+            "m": {"$dynamicAnchor": "m", "properties": {"q": {"$ref": "#s"}}},
+            "a": {"$id": "a", "properties": {"p": {"$dynamicRef": "b#m"}}},
+            "b": {"$id": "b", "$defs": {"s": {"$anchor": "s"}, "m": {"$dynamicAnchor": "m"}}},
+        },
+    }
+    algebra = Algebra(root)
+    assert algebra.admits({"q": {"p": {"q": 1}}})
+    assert not algebra.admits({"q": {"p": {"q": "s"}}})
+
+
+def test_a_resource_stays_in_the_dynamic_scope_below_a_dynamic_reference_that_leaves_it():
+    """The reference in `c` leads to the root; from there to `a`, whose #m then is that of `c`. (jsonschema 4.26: of
+    `a`.)"""
+    schema = {
+        "$id": "http://x/root",
+        "$dynamicAnchor": "n",
+        "allOf": [{"$ref": "c"}],
+        "properties": {"q": {"$ref": "a"}},
+        "$defs": {
+            "a": {"$id": "a", "properties": {"r": {"$dynamicRef": "#m"}}, "$defs": {"m": {"$dynamicAnchor": "m"}}},
+            "c": {
+                "$id": "c",
+                "$dynamicAnchor": "n",
+                "properties": {"p": {"$dynamicRef": "#n"}},
+                "$defs": {"m": {"$dynamicAnchor": "m", "type": "integer"}},
+            },
+        },
+    }
+    algebra = Algebra(schema)
+    assert algebra.admits({"p": {"q": {"r": 1}}})
+    assert not algebra.admits({"p": {"q": {"r": "s"}}})
+    assert not Validator(schema, 2020).accepts({"p": {"q": {"r": "s"}}})
 
 
 # ------------------------------------------------------------------------------------------------ a twin
@@ -651,11 +928,33 @@ def test_what_leads_out_is_refused_by_name(schema, reference, uri):
 @pytest.mark.parametrize(("draft", "keyword"), [(4, "id"), (7, "$id"), (2020, "$id")])
 def test_an_identifier_that_is_no_string_is_an_error_where_it_is_entered_alone(draft, keyword):
     schema = {"definitions": {"bad": {keyword: 5, "not": {keyword: "x"}}}}
+    for wrong in (5, None):
+        with pytest.raises(bridle.GrammarError, match="an identifier is a string") as caught:
+            Algebra({"$schema": METASCHEMAS[draft], keyword: wrong})
+        assert caught.value.pointer == f"/{keyword}"
     references = References(schema, draft)
     assert references.resolve("x", references.base).pointer == "/definitions/bad/not"
     with pytest.raises(bridle.GrammarError, match="an identifier is a string") as caught:
         references.enter(schema["definitions"]["bad"], references.base, "/definitions/bad")
     assert caught.value.pointer == f"/definitions/bad/{keyword}"
+
+
+@pytest.mark.parametrize("reference", ["#\ud800", "#\ud800/a", "\ud800", "#/\ud800", "a\n#b"])
+def test_errors_can_be_printed_whatever_the_reference(reference):
+    for draft in (4, 2020):
+        with pytest.raises(bridle.GrammarError) as caught:
+            target({}, reference, draft)
+        assert str(caught.value).encode()
+        assert "\n" not in str(caught.value)
+
+
+def test_one_place_that_is_two_resources_by_the_ways_to_it_is_refused():
+    """A pointer into an unknown keyword passes over the identifiers on its way; by steps they count."""
+    schema = {"$id": "http://x/root", "unknown": {"$id": "http://x/sub/", "not": {"$id": "inner"}}}
+    for ways in (["#/unknown"], ["#/unknown/not"]):
+        assert not Algebra({**schema, "allOf": [{"$ref": way} for way in ways]}).refused
+    with pytest.raises(bridle.GrammarError, match="by the way that leads here: let its \\$id be an absolute URI"):
+        Algebra({**schema, "allOf": [{"$ref": "#/unknown"}, {"$ref": "#/unknown/not"}]})
 
 
 def test_duplicates_are_no_error_until_a_reference_names_them():
