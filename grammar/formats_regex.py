@@ -38,7 +38,8 @@ _CATEGORIES = "C[cfnos]?|L[Clmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?
 _CODE = r"x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|u\{0*(?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{1,4}\}"
 _ESCAPED = rf"[dDsSwWfnrtv0^$\\.*+?()\[\]{{}}|/]|c[A-Za-z]|[pP]\{{(?:{_CATEGORIES})\}}|{_CODE}"
 _PLAIN = rf"[^\^$\\.*+?()\[\]{{}}|]|\.|\\(?:{_ESCAPED})"
-_NO_DIGIT_AFTER_ZERO = r"(?:[^\\]|\\[^0]|(?:\\0)+(?:[^0-9\\]|\\[^0]))*(?:\\0)*"
+# Texts in which no digit follows \0 and \1: they would be other escapes with it, which are none.
+_NO_DIGIT_AFTER_ESCAPE = r"(?:[^\\]|\\[^01]|(?:\\[01])+(?:[^0-9\\]|\\[^01]))*(?:\\[01])*"
 _RANGE = (
     "a-[a-z]|[a-z]-z|A-[A-Z]|[A-Z]-Z| -~|"
     + "|".join(f"{digit}-[{digit}-9]" for digit in range(10))
@@ -87,4 +88,4 @@ def regex() -> Regular:
     pattern = concatenation(
         Repeat(alternation(_terms(unnamed), look), 0, None), Repeat(concatenation(named, after), 0, 1)
     )
-    return Intersection((pattern, _part(_NO_DIGIT_AFTER_ZERO)))
+    return Intersection((pattern, _part(_NO_DIGIT_AFTER_ESCAPE)))
