@@ -53,7 +53,10 @@ QUAD = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 
 
 def charged(used: int, length: int, charges: tuple[int, ...] = _CHARGES) -> tuple[int, int]:
-    """Where a label of so many octets starts if `used` octets are taken, and where the next one may."""
+    """Where a label of so many octets starts if `used` octets are taken, and where the next one may.
+
+    It is charged as the least of `charges` that holds it and the dot after it.
+    """
     charge = next(charge for charge in charges if length < charge)
     start = -(-used // charge) * charge
     return start, start + charge

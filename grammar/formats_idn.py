@@ -11,7 +11,7 @@ in NFC after any other of these. The contextual rules are conditions on neighbou
 next to kana or Han characters; joiners between letters, after a virama or in Arabic.
 
 The rule on directions concerns names with a label from right to left: there no label begins with a digit, and all
-other labels are ASCII, of up to 31 octets. The first of such labels is a name's first or second one.
+other labels are ASCII, of up to 20 octets. The first of such labels is a name's first or second one.
 
 States are (where the label starts, its length, its kind, what its last character asks of the next one, directions).
 Written as expressions the counters would be unrolled many times; here each state is made once, an epsilon edge leads to
@@ -52,13 +52,13 @@ IDN_HOSTNAME_NOTE = (
     "scripts Latin, Greek, Cyrillic, Armenian, Devanagari, Thai, Kana, Han, Hangul, Hebrew and Arabic, without marks "
     "that join or reorder; each is charged as 64 octets, ASCII labels as 32 or 64; A-labels (xn--) are left out, and "
     "beside labels from right to left, one of which is the first or second, those from left to right that are not "
-    "ASCII or longer than 31 octets"
+    "ASCII or longer than 20 octets"
 )
 IDN_EMAIL_NOTE = (
     f"a local part that is not ASCII has up to {MAX_LOCAL_PART // 4} characters; domains: " + IDN_HOSTNAME_NOTE
 )
 _CHARGES = (32, 64)
-_MAX_LABEL_BESIDE_RIGHT_TO_LEFT = 31
+_MAX_LABEL_BESIDE_RIGHT_TO_LEFT = 20
 
 
 def _ranges(text: str) -> Ranges:
@@ -79,9 +79,9 @@ _TWO_BYTES = _ranges(
     f"df-f6 f8-ff {_alternate(0x101, 0x131)} 135 137-138 {_alternate(0x13A, 0x13E)} {_alternate(0x142, 0x148)} 14b"
     f" {_alternate(0x14D, 0x177)} 17a 17c 17e 430-45f 491 561-586 6f0-6f9"
 )
-_THREE_BYTES = _ranges("904-939 966-96f e01-e30 e32 e40-e46 e50-e59 f0b ac00-d7a3")
+_THREE_BYTES = _ranges("904-939 966-96f e01-e30 e32 e40-e46 e50-e59 f0b 3006 30fc ac00-d7a3")
 _MARKS = _ranges("93e-94c e31 e34-e37 e47")  # no label begins with one
-_JAPANESE = _ranges("3005-3007 3041-3096 309d-309e 30a1-30fa 30fc-30fe 3400-4dbf 4e00-9fef")
+_JAPANESE = _ranges("3005 3007 3041-3096 309d-309e 30a1-30fa 30fd-30fe 3400-4dbf 4e00-9fef")  # by script
 _VIRAMA, _JOINERS, _NON_JOINER = _ranges("94d"), _ranges("200c-200d"), _ranges("200c")
 _MIDDLE_DOT, _KERAIA, _KATAKANA_DOT = _ranges("b7"), _ranges("375"), _ranges("30fb")
 _HEBREW, _GERESH = _ranges("5d0-5ea"), _ranges("5f3-5f4")
@@ -167,6 +167,8 @@ def _grown(state: _State, kind: _Kind, last: _Last) -> _State | None:
         beside_right_to_left = direction == _Direction.RIGHT_TO_LEFT
         if length > (_MAX_LABEL_BESIDE_RIGHT_TO_LEFT if beside_right_to_left else MAX_LABEL):
             return None
+        if direction == _Direction.OPEN and length > _MAX_LABEL_BESIDE_RIGHT_TO_LEFT:
+            direction = _Direction.LEFT_TO_RIGHT
         start = start if beside_right_to_left else charged(start, length, _CHARGES)[0]
         if length > MOST_CODE_POINTS[_Kind.TWO_BYTES] or start > _LAST_START[_Kind.UNICODE] or beside_right_to_left:
             kind = _Kind.CAPITALS

@@ -13,7 +13,16 @@ Source: ECMA-262, 22.2.1 (Patterns) and 22.2.1.1 (early errors).
 
 from __future__ import annotations
 
-from ..automata.regular import Language, Regular, Repeat, alternation, compile_regular, concatenation, literal
+from ..automata.regular import (
+    Intersection,
+    Language,
+    Regular,
+    Repeat,
+    alternation,
+    compile_regular,
+    concatenation,
+    literal,
+)
 from .regex_syntax import fullmatch_language
 
 __all__ = ["REGEX_NOTE", "regex"]
@@ -21,14 +30,16 @@ __all__ = ["REGEX_NOTE", "regex"]
 MAX_NESTING = 3
 REGEX_NOTE = (
     f"groups nest at most {MAX_NESTING} deep, and one deep in lookaround, which is in no group; one group may have a "
-    r"name: no group is in it or after it; no \k, and \1 only after a named group; no \0; of {n,m} and of ranges in "
+    r"name: no group is in it or after it; no \k, and \1 only after a named group; of {n,m} and of ranges in "
     r"classes only those whose order is plain; of \p{…} only the short names of general categories"
 )
 
 _CATEGORIES = "C[cfnos]?|L[Clmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?"
 _CODE = r"x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|u\{0*(?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{1,4}\}"
-_ESCAPED = rf"[dDsSwWfnrtv^$\\.*+?()\[\]{{}}|/]|c[A-Za-z]|[pP]\{{(?:{_CATEGORIES})\}}|{_CODE}"
+_ESCAPED = rf"[dDsSwWfnrtv0^$\\.*+?()\[\]{{}}|/]|c[A-Za-z]|[pP]\{{(?:{_CATEGORIES})\}}|{_CODE}"
 _PLAIN = rf"[^\^$\\.*+?()\[\]{{}}|]|\.|\\(?:{_ESCAPED})"
+# Texts in which no digit follows \0 and \1: they would be other escapes with it, which are none.
+_NO_DIGIT_AFTER_ESCAPE = r"(?:[^\\]|\\[^01]|(?:\\[01])+(?:[^0-9\\]|\\[^01]))*(?:\\[01])*"
 _RANGE = (
     "a-[a-z]|[a-z]-z|A-[A-Z]|[A-Z]-Z| -~|"
     + "|".join(f"{digit}-[{digit}-9]" for digit in range(10))
@@ -74,4 +85,7 @@ def regex() -> Regular:
     unnamed, look = _group(_UNNAMED, content[-1]), _group(r"\(\?<?[=!]", content[1])
     named = concatenation(_group(rf"\(\?<{_NAME}>", content[0]), _part(f"(?:{_QUANTIFIER})?"))
     after = Repeat(_terms(back_references=True), 0, None)
-    return concatenation(Repeat(alternation(_terms(unnamed), look), 0, None), Repeat(concatenation(named, after), 0, 1))
+    pattern = concatenation(
+        Repeat(alternation(_terms(unnamed), look), 0, None), Repeat(concatenation(named, after), 0, 1)
+    )
+    return Intersection((pattern, _part(_NO_DIGIT_AFTER_ESCAPE)))
