@@ -3,7 +3,8 @@
     BridleError                 everything below; nothing else leaves bridle on account of what a user wrote
     ├── GrammarError            malformed: a pattern, schema, grammar or specification, with the place
     │   ├── UnsupportedError    well formed, but not enforced by bridle: what, where and why
-    │   └── UnsatisfiableError  well formed, but no text is a sentence of it
+    │   ├── UnsatisfiableError  well formed, but no text is a sentence of it
+    │   └── ParseError          (grammar.python_types) a text whose value a Python type does not admit
     ├── LimitError              a counted budget was met: which one, the number given and the number allowed
     ├── VocabularyError         a vocabulary that contradicts itself or its tokenizer
     └── ConflictError           (integrations.hf) another logits processor forbids all that the grammar allows

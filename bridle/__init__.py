@@ -37,6 +37,7 @@ _PUBLIC = {
     "compile": ("bridle.automata.compiled", "compile_grammar"),
     "fill_next_token_bitmasks": ("bridle.automata.matcher", "fill_next_token_bitmasks"),
     "integrations": ("bridle.integrations", ""),
+    "parse": ("bridle.grammar.python_types", "parse"),
     "sampler": ("bridle.sampler", ""),
     "validate": ("bridle.grammar.validation", "validate"),
 }
@@ -59,6 +60,7 @@ __all__ = [
     "compile",
     "fill_next_token_bitmasks",
     "integrations",
+    "parse",
     "sampler",
     "validate",
 ]
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from .automata.matcher import Matcher, Rejection, allocate_token_bitmask, fill_next_token_bitmasks
     from .automata.vocabulary import Vocabulary
     from .grammar.grammar import Grammar
+    from .grammar.python_types import parse
     from .grammar.validation import Verdict, validate
 
 

@@ -87,6 +87,18 @@ class Grammar:
         return cls(read.root, source="JSON schema", notes=read.notes, unenforced=read.gaps, reading=reading)
 
     @classmethod
+    def from_pydantic(cls, model_or_type: Any, *, by_alias: bool = True, **options: Any) -> Grammar:
+        """The JSON texts that pydantic accepts for a type; `bridle.parse` makes values of them.
+
+        model_or_type : a BaseModel, a dataclass, a TypedDict, or anything else that a TypeAdapter takes.
+        by_alias : members are named by their aliases.
+        options : those of from_json_schema, which raises the same errors.
+        """
+        from .python_types import from_pydantic
+
+        return from_pydantic(model_or_type, by_alias=by_alias, **options)
+
+    @classmethod
     def from_regex(cls, pattern: str, *, dialect: Literal["python", "ecma"] = "python") -> Grammar:
         """The texts that a regular expression matches from end to end.
 

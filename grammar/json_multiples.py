@@ -22,7 +22,7 @@ import numpy as np
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
-from .json_numbers import EXPONENTS, MANTISSA_DIGITS, exponents_from
+from .json_numbers import EXPONENTS, MANTISSA_DIGITS, exponents_from, scaled
 
 __all__ = ["common_multiple", "multiples_of"]
 
@@ -44,13 +44,8 @@ def _class_of() -> np.ndarray:
 
 def _ratio(value: Decimal) -> tuple[int, int]:
     """(p, k) with value = p / 10^k, k >= 0 and least."""
-    _, digits, exponent = value.as_tuple()
-    p = int("".join(map(str, digits)))
-    k = -int(exponent)
-    while p % 10 == 0 and k > 0:
-        p //= 10
-        k -= 1
-    return (p * 10**-k, 0) if k < 0 else (p, k)
+    n, tens = scaled(value)
+    return (n * 10**tens, 0) if tens >= 0 else (n, -tens)
 
 
 def common_multiple(values: tuple[Decimal, ...]) -> Decimal:

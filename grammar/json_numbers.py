@@ -4,10 +4,11 @@ Without a constraint a number is what RFC 8259 writes. Where its value is constr
 the spellings of a value are not a regular language, and a number is one of
 
     plain         -?(0|[1-9][0-9]*)(\\.[0-9]+)?, any number of digits
-    scientific    -?[1-9](\\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}x with an exponent x from -324 to 308
+    scientific    -?[1-9](\\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}x with an exponent x from -324 to -5 or from 16 to 308
 
 compared as exact decimals. Every value has a plain spelling, so no value is lost, and what Python writes of an int or a
-float is in one of the two.
+float is in one of the two. Smaller exponents are left out on purpose: with them `1.5` would begin an integer (`1.5e1`),
+and a model that slipped would be led to a number that it did not mean.
 
 How a bound becomes an expression: against B = b1…bn.f1…fm a plain spelling is greater if its integer part is longer, or
 equally long and greater at the first digit that differs, or equal with a fraction that is greater likewise. A
@@ -37,15 +38,16 @@ from ..automata.regular import (
 
 __all__ = [
     "EXPONENTS", "MANTISSA_DIGITS", "NUMBER", "NUMBER_NOTE", "decimal_of", "exponents_from", "number_between",
-    "number_constant",
+    "number_constant", "scaled",
 ]  # fmt: skip
 
 # The exponents of scientific spellings, and the most digits behind the point of their mantissas: those of a double.
 EXPONENTS = (-324, 308)
+_LEAST_EXPONENTS = (-5, 16)
 MANTISSA_DIGITS = 16
 NUMBER_NOTE = (
     "numbers whose value is constrained (bounds, integer, multipleOf, const, enum) are spelled plainly, or with one"
-    " digit before the point, up to 16 behind it and an exponent from -324 to 308, as json.dumps writes floats"
+    " digit before the point, up to 16 behind it and an exponent below -4 or above 15, as json.dumps writes floats"
 )
 
 _DIGIT = char_class([(48, 57)])
@@ -72,6 +74,15 @@ _MANTISSA = concatenation(
 def decimal_of(number: int | float | Decimal) -> Decimal:
     """The exact decimal that a number in a schema stands for; a float stands for its shortest spelling."""
     return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def scaled(value: Decimal) -> tuple[int, int]:
+    """(n, tens) of a finite value n * 10**tens, where n is not divisible by ten unless it is 0."""
+    sign, digits, tens = value.as_tuple()
+    written = "".join(map(str, digits))
+    significant = written.rstrip("0")
+    n = int(significant or "0")
+    return (-n if sign else n), (int(tens) + len(written) - len(significant) if n else 0)
 
 
 def _parts(bound: Decimal) -> tuple[str, str]:
@@ -155,8 +166,11 @@ def _exponents(least: int, most: int) -> ByteDfa:
     """The spellings of the exponents in a range, behind the e."""
     zeros = Repeat(literal("0"), 0, 2)
     cases = []
-    for sign, low, high in (("-", -most, -least), ("+", least, most)):
-        naturals = [literal(str(n)) for n in range(max(low, 0), high + 1)]
+    for sign, low, high in (
+        ("-", max(-most, -_LEAST_EXPONENTS[0]), -least),
+        ("+", max(least, _LEAST_EXPONENTS[1]), most),
+    ):
+        naturals = [literal(str(n)) for n in range(low, high + 1)]
         if naturals:
             signs = _MINUS if sign == "-" else Repeat(literal("+"), 0, 1)
             cases.append(concatenation(signs, zeros, alternation(*naturals)))

@@ -147,7 +147,7 @@ class Bounds:
 
 _SCIENTIFIC = re.compile(r"[1-9](\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}(0|[1-9][0-9]{0,2})")
 _MANTISSA = re.compile(r"[1-9](\.[0-9]{0,16})?")
-_EXPONENTS = sorted(range(-324, 309), key=abs)
+_EXPONENTS = sorted((*range(-324, -4), *range(16, 309)), key=abs)
 
 
 @lru_cache(maxsize=100_000)
@@ -157,9 +157,9 @@ def _scientific(bounds: Bounds, text: str, closed: bool) -> bool:
         return _scientific(bounds.mirrored(), text[1:], closed)
     if closed:
         whole = _SCIENTIFIC.fullmatch(text)
-        return whole is not None and -324 <= int(whole[2]) * (-1 if "-" in text else 1) <= 308 and bounds.holds(
-            Fraction(text)
-        )  # fmt: skip
+        if whole is None or int(whole[2]) * (-1 if "-" in text else 1) not in _EXPONENTS:
+            return False
+        return bounds.holds(Fraction(text))
     if not text:
         return any(_scientific(bounds, digit, False) for digit in "123456789")
     mantissa, e, exponent = text.lower().partition("e")
@@ -181,6 +181,10 @@ def _holds_some(bounds: Bounds, mantissa: str, x: int) -> bool:
     """Whether a mantissa that begins so gives, with this exponent, a number in the bounds."""
     n, power = len(mantissa.partition(".")[2]), Fraction(10) ** x
     least = Fraction(mantissa.rstrip("."))
+    if bounds.high is not None and least * power > bounds.high:
+        return False
+    if (bounds.low is not None and (least + Fraction(1, 10**n)) * power < bounds.low) or (bounds.integer and x < 0):
+        return False
     if (n == 0 or mantissa[-1] != "0") and not mantissa.endswith(".") and bounds.holds(least * power):
         return True
     for digits in range(n + 1, 17):  # the numbers with so many digits behind the point, the last of them not zero

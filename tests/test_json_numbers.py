@@ -20,11 +20,24 @@ SCIENTIFIC = re.compile(r"-?[1-9](\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}(0|[1-9][0-
 def spells(numbers, text):
     """Whether a text is one of the documented spellings of a number in the set (the naive twin)."""
     if SCIENTIFIC.fullmatch(text):
-        if not -324 <= int(re.split("[eE]", text)[1]) <= 308:
+        exponent = int(re.split("[eE]", text)[1])
+        if not -324 <= exponent <= 308 or -5 < exponent < 16:
             return False
     elif not PLAIN.fullmatch(text):
         return False
     return number_admits(numbers, Decimal(text))
+
+
+def random_word(language, rng):
+    """A random walk that ends with some probability."""
+    state, out = 1, bytearray()
+    while not (language.accepting[state] and rng.random() < 0.2):
+        moves = list(language._moves(state))
+        if not moves or len(out) > 60:
+            break
+        byte, state = rng.choice(moves)
+        out.append(byte)
+    return bytes(out)
 
 
 def decimals(*texts):
