@@ -183,7 +183,8 @@ class SchemaStates:
         met = set()
         while conjunction and conjunction not in met:
             met.add(conjunction)
-            branches = self._values.branches(conjunction)
+            # What contradicts itself plainly has no branch left: then it is read as it stands.
+            branches = self._values.branches(conjunction) or [Branch(self._values, conjunction)]
             if len(branches) != 1 or branches[0].types != {"object"}:
                 break
             plan = branches[0].objects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -88,7 +89,9 @@ def test_masks_of_drawn_grammars_equal_the_oracles(data):
         assert not oracle.is_prefix(b"")
         return
     vocabulary = vocabulary_of(list(data.draw(strategies.token_sets(every_byte=True))))
-    compare(bridle.compile(grammar, vocabulary), oracle, data.draw(strategies.ebnf_texts()).encode())
+    # A wildly ambiguous grammar meets its budget, and says so.
+    with suppress(bridle.LimitError):
+        compare(bridle.compile(grammar, vocabulary), oracle, data.draw(strategies.ebnf_texts()).encode())
 
 
 def test_a_counted_class_allows_just_as_much_as_is_left():
