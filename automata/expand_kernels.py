@@ -10,6 +10,11 @@ An object of n declared members is 6 + 2n rows: the payload's own row (the openi
 
 and after those, for each class of names, its names row, its colon and its value. Bare strings (fragment.Strings) are
 the same without colons and values. How far the object has come is in the register y, so the rows stay the same.
+
+What stands between tokens is a *layout*: four literals (after the opening bracket, around the comma, around the colon,
+before the closing bracket). Where white space is free they are the bare marks; else the first byte of a literal is the
+close or the separator of the row that it begins in, where the progress is looked at, and each further byte has a row
+behind all others. Kernels take a layout as int32[5 + total]: the offsets of the literals, then their bytes.
 """
 
 from __future__ import annotations
@@ -88,6 +93,7 @@ from .table_kernels import (
     R_CALL,
     R_CALLS,
     R_CLOSE,
+    R_CLOSE_TO,
     R_DESC,
     R_EDGE,
     R_EDGES,
@@ -109,11 +115,14 @@ from .table_kernels import (
     store_of,
 )
 
-OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON = 123, 125, 91, 93, 44, 58
+OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = 123, 125, 91, 93
 # Rows of an object beside two for each member, and of an array beside one for each place of its prefix.
 MEMBER_ROWS, ITEM_ROWS = 6, 3
 # Rows of a class of names, and what `write_members` is told of one.
 CLASS_ROWS, CLASS_WIDTH = 3, 7
+# The literals of a layout.
+OPENED, AT_COMMA, AT_COLON, CLOSING = range(4)
+LAYOUT_TEXT = 5
 
 
 @device
@@ -134,6 +143,39 @@ def write_row(ctx, row, flags, space):
 def write_next(rows, o, byte, to):
     rows[o + R_NEXT] = byte
     rows[o + R_NEXT_TO] = to
+
+
+@device
+def literal_length(layout, k):
+    return layout[k + 1] - layout[k]
+
+
+@subroutine("int64(int64[::1], int64, int64, int32[::1], int64, int64, int64)")
+def write_literal(ctx, row, at, layout, k, to, bracket):
+    """Literal k from a row that is written to another one: a row like it from `at` on for each byte but the first.
+
+    bracket : the closing one that comes last, its bytes being closes; -1: they are separators, none for an empty
+        literal. Returns the next free row. The last separator of items leads to their places (R_BODY).
+    """
+    rows = i32(ctx, ROWS)
+    first = ROW_WIDTH * row
+    n = literal_length(layout, k) + (1 if bracket >= 0 else 0)
+    for i in range(n):
+        o = ROW_WIDTH * row
+        if i > 0:
+            write_row(ctx, row, rows[first + R_FLAGS], 0)
+            rows[o + R_DESC] = rows[first + R_DESC]
+            rows[o + R_BODY] = rows[first + R_BODY]
+        b = bracket if bracket >= 0 and i == n - 1 else layout[LAYOUT_TEXT + layout[k] + i]
+        then = to if i == n - 1 else at
+        if bracket >= 0:
+            rows[o + R_CLOSE] = b
+            rows[o + R_CLOSE_TO] = then
+        else:
+            write_next(rows, o, b, then)
+        row = at
+        at += 1 if i < n - 1 else 0
+    return at
 
 
 @subroutine("void(int64[::1], int64, int64, int64)")
@@ -205,8 +247,8 @@ def write_text(ctx, row, body, least, most, close):
     return OK
 
 
-@kernel("int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int64)")
-def write_items(ctx, row, first, space, least, most, values, has_item):
+@kernel("int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int64, int32[::1])")
+def write_items(ctx, row, first, space, least, most, values, has_item, layout):
     """An array. values: the callee rows of the prefix, then that of all further items (if has_item)."""
     prefix = values.shape[0] - has_item
     if not (room(ctx, CALLS, 2 * values.shape[0] + 2) and room(ctx, DATA, 8)):
@@ -221,17 +263,22 @@ def write_items(ctx, row, first, space, least, most, values, has_item):
     data[d + I_SATURATE] = -1 if most >= 0 else (prefix if prefix > least else least)
     rows = i32(ctx, ROWS)
     after = first + 1
+    has_values = values.shape[0] > 0 and most != 0
     write_next(rows, write_row(ctx, row, 0, 0), OPEN_BRACKET, first)
     for k in range(-1, values.shape[0] + 1):
         at = first if k < 0 else (after if k == 0 else first + 1 + k)
         o = write_row(ctx, at, ITEMS, space)
         rows[o + R_DESC] = d
-        if k <= 0:
-            rows[o + R_CLOSE] = CLOSE_BRACKET
-        if k == 0:
-            write_next(rows, o, COMMA, first + 2)
-        elif values.shape[0] > 0 and most != 0:
+        if k != 0 and has_values and (k > 0 or literal_length(layout, OPENED) == 0):
             write_call(ctx, o, values[k - 1 if k > 0 else 0], after)
+    rows[ROW_WIDTH * first + R_CLOSE] = CLOSE_BRACKET
+    at = first + ITEM_ROWS + values.shape[0]
+    at = write_literal(ctx, after, at, layout, CLOSING, BOTTOM, CLOSE_BRACKET)
+    if has_values:
+        at = write_literal(ctx, first, at, layout, OPENED, first + 2, -1)
+    comma = literal_length(layout, AT_COMMA)
+    write_literal(ctx, after, at, layout, AT_COMMA, first + 2, -1)
+    rows[ROW_WIDTH * (after if comma == 1 else at + comma - 2) + R_BODY] = prefix
     return OK
 
 
@@ -318,18 +365,18 @@ def write_trie(ctx, s, d, at, names, offsets, order):
 
 
 @device
-def write_member(ctx, colon, space, value, after):
-    """The colon of a member and its value, then the row after it."""
-    rows = i32(ctx, ROWS)
-    write_next(rows, write_row(ctx, colon, 0, space), COLON, colon + 1)
+def write_member(ctx, colon, space, value, after, at, layout):
+    """The colon of a member and its value, then the row after it. Returns the next free row."""
+    write_row(ctx, colon, 0, space)
     write_call(ctx, write_row(ctx, colon + 1, 0, space), value, after)
+    return write_literal(ctx, colon, at, layout, AT_COLON, colon + 1, -1)
 
 
 @kernel(
     "int64(int64[::1], int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
-    " Array(uint8, 1, 'C', True), int32[::1], int32[::1])"
+    " Array(uint8, 1, 'C', True), int32[::1], int32[::1], int32[::1])"
 )
-def write_members(ctx, row, first, space, options, values, required, classes, sizes, names, offsets, order):
+def write_members(ctx, row, first, space, options, values, required, classes, sizes, names, offsets, order, layout):
     """An object, or an array of bare strings.
 
     options : whether members come in order, the leaf state (index into LEAVES) of a name's spelling at its start, the
@@ -409,10 +456,8 @@ def write_members(ctx, row, first, space, options, values, required, classes, si
     for k in range(3):
         o = write_row(ctx, first + k, MEMBERS, space)
         rows[o + R_DESC] = d
-        if k < 2:
-            rows[o + R_CLOSE] = CLOSE_BRACKET if bare else CLOSE_BRACE
-        write_next(rows, o, COMMA if k == 1 else QUOTE, first + 2 if k == 1 else first + 3)
-        if k != 1:
+        if k == 2 or (k == 0 and literal_length(layout, OPENED) == 0):
+            write_next(rows, o, QUOTE, first + 3)
             e = ctx[3 * EDGES + 2]
             rows[o + R_EDGE] = e
             rows[o + R_EDGES] = k_classes
@@ -420,16 +465,23 @@ def write_members(ctx, row, first, space, options, values, required, classes, si
                 edges[e + 2 * c] = QUOTE | (QUOTE << 8)
                 edges[e + 2 * c + 1] = rows_of_classes + 3 * c
             ctx[3 * EDGES + 2] = e + 2 * k_classes
+    bracket = CLOSE_BRACKET if bare else CLOSE_BRACE
+    rows[ROW_WIDTH * first + R_CLOSE] = bracket
+    at = rows_of_classes + CLASS_ROWS * k_classes
+    at = write_literal(ctx, first, at, layout, OPENED, first + 2, -1)
+    at = write_literal(ctx, first + 1, at, layout, CLOSING, BOTTOM, bracket)
+    at = write_literal(ctx, first + 1, at, layout, AT_COMMA, first + 2, -1)
     rows[write_row(ctx, first + 3, NAMES, 0) + R_DESC] = d
     for j in range(n + 1 if additional else n):
         if not bare:
-            write_member(ctx, first + 4 + 2 * j, space, values[j], first + 1)
+            at = write_member(ctx, first + 4 + 2 * j, space, values[j], first + 1, at, layout)
     for k in range(k_classes):
         o = write_row(ctx, rows_of_classes + 3 * k, NAMES | CLASS, 0)
         rows[o + R_DESC] = d
         rows[o + R_BODY] = k
         if not bare:
-            write_member(ctx, rows_of_classes + 3 * k + 1, space, classes[CLASS_WIDTH * k + 1], first + 1)
+            value = classes[CLASS_WIDTH * k + 1]
+            at = write_member(ctx, rows_of_classes + 3 * k + 1, space, value, first + 1, at, layout)
     return OK
 
 

@@ -62,6 +62,26 @@ class Text:
     close: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How an object or an array is written where white space is not free, as `json.dumps` does it.
+
+    opened, closing : white space after the opening bracket and before the closing one, unless nothing is between them.
+    comma, colon : what stands between two members or items, and between a name and its value: the mark and white space
+        around it.
+    """
+
+    opened: bytes = b""
+    comma: bytes = b","
+    colon: bytes = b":"
+    closing: bytes = b""
+
+    def __post_init__(self) -> None:
+        for literal, mark in ((self.opened, b""), (self.comma, b","), (self.colon, b":"), (self.closing, b"")):
+            if literal.strip(b" \t\n\r") != mark:
+                raise ValueError(f"a layout's {literal!r} is not white space around {mark.decode() or 'nothing'!r}")
+
+
 class Other(NamedTuple):
     """A class of members that are not declared by name.
 
@@ -85,7 +105,7 @@ class Members:
         but one may have the language of another and be a witness besides: both readings are followed.
     ordered : declared members come in the order of `names` and before the others; else in any order.
     least, most : how many members there are, declared or not (None: no bound).
-    whitespace : as in Fragment, at every place between tokens.
+    whitespace : as in Fragment, at every place between tokens. layout : instead of it, the white space that there is.
     spelling : the JSON spellings of any name, between its quotes.
 
     The object may only end once each bit that is a witness of some class is that of a member that is there.
@@ -101,6 +121,7 @@ class Members:
     spelling: ByteDfa
     least: int = 0
     most: int | None = None
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +129,7 @@ class Strings:
     """A JSON array of strings no two of which are equal, compared by value; in any order.
 
     names : single strings, as UTF-8 values. others : languages of further ones, spelled as in Other, disjoint.
-    least, most, whitespace, spelling : as in Members.
+    least, most, whitespace, layout, spelling : as in Members.
     """
 
     names: tuple[bytes, ...]
@@ -117,17 +138,22 @@ class Strings:
     most: int | None
     whitespace: int
     spelling: ByteDfa
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A JSON array: `prefix` item by item, then any number of `item` (None: no more), `least` to `most` in all."""
+    """A JSON array: `prefix` item by item, then any number of `item` (None: no more), `least` to `most` in all.
+
+    whitespace, layout : as in Members.
+    """
 
     prefix: tuple[Payload | ByteDfa, ...]
     item: Payload | ByteDfa | None
     least: int
     most: int | None
     whitespace: int
+    layout: Layout | None = None
 
 
 Expansion: TypeAlias = "Fragment | Text | Members | Items | Strings"

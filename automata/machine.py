@@ -10,6 +10,8 @@ new, empty one, and each matcher moves over by replaying its text the next time 
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -28,7 +30,7 @@ from .expand_kernels import (
     write_members,
     write_text,
 )
-from .fragment import Fragment, Items, Members, Strings, Target, Text
+from .fragment import Fragment, Items, Layout, Members, Strings, Target, Text
 from .growing_tables import GrowingTables
 from .limits import Limits
 from .mask_kernels import allowed_bytes, make_mask
@@ -107,6 +109,7 @@ _INDEXES = {
 # Memos that are as long as the table whose elements they are about: (memo, elements of the table for one of its own).
 _FOLLOWERS = {NODES: (NODE_MASK, 4), SETS: (SET_MASK, 1), CONTEXTS: (CONTEXT_MASK, 4)}
 _NO_INTS = np.zeros(0, np.int32)
+_BARE = Layout()
 
 
 class Machine:
@@ -309,10 +312,10 @@ class Machine:
         most = -1 if shape.most is None else shape.most
         if shape.item is None and (most < 0 or most > len(values)):
             most = len(values)
-        first = self._new_rows(ITEM_ROWS + len(values))
-        array = np.array(values, np.int32)
-        has_item = int(shape.item is not None)
-        while write_items(self.context, row, first, shape.whitespace, shape.least, most, array, has_item) != OK:
+        space, layout = _layout_of(shape)
+        first = self._new_rows(ITEM_ROWS + len(values) + _literal_rows(layout, 0))
+        arguments = (np.array(values, np.int32), int(shape.item is not None), _literals(layout))
+        while write_items(self.context, row, first, space, shape.least, most, *arguments) != OK:
             self._serve(-1)
 
     def _write_members(self, row: int, shape: Members) -> None:
@@ -354,7 +357,10 @@ class Machine:
         in_order = [names[i] for i in order]
         offsets = np.zeros(len(names) + 1, np.int32)
         np.cumsum([len(name) for name in in_order], out=offsets[1:])
-        first = self._new_rows(MEMBER_ROWS + 2 * len(shape.names) + CLASS_ROWS * len(classes))
+        n = len(shape.names)
+        space, layout = _layout_of(shape)
+        colons = 0 if bare else n + 1 + len(classes)
+        first = self._new_rows(MEMBER_ROWS + 2 * n + CLASS_ROWS * len(classes) + _literal_rows(layout, colons))
         told, sizes, total = self._classes(classes)
         least, most = shape.least, -1 if shape.most is None else shape.most
         others = -1 if values[-1] >= 0 else total
@@ -368,8 +374,9 @@ class Machine:
             np.frombuffer(b"".join(in_order), np.uint8),
             offsets,
             np.array(order, np.int32),
+            _literals(layout),
         )
-        while write_members(self.context, row, first, shape.whitespace, *arguments) != OK:
+        while write_members(self.context, row, first, space, *arguments) != OK:
             self._serve(-1)
 
     def _classes(self, classes: list[tuple[ByteDfa, int, int]]) -> tuple[np.ndarray, np.ndarray, int]:
@@ -391,3 +398,21 @@ class Machine:
             start = self.store.leaf(names) - LEAF
             told += (start, value, witness, number, size, place, start)
         return np.array(told, np.int32), np.concatenate(sizes) if sizes else _NO_INTS, total
+
+
+def _layout_of(shape: Members | Strings | Items) -> tuple[int, Layout]:
+    """Free white space and literals of a shape."""
+    return (shape.whitespace, _BARE) if shape.layout is None else (0, shape.layout)
+
+
+def _literal_rows(layout: Layout, colons: int) -> int:
+    """Rows that the literals of a layout take beyond one for each place, where so many colons are."""
+    around = max(len(layout.opened) - 1, 0) + len(layout.closing) + len(layout.comma) - 1
+    return around + (len(layout.colon) - 1) * colons
+
+
+@lru_cache(maxsize=256)
+def _literals(layout: Layout) -> np.ndarray:
+    """A layout as kernels take it: offsets of its four literals, then their bytes."""
+    literals = (layout.opened, layout.comma, layout.colon, layout.closing)
+    return np.array([*accumulate(map(len, literals), initial=0), *b"".join(literals)], np.int32)

@@ -41,7 +41,6 @@ from .table_kernels import (
     EXPANDED,
     I_MAX,
     I_MIN,
-    I_PREFIX,
     I_SATURATE,
     ITEMS,
     L_FLAGS,
@@ -179,11 +178,11 @@ def edge_is_open(ctx, rows, o, to, y):
 
 @device
 def next_row(ctx, rows, o, y):
-    """Where the separator leads: items with a prefix have a row for each place."""
+    """Where the separator leads: items with a prefix have a row for each place (R_BODY: how many there are)."""
     to = rows[o + R_NEXT_TO]
     if rows[o + R_FLAGS] & ITEMS:
-        prefix = i32(ctx, DATA)[rows[o + R_DESC] + I_PREFIX]
-        return to + (y if y < prefix else prefix)
+        places = rows[o + R_BODY]
+        return to + (y if y < places else places)
     return to
 
 

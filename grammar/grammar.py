@@ -59,6 +59,8 @@ class Grammar:
         property_order: Literal["schema", "any"] = "schema",
         whitespace: Literal["json", "compact"] = "json",
         max_whitespace: int = 64,
+        indent: int | str | None = None,
+        separators: tuple[str, str] | None = None,
         formats: Literal["assert", "annotate"] = "assert",
         on_unsupported: Literal["error", "report"] = "error",
     ) -> Grammar:
@@ -67,6 +69,8 @@ class Grammar:
         schema : a dict, a boolean, or JSON text (which keeps decimals exact); drafts 4 to 2020-12 by `$schema`.
         property_order : declared members in the order of the schema, additional ones last; or any order.
         whitespace : "json", wherever JSON allows it, at most max_whitespace characters in a row; "compact": none.
+        indent, separators : if given, the one way of `json.dumps(value, indent=indent, separators=separators)` in which
+            white space stands; separators alone: one line.
         formats : "annotate" ignores `format`.
         on_unsupported : "error" raises UnsupportedError for a constraint that is not enforced; "report" lists them in
             `unenforced` and enforces the rest.
@@ -75,13 +79,17 @@ class Grammar:
         """
         from .json_schema import SchemaOptions, read_schema
 
-        options = SchemaOptions(property_order, whitespace, max_whitespace, formats, on_unsupported)
+        options = SchemaOptions(
+            property_order, whitespace, max_whitespace, indent, separators, formats, on_unsupported
+        )
         read = read_schema(schema, options)
 
         def reading() -> Target:
             from .text_states import Padded
 
-            free = options._replace(property_order="any", whitespace="json", max_whitespace=1 << 16)
+            free = options._replace(
+                property_order="any", whitespace="json", max_whitespace=1 << 16, indent=None, separators=None
+            )
             return Padded(read_schema(schema, free).root)
 
         return cls(read.root, source="JSON schema", notes=read.notes, unenforced=read.gaps, reading=reading)

@@ -15,7 +15,7 @@ from ..automata.fragment import Target
 from .json_numbers import NUMBER_NOTE
 from .schema_complement import negated
 from .schema_scan import Gap, SchemaScan
-from .schema_states import SchemaStates
+from .schema_states import SchemaStates, Style
 from .schema_values import SchemaValues
 
 __all__ = ["Schema", "SchemaOptions", "read_schema"]
@@ -26,6 +26,8 @@ class SchemaOptions(NamedTuple):
     property_order: Literal["schema", "any"] = "schema"
     whitespace: Literal["json", "compact"] = "json"
     max_whitespace: int = 64
+    indent: int | str | None = None
+    separators: tuple[str, str] | None = None
     formats: Literal["assert", "annotate"] = "assert"
     on_unsupported: Literal["error", "report"] = "error"
 
@@ -42,6 +44,29 @@ class SchemaOptions(NamedTuple):
                 raise ValueError(f"{name} is one of {', '.join(map(repr, values))}, not {getattr(self, name)!r}")
         if not 0 <= self.max_whitespace <= 1 << 16:
             raise ValueError(f"max_whitespace is 0 to 65536, not {self.max_whitespace}")
+        indent, separators = self.indent, self.separators
+        if self.whitespace == "compact" and (indent is not None or separators is not None):
+            raise ValueError('whitespace="compact" leaves no place for indent or separators: give one or the other')
+        if isinstance(indent, bool) or (isinstance(indent, int) and not 0 <= indent <= 16):
+            raise ValueError(f"indent is 0 to 16 spaces, or white space, not {indent!r}")
+        if isinstance(indent, str) and (indent.strip(" \t") or len(indent) > 16):
+            raise ValueError(f"indent is at most 16 spaces and tabs, not {indent!r}")
+        if separators is not None and (
+            not all(isinstance(separator, str) and len(separator) <= 64 for separator in separators)
+            or [separator.strip(" \t\r\n") for separator in separators] != [",", ":"]
+        ):
+            raise ValueError(f"separators are a comma and a colon with white space around them, not {separators!r}")
+
+    @property
+    def style(self) -> Style:
+        """How the values are written."""
+        ordered = self.property_order == "schema"
+        indent = " " * self.indent if isinstance(self.indent, int) else self.indent
+        separators = self.separators
+        if indent is not None and separators is None:
+            separators = (",", ": ")
+        free = separators is None and self.whitespace == "json"
+        return Style(ordered, self.max_whitespace if free else 0, separators, indent)
 
 
 class Schema(NamedTuple):
@@ -62,13 +87,12 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
         _check_comparisons(scan, values)
         if scan.gaps and options.on_unsupported == "error":
             raise _unsupported(scan.gaps)
-        whitespace = options.max_whitespace if options.whitespace == "json" else 0
-        states = SchemaStates(values, ordered=options.property_order == "schema", whitespace=whitespace)
+        states = SchemaStates(values, options.style)
         root = states.root(parsed)
     except RecursionError:
         raise nested_too_deeply("the schema") from None
     notes = [*scan.notes, NUMBER_NOTE]
-    if options.whitespace == "json":
+    if options.style.whitespace:
         notes.append(f"at most {options.max_whitespace} white-space characters in a row")
     if options.property_order == "schema":
         notes.append("members come in the order of the schema, additional ones last")

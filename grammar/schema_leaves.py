@@ -25,8 +25,8 @@ from .json_text import json_spelled, string_content
 from .schema_strings import quoted, strings_language, strings_target
 
 __all__ = [
-    "any_scalar", "boolean", "constants_language", "constants_targets", "null", "number", "one_of", "spelled_names",
-    "spelling", "string",
+    "any_scalar", "boolean", "constants_language", "constants_targets", "exactly", "null", "number", "one_of",
+    "spelled_names", "spelling", "string",
 ]  # fmt: skip
 
 
@@ -61,6 +61,12 @@ def null() -> ByteDfa:
 def any_scalar() -> ByteDfa:
     """Any JSON value that is neither an object nor an array."""
     return one_of((null(), boolean(), number(), string()))
+
+
+@lru_cache(maxsize=1024)
+def exactly(text: bytes) -> ByteDfa:
+    """One text."""
+    return compile_regular(literal(text))
 
 
 @lru_cache(maxsize=4096)

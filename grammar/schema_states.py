@@ -11,12 +11,13 @@ A value that is a leaf and nothing else is that leaf's automaton, without a stat
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
-from ..automata.fragment import Fragment, Items, Members, Other, Payload, Strings, Target
+from ..automata.fragment import Fragment, Items, Layout, Members, Other, Payload, Strings, Target
 from .schema_arrays import ArrayPlan, ArrayProgress
 from .schema_branch import Branch
 from .schema_complement import schema_of
@@ -25,6 +26,7 @@ from .schema_leaves import (
     boolean,
     constants_language,
     constants_targets,
+    exactly,
     null,
     number,
     one_of,
@@ -38,7 +40,7 @@ from .schema_objects import ObjectPlan
 from .schema_strings import string_target
 from .schema_values import ANYTHING, Conjunction, SchemaValues
 
-__all__ = ["SchemaStates"]
+__all__ = ["SchemaStates", "Style"]
 
 # A schema of this type without any other keyword is the leaf of that type.
 _LEAVES: dict[str, Callable[[], ByteDfa]] = {"string": string, "boolean": boolean, "null": null, "number": number}
@@ -46,33 +48,63 @@ _LEAVES: dict[str, Callable[[], ByteDfa]] = {"string": string, "boolean": boolea
 _NEVER_EMPTY = frozenset(
     ["type", "properties", "additionalProperties", "patternProperties", "propertyNames", "items", "prefixItems"]
 )
-_OPEN_BRACKET, _CLOSE_BRACKET, _COMMA = 91, 93, 44
+_OPEN_BRACKET, _CLOSE_BRACKET = 91, 93
+
+
+@dataclass(frozen=True)
+class Style:
+    """How values are written.
+
+    ordered : whether declared members come in the order of the schema, additional ones last.
+    whitespace : how many bytes of it may stand at every place between tokens.
+    separators : if given, white space is not free: what stands between members or items, and after a name.
+    indent : then, what each level is indented by on lines of its own; None: everything is on one line.
+    """
+
+    ordered: bool
+    whitespace: int
+    separators: tuple[str, str] | None = None
+    indent: str | None = None
+
+    def layout(self, depth: int) -> Layout | None:
+        """The layout of an array or object that lies so deep."""
+        if self.separators is None:
+            return None
+        inside, outside = ("" if self.indent is None else "\n" + n * self.indent for n in (depth + 1, depth))
+        comma, colon = self.separators
+        return Layout(inside.encode(), (comma + inside).encode(), colon.encode(), outside.encode())
+
+    def within(self, depth: int) -> int:
+        """The depth of what lies in something so deep; 0 where depth makes no difference."""
+        return 0 if self.indent is None else depth + 1
 
 
 class ValueState:
     """A value under a conjunction of schemas."""
 
-    __slots__ = ("conjunction", "states")
+    __slots__ = ("conjunction", "depth", "states")
 
-    def __init__(self, states: SchemaStates, conjunction: Conjunction) -> None:
+    def __init__(self, states: SchemaStates, conjunction: Conjunction, depth: int) -> None:
         self.states = states
         self.conjunction = conjunction
+        self.depth = depth
 
     def expand(self) -> Fragment:
-        return self.states.expand_value(self.conjunction)
+        return self.states.expand_value(self.conjunction, self.depth)
 
 
 class ArrayState:
     """An array of one branch."""
 
-    __slots__ = ("plan", "states")
+    __slots__ = ("depth", "plan", "states")
 
-    def __init__(self, states: SchemaStates, plan: ArrayPlan) -> None:
+    def __init__(self, states: SchemaStates, plan: ArrayPlan, depth: int) -> None:
         self.states = states
         self.plan = plan
+        self.depth = depth
 
     def expand(self) -> Items | Strings | Fragment:
-        return self.states.expand_array(self.plan)
+        return self.states.expand_array(self.plan, self.depth)
 
 
 class Place(Enum):
@@ -86,14 +118,15 @@ class Place(Enum):
 class ProgressState:
     """A place in an array that counts or compares its items."""
 
-    __slots__ = ("_key", "at", "place", "plan", "states")
+    __slots__ = ("_key", "at", "depth", "place", "plan", "states")
 
-    def __init__(self, states: SchemaStates, plan: ArrayPlan, place: Place, at: ArrayProgress) -> None:
+    def __init__(self, states: SchemaStates, plan: ArrayPlan, depth: int, place: Place, at: ArrayProgress) -> None:
         self.states = states
         self.plan = plan
+        self.depth = depth
         self.place = place
         self.at = at
-        self._key = (id(plan), place, at)
+        self._key = (id(plan), depth, place, at)
 
     def __hash__(self) -> int:
         return hash(self._key)
@@ -102,57 +135,57 @@ class ProgressState:
         return isinstance(other, ProgressState) and self._key == other._key
 
     def expand(self) -> Fragment:
-        return self.states.expand_progress(self.plan, self.place, self.at)
+        return self.states.expand_progress(self)
 
 
 class ObjectState:
     """An object of one branch."""
 
-    __slots__ = ("plan", "states")
+    __slots__ = ("depth", "plan", "states")
 
-    def __init__(self, states: SchemaStates, plan: ObjectPlan) -> None:
+    def __init__(self, states: SchemaStates, plan: ObjectPlan, depth: int) -> None:
         self.states = states
         self.plan = plan
+        self.depth = depth
 
     def expand(self) -> Members:
-        return self.states.expand_object(self.plan)
+        return self.states.expand_object(self.plan, self.depth)
 
 
 class SchemaStates:
     """Makes and interns the states of one grammar."""
 
-    def __init__(self, values: SchemaValues, *, ordered: bool, whitespace: int) -> None:
+    def __init__(self, values: SchemaValues, style: Style) -> None:
         self._values = values
-        self._ordered = ordered
-        self._whitespace = whitespace
-        self._by_conjunction: dict[Conjunction, Payload | ByteDfa] = {}
+        self._style = style
+        self._known: dict[tuple[Conjunction, int], Payload | ByteDfa] = {}
         # Schemas made for constants; kept, since nodes are known by identity.
-        self._constants: dict[int, tuple[Any, Payload | ByteDfa]] = {}
+        self._constants: dict[tuple[int, int], tuple[Any, Payload | ByteDfa]] = {}
 
     def root(self, schema: Any) -> Target:
         """The state of the whole schema; UnsatisfiableError if it has no value."""
         conjunction = self._values.conjunction([(schema, self._values.scan.contexts.root)])
         if conjunction is None or self._is_empty(conjunction):
             raise UnsatisfiableError("no value satisfies this schema" + self._why(conjunction), pointer="")
-        return self.value(conjunction)
+        return self.value(conjunction, 0)
 
-    def value(self, conjunction: Conjunction) -> Payload | ByteDfa:
+    def value(self, conjunction: Conjunction, depth: int) -> Payload | ByteDfa:
         """The state of a value under a conjunction that is not empty."""
-        known = self._by_conjunction.get(conjunction)
+        known = self._known.get((conjunction, depth))
         if known is None:
-            known = self._leaf(conjunction) or ValueState(self, conjunction)
-            self._by_conjunction[conjunction] = known
+            known = self._leaf(conjunction) or ValueState(self, conjunction, depth)
+            self._known[conjunction, depth] = known
         return known
 
-    def constant(self, value: Any) -> Payload | ByteDfa:
+    def constant(self, value: Any, depth: int) -> Payload | ByteDfa:
         """The state of one value."""
         if not isinstance(value, (list, dict)):
             return constants_language([value])
-        known = self._constants.get(id(value))
+        known = self._constants.get((id(value), depth))
         if known is None:
             conjunction = self._values.conjunction([(schema_of(value), None)])
             assert conjunction is not None
-            known = self._constants[id(value)] = (value, self.value(conjunction))
+            known = self._constants[id(value), depth] = (value, self.value(conjunction, depth))
         return known[1]
 
     def _leaf(self, conjunction: Conjunction) -> ByteDfa | None:
@@ -200,7 +233,7 @@ class SchemaStates:
 
     # ------------------------------------------------------------------------------------------------ values
 
-    def expand_value(self, conjunction: Conjunction) -> Fragment:
+    def expand_value(self, conjunction: Conjunction, depth: int) -> Fragment:
         """One leaf automaton for all scalars, and a call for each array, object or counted string."""
         leaves: dict[ByteDfa, None] = {}
         others: dict[Target, None] = {}
@@ -213,7 +246,7 @@ class SchemaStates:
                         leaves[target] = None
                     else:
                         others[target] = None
-                others.update((self.constant(v), None) for v in constants if isinstance(v, (list, dict)))
+                others.update((self.constant(v, depth), None) for v in constants if isinstance(v, (list, dict)))
                 continue
             if conjunction == ANYTHING:
                 leaves[any_scalar()] = None
@@ -226,9 +259,9 @@ class SchemaStates:
                     others[strings] = None
             nothing: set[Conjunction] = set()
             if "array" in branch.types and branch.array.has_value(nothing)[0]:
-                others[ArrayState(self, branch.array)] = None
+                others[ArrayState(self, branch.array, depth)] = None
             if "object" in branch.types and branch.objects.has_value(nothing)[0]:
-                others[ObjectState(self, branch.objects)] = None
+                others[ObjectState(self, branch.objects, depth)] = None
         calls = [(target, None) for target in others]
         if leaves:
             calls.insert(0, (one_of(tuple(sorted(leaves, key=lambda dfa: dfa.digest))), None))
@@ -245,33 +278,35 @@ class SchemaStates:
 
     # ------------------------------------------------------------------------------------------------ arrays
 
-    def expand_array(self, plan: ArrayPlan) -> Items | Strings | Fragment:
+    def expand_array(self, plan: ArrayPlan, depth: int) -> Items | Strings | Fragment:
         """An array: counted, of distinct strings, or by its progress."""
         if plan.is_plain:
-            return self._items(plan)
+            return self._items(plan, depth)
         if plan.is_of_strings():
-            return self._strings(plan)
-        opened = ProgressState(self, plan, Place.OPENED, plan.start)
+            return self._strings(plan, depth)
+        opened = ProgressState(self, plan, depth, Place.OPENED, plan.start)
         return Fragment(edges=((_OPEN_BRACKET, _OPEN_BRACKET, opened),))
 
-    def _items(self, plan: ArrayPlan) -> Items:
+    def _items(self, plan: ArrayPlan, depth: int) -> Items:
         """Prefix places, then all others; a place without a value ends what is possible."""
         least, most = plan.least, plan.most
+        inside = self._style.within(depth)
+        whitespace, layout = self._style.whitespace, self._style.layout(depth)
         prefix: list[Payload | ByteDfa] = []
         item: Target = None
         for i in range(plan.prefix):
             conjunction = plan.value(i)
             if (most is not None and i >= most) or self._is_empty(conjunction):
-                return Items(tuple(prefix), None, least, i if most is None else min(most, i), self._whitespace)
+                return Items(tuple(prefix), None, least, i if most is None else min(most, i), whitespace, layout)
             assert conjunction is not None
-            prefix.append(self.value(conjunction))
+            prefix.append(self.value(conjunction, inside))
         conjunction = plan.value(-1)
         if not self._is_empty(conjunction):
             assert conjunction is not None
-            item = self.value(conjunction)
-        return Items(tuple(prefix), item, least, most, self._whitespace)
+            item = self.value(conjunction, inside)
+        return Items(tuple(prefix), item, least, most, whitespace, layout)
 
-    def _strings(self, plan: ArrayPlan) -> Strings:
+    def _strings(self, plan: ArrayPlan, depth: int) -> Strings:
         """Distinct strings: single ones by name, and what is left as one language."""
         conjunction = plan.value(-1)
         assert conjunction is not None
@@ -282,40 +317,55 @@ class SchemaStates:
                 other = True
             else:
                 single.update(dict.fromkeys(branch.constants))
-        if not other:
+        names: tuple[bytes, ...] = ()
+        others: tuple[ByteDfa | None, ...] = ()
+        if other:
+            language = self._values.strings_of(conjunction)
+            others = (None if language == any_name() else spelled_names(language),)
+        else:
             names = tuple(value.encode() for value in single)
-            return Strings(names, (), plan.least, plan.most, self._whitespace, spelling())
-        language = self._values.strings_of(conjunction)
-        others = (None if language == any_name() else spelled_names(language),)
-        return Strings((), others, plan.least, plan.most, self._whitespace, spelling())
+        whitespace, layout = self._style.whitespace, self._style.layout(depth)
+        return Strings(names, others, plan.least, plan.most, whitespace, spelling(), layout)
 
-    def expand_progress(self, plan: ArrayPlan, place: Place, at: ArrayProgress) -> Fragment:
+    def expand_progress(self, state: ProgressState) -> Fragment:
         """A place in an array whose items count or are compared; whatever could not be completed is left out."""
-        edges: list[tuple[int, int, Target]] = []
-        calls: list[tuple[Target, Target]] = []
+        plan, depth, place, at = state.plan, state.depth, state.place, state.at
+        layout = self._style.layout(depth) or Layout()
+        marks: list[tuple[bytes, Target]] = []
         if place is not Place.ITEM and plan.may_end(at):
-            edges.append((_CLOSE_BRACKET, _CLOSE_BRACKET, None))
+            marks.append(((layout.closing if place is Place.AFTER else b"") + b"]", None))
+        items = self._next_items(plan, depth, at)
+        if place is not Place.ITEM and items:
+            separator = layout.comma if place is Place.AFTER else layout.opened
+            if separator:
+                marks.append((separator, ProgressState(self, plan, depth, Place.ITEM, at)))
+                items = []
+        edges = tuple((mark[0], mark[0], then) for mark, then in marks if len(mark) == 1)
+        calls = [(exactly(mark), then) for mark, then in marks if len(mark) > 1]
+        return Fragment(edges, (*calls, *items), whitespace=self._style.whitespace, like=spelling())
+
+    def _next_items(self, plan: ArrayPlan, depth: int, at: ArrayProgress) -> list[tuple[Target, Target]]:
+        """What may be the next item of an array that is compared or counted, and the place after it."""
+        calls: list[tuple[Target, Target]] = []
+        inside = self._style.within(depth)
         for option in plan.options(at):
             if not plan.can_finish(option.then):
                 continue
             target: Target
             if option.conjunction is None:
-                target = self.constant(option.constant)
+                target = self.constant(option.constant, inside)
             elif self._is_empty(option.conjunction):
                 continue
             else:
-                target = self.value(option.conjunction)
-            calls.append((target, ProgressState(self, plan, Place.AFTER, option.then)))
-        if place is Place.AFTER:
-            if calls:
-                edges.append((_COMMA, _COMMA, ProgressState(self, plan, Place.ITEM, at)))
-            calls = []
-        return Fragment(edges=tuple(edges), calls=tuple(calls), whitespace=self._whitespace, like=spelling())
+                target = self.value(option.conjunction, inside)
+            calls.append((target, ProgressState(self, plan, depth, Place.AFTER, option.then)))
+        return calls
 
     # ------------------------------------------------------------------------------------------------ objects
 
-    def expand_object(self, plan: ObjectPlan) -> Members:
+    def expand_object(self, plan: ObjectPlan, depth: int) -> Members:
         """The members of an object: declared, then required ones that are declared nowhere, then additional ones."""
+        inside = self._style.within(depth)
         present, values, absent = [], [], []
         for name in plan.names:
             conjunction = plan.value(name)
@@ -324,24 +374,25 @@ class SchemaStates:
                 continue
             assert conjunction is not None
             present.append(name)
-            values.append(self.value(conjunction))
+            values.append(self.value(conjunction, inside))
         others: list[Other] = []
         for other in plan.others():
             if not self._is_empty(other.value):
                 names = None if other.names is None else spelled_names(other.names)
-                others.append(Other(names, self.value(other.value)))
+                others.append(Other(names, self.value(other.value, inside)))
                 for bits, value in other.witnesses:
                     if not self._is_empty(value):
-                        others.append(Other(names, self.value(value), witness=bits))
+                        others.append(Other(names, self.value(value, inside), witness=bits))
         return Members(
             names=tuple(name.encode() for name in present),
             values=tuple(values),
             required=tuple(name in plan.required for name in present),
             absent=tuple(absent),
             others=tuple(others),
-            ordered=self._ordered,
-            whitespace=self._whitespace,
+            ordered=self._style.ordered,
+            whitespace=self._style.whitespace,
             spelling=spelling(),
             least=plan.least,
             most=plan.most,
+            layout=self._style.layout(depth),
         )

@@ -191,7 +191,7 @@ def test_every_spelling_of_every_basic_code_point_is_read_back() -> None:
 
 def test_the_content_of_strings_is_made_once_and_small() -> None:
     spelled = json_spelled(compile_regular(ANY_TEXT))
-    assert json_text.STRING_CONTENT == string_content()
+    assert string_content() == json_text.STRING_CONTENT
     assert string_content() == spelled
     assert string_content().n_states == 21
 
