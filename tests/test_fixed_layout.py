@@ -83,9 +83,9 @@ WORDS = TOKENS + [bytes((b,)) for b in range(256) if bytes((b,)) not in TOKENS]
 # pattern, and one that contains itself.
 SCHEMA = {
     "properties": {
-        "counted": {"items": {"type": "boolean"}, "maxItems": 2},
+        "counted": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
         "strings": {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True},
-        "values": {"items": {"enum": [True, [], {"x": True}]}, "uniqueItems": True, "contains": {"const": True}},
+        "values": {"type": "array", "items": {"enum": [True, [], {"x": True}]}, "uniqueItems": True, "contains": {"const": True}},
         "names": {"type": "object", "patternProperties": {"^x[ab]?$": {"const": True}}, "additionalProperties": False},
         "again": {"$ref": "#"},
     },
