@@ -85,7 +85,12 @@ SCHEMA = {
     "properties": {
         "counted": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
         "strings": {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True},
-        "values": {"type": "array", "items": {"enum": [True, [], {"x": True}]}, "uniqueItems": True, "contains": {"const": True}},
+        "values": {
+            "type": "array",
+            "items": {"enum": [True, [], {"x": True}]},
+            "uniqueItems": True,
+            "contains": {"const": True},
+        },
         "names": {"type": "object", "patternProperties": {"^x[ab]?$": {"const": True}}, "additionalProperties": False},
         "again": {"$ref": "#"},
     },
