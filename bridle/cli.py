@@ -52,6 +52,10 @@ app = typer.Typer(
 Schema = Annotated[Path | None, typer.Option("--schema", metavar="FILE", help="A JSON schema.")]
 Regex = Annotated[str | None, typer.Option("--regex", metavar="R", help="A regular expression, for the whole text.")]
 Ebnf = Annotated[Path | None, typer.Option("--ebnf", metavar="FILE", help="An EBNF grammar (GBNF); starts at `root`.")]
+Resource = Annotated[
+    list[str] | None,
+    typer.Option("--resource", metavar="URI=FILE", help="A schema that $ref in the --schema may name; repeatable."),
+]
 
 
 def main() -> None:
@@ -82,6 +86,7 @@ def generate(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    resource: Resource = None,
     model: Annotated[
         str | None, typer.Option(metavar="M", help="A folder or a name on the hub; default: the model in the box.")
     ] = None,
@@ -98,7 +103,7 @@ def generate(
     Exits with 1 if the token budget was reached before the text was complete, and with 2 if the grammar is malformed
     or something is missing.
     """
-    grammar = _grammar(schema, regex, ebnf)
+    grammar = _grammar(schema, regex, ebnf, resource)
     hf = _hf()
     loaded, tokenizer = _load(hf, model)
     result = _generated(
@@ -204,6 +209,7 @@ def validate(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    resource: Resource = None,
 ) -> None:
     """Say whether texts are inside a grammar, and where the first fault of each is.
 
@@ -211,7 +217,7 @@ def validate(
     newline does not count where it is not allowed. Exits with 1 if a text is invalid, and with 2 if the grammar is
     malformed or a file is missing.
     """
-    grammar = _grammar(schema, regex, ebnf)
+    grammar = _grammar(schema, regex, ebnf, resource)
     worst = max([_judge(grammar, path) for path in texts])
     raise typer.Exit(worst)
 
@@ -263,20 +269,33 @@ def _complaint(grammar: Grammar, name: str, data: bytes, verdict: Verdict) -> st
 # ------------------------------------------------------------------------------------------------ both
 
 
-def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None) -> Grammar:
+def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None, resources: list[str] | None) -> Grammar:
     """The grammar of the one option that was given."""
     if sum(given is not None for given in (schema, regex, ebnf)) != 1:
         raise typer.BadParameter("give exactly one of --schema FILE, --regex R and --ebnf FILE")
+    if resources and schema is None:
+        raise typer.BadParameter("--resource belongs to --schema")
     from .automata.errors import BridleError
     from .grammar.grammar import Grammar
 
     path = ebnf if schema is None else schema
+    given = {}
+    for resource in resources or ():
+        uri, mark, file = resource.rpartition("=")
+        if not mark or not uri:
+            raise typer.BadParameter(f"--resource is URI=FILE, not {resource!r}")
+        try:
+            given[uri] = Path(file).read_bytes()
+        except OSError as error:
+            _exit(_UNUSABLE, f"{file}: {error.strerror}")
     try:
         if regex is not None:
             return Grammar.from_regex(regex)
         assert path is not None
         content = path.read_bytes()
-        return Grammar.from_ebnf(content.decode()) if schema is None else Grammar.from_json_schema(content)
+        if schema is None:
+            return Grammar.from_ebnf(content.decode())
+        return Grammar.from_json_schema(content, resources=given)
     except OSError as error:
         _exit(_UNUSABLE, f"{path}: {error.strerror}")
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ..automata.errors import UnsatisfiableError
@@ -63,6 +63,7 @@ class Grammar:
         separators: tuple[str, str] | None = None,
         formats: Literal["assert", "annotate"] = "assert",
         on_unsupported: Literal["error", "report"] = "error",
+        resources: Mapping[str, dict[str, Any] | bool | str | bytes] | None = None,
     ) -> Grammar:
         """The JSON texts of the values that satisfy a schema.
 
@@ -74,13 +75,14 @@ class Grammar:
         formats : "annotate" ignores `format`.
         on_unsupported : "error" raises UnsupportedError for a constraint that is not enforced; "report" lists them in
             `unenforced` and enforces the rest.
+        resources : other schemas that `$ref` may name, by absolute URI. Nothing is ever fetched or opened.
         Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError (no value satisfies the schema),
         LimitError.
         """
         from .json_schema import SchemaOptions, read_schema
 
         options = SchemaOptions(
-            property_order, whitespace, max_whitespace, indent, separators, formats, on_unsupported
+            property_order, whitespace, max_whitespace, indent, separators, formats, on_unsupported, resources or {}
         )
         read = read_schema(schema, options)
 

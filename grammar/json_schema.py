@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
@@ -30,6 +32,7 @@ class SchemaOptions(NamedTuple):
     separators: tuple[str, str] | None = None
     formats: Literal["assert", "annotate"] = "assert"
     on_unsupported: Literal["error", "report"] = "error"
+    resources: Mapping[str, Any] = MappingProxyType({})
 
     def verify(self) -> None:
         """ValueError for an option with a value that it cannot have."""
@@ -81,7 +84,8 @@ def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOpti
     """Reads a schema. Raises GrammarError, UnsupportedError or UnsatisfiableError with the JSON pointer."""
     options.verify()
     parsed = _parsed(schema)
-    scan = SchemaScan(parsed, formats=options.formats)
+    given = {uri: _parsed(resource, f"the resource {uri!r}") for uri, resource in options.resources.items()}
+    scan = SchemaScan(parsed, formats=options.formats, given=given)
     values = SchemaValues(scan)
     try:
         _check_comparisons(scan, values)
@@ -117,23 +121,23 @@ def _check_comparisons(scan: SchemaScan, values: SchemaValues) -> None:
         scan.drop_complements()
 
 
-def _parsed(schema: Any) -> Any:
+def _parsed(schema: Any, what: str = "the schema") -> Any:
     if isinstance(schema, (str, bytes)):
         try:
             # Decimals stay exact; floats would not.
             return json.loads(schema, parse_float=Decimal, parse_constant=_refuse_constant)
         except RecursionError:
-            raise nested_too_deeply("the schema's text") from None
+            raise nested_too_deeply(f"the text of {what}") from None
         except json.JSONDecodeError as error:
-            raise GrammarError(f"the schema is not JSON: {error.msg}", text=error.doc, offset=error.pos) from None
+            raise GrammarError(f"{what} is not JSON: {error.msg}", text=error.doc, offset=error.pos) from None
         except UnicodeDecodeError as error:
-            raise GrammarError(f"the schema is not UTF-8: byte {error.start}") from None
+            raise GrammarError(f"{what} is not UTF-8: byte {error.start}") from None
         except ArithmeticError as error:
-            raise GrammarError("a number of the schema has an exponent that no number has") from error
+            raise GrammarError(f"a number of {what} has an exponent that no number has") from error
         except ValueError as error:  # an integer of thousands of digits
             raise LimitError("digits of an integer", len(schema), sys.get_int_max_str_digits()) from error
     if not isinstance(schema, (dict, bool)):
-        raise GrammarError(f"a schema is a dict, a bool, or JSON text of one, not {type(schema).__name__}")
+        raise GrammarError(f"{what} is not a dict, a bool, or JSON text of one, but {type(schema).__name__}")
     return schema
 
 

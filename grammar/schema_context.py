@@ -6,6 +6,7 @@ only one. Schemas that bridle makes have None: they hold no references of their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .schema_keywords import Sub
@@ -26,10 +27,10 @@ class Context(NamedTuple):
 
 
 class Contexts:
-    """The contexts of one schema document. root : that of its root."""
+    """The contexts of one schema document and of those that were given with it by their URIs. root : of its root."""
 
-    def __init__(self, root: Any, draft: int) -> None:
-        self._references = References(root, draft)
+    def __init__(self, root: Any, draft: int, given: Mapping[str, Any]) -> None:
+        self._references = References(root, draft, given)
         self.root = Context(self._references.base, self._references.scope)
 
     def enter(self, schema: dict[Any, Any], at: Context | None, pointer: str = "") -> Context | None:

@@ -2,8 +2,9 @@
 
 A schema document is a tree of *resources*: the root, and every subschema with an `$id` of its own (`id` in draft 4). A
 reference is a URI, resolved against that of the resource in which it stands, and a fragment, which is a JSON pointer
-from that resource's root or the plain name of an anchor in it. `References` answers for one document and for the
-official metaschemas, which are at hand; whatever else a reference names is refused: nothing is fetched or opened.
+from that resource's root or the plain name of an anchor in it. `References` answers for one document, for those that
+were given with it by their URIs, and for the official metaschemas, which are at hand; whatever else a reference names is
+refused: nothing is fetched or opened.
 
 - A `Base` is a resource. There is one object for each, so bases are compared and hashed by identity.
 - A `Scope` is what `$dynamicRef` and `$recursiveRef` need to know of the dynamic scope: for each dynamic anchor the
@@ -26,6 +27,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -79,7 +81,7 @@ class Base:
     """A schema resource: the base of the references in it.
 
     uri : its URI without a fragment, "" for a root that has none. root : its schema. draft : 4, 6, 7, 2019 or 2020.
-    pointer : where its root stands, as a JSON pointer; in a metaschema, after that metaschema's URI.
+    pointer : where its root stands, as a JSON pointer; in another document than the schema's, after that one's URI.
     """
 
     __slots__ = ("_anchors", "_document", "_dynamic", "_resources", "_targets", "draft", "pointer", "root", "uri")
@@ -138,20 +140,21 @@ class Scope:
 
 
 class References:
-    """The references of one schema document.
+    """The references of one schema document, beside which others may be given by their URIs.
 
     base : the root's resource; scope : the dynamic scope in which its evaluation starts.
     `pointer` and `keyword` are, in every method, where the reference or schema stands; errors name them.
     """
 
-    def __init__(self, root: Any, draft: int) -> None:
-        """root : the parsed schema. draft : 4, 6, 7, 2019 or 2020."""
+    def __init__(self, root: Any, draft: int, given: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """root : the parsed schema. draft : 4, 6, 7, 2019 or 2020. given : other parsed documents, by absolute URI."""
         self.base = Base(_uri_of_root(root, draft), root, draft, "", None)
         self.scope = Scope(self, None)
         self.scope._after[self.base] = self.scope
         self._scopes: dict[frozenset[tuple[str, Base]], Scope] = {}
         self._embedded: dict[int, Base] = {}  # by the id of the resource's root
-        self._metaschemas: dict[str, Base] = {}
+        self._given = {uri.partition("#")[0]: contents for uri, contents in given.items()}
+        self._documents: dict[str, Base] = {}  # those given and the metaschemas, as far as they are named
 
     # ------------------------------------------------------------------------------------------------ asking
 
@@ -229,17 +232,31 @@ class References:
         return known
 
     def _with_uri(self, uri: str) -> list[Base]:
-        """The resources with a URI, of the document or among the metaschemas."""
+        """The resources with a URI: of the document, of those that are given, or among the metaschemas."""
         found = self._resources_of(self.base).get(uri)
         if found:
             return found
-        if uri not in self._metaschemas:
-            contents = _metaschema(uri)
+        document = self._document_at(uri)
+        if document is not None:
+            return [document]
+        for given in self._given:
+            document = self._document_at(given)
+            found = self._resources_of(document).get(uri) if document is not None else None
+            if found:
+                return found
+        return []
+
+    def _document_at(self, uri: str) -> Base | None:
+        """The document that was given under a URI, or the metaschema that has it."""
+        if uri not in self._documents:
+            contents = self._given[uri] if uri in self._given else _metaschema(uri)
             if contents is None:
-                return []
-            base = Base(uri, contents, draft_named(contents.get("$schema")), f"{uri}#", None)
-            self._metaschemas.setdefault(uri, base)
-        return [self._metaschemas[uri]]
+                return None
+            named = contents.get("$schema") if isinstance(contents, dict) else None
+            draft = draft_named(named) or self.base.draft
+            document = Base(resolve_uri(uri, _uri_of_root(contents, draft)), contents, draft, f"{uri}#", None)
+            self._documents.setdefault(uri, document)
+        return self._documents[uri]
 
     def _resources_of(self, document: Base) -> dict[str, list[Base]]:
         if document._resources is None:
@@ -324,7 +341,7 @@ class _Question(NamedTuple):
         if not found:
             reason = "it leads out of this schema, and nothing is fetched: embed the schema under "
             container = "$defs" if at.draft >= 2019 else "definitions"
-            reason += f'{container}, with "{_identifier_keyword(at.draft)}": {_quoted(uri)}'
+            reason += f'{container}, with "{_identifier_keyword(at.draft)}": {_quoted(uri)}, or give it in resources'
             raise UnsupportedError(repr(self.reference), reason, pointer=self.pointer, keyword=self.keyword)
         return self._only(found, f"have the URI {uri!r}")
 

@@ -15,8 +15,9 @@ Source: JSON Schema drafts 4, 6, 7, 2019-09, 2020-12 (core and validation).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
@@ -65,7 +66,8 @@ class SchemaScan:
     contexts : resolves `$ref` and the like. dropped : (id of the schema, keyword) of what the gaps stand for.
     """
 
-    def __init__(self, root: Any, *, formats: str) -> None:
+    def __init__(self, root: Any, *, formats: str, given: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """given : other documents that references may name, by absolute URI."""
         self.root = root
         self.gaps: list[Gap] = []
         self.notes: list[str] = []
@@ -74,7 +76,7 @@ class SchemaScan:
         if not _draft(root):
             reason = f"{root['$schema']!r} is none of drafts 4 to 2020-12, and may give the keywords other meanings"
             self.drop(root, "$schema", "", reason + "; name a draft, or leave $schema out for 2020-12")
-        self.contexts = Contexts(root, self.draft)
+        self.contexts = Contexts(root, self.draft, given)
         # Schemas with uniqueItems, in their contexts, with their pointers: what they compare is looked at afterwards.
         self.distinct: list[tuple[dict[str, Any], Any, str]] = []
         self._asserting = assertions(self.draft)

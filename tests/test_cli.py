@@ -205,6 +205,19 @@ def test_what_is_not_enforced_is_refused(folder: Path) -> None:
     assert run("validate", "--schema", "schema.json", "person.json").exit_code == 2
 
 
+def test_a_reference_leads_to_a_file_that_is_given_as_a_resource(folder: Path) -> None:
+    (folder / "schema.json").write_text('{"$ref": "http://example.com/name"}')
+    (folder / "name.json").write_text('{"type": "string"}')
+    schema = ("validate", "--schema", "schema.json", "-")
+    assert run(*schema, "--resource", "http://example.com/name=name.json", stdin='"x"').exit_code == 0
+    assert run(*schema, "--resource", "http://example.com/name=name.json", stdin="1").exit_code == 1
+    assert "resources" in run(*schema, stdin="1").stderr
+    missing = run(*schema, "--resource", "http://example.com/name=other.json", stdin="1")
+    assert (missing.exit_code, "other.json" in missing.stderr) == (2, True)
+    assert run(*schema, "--resource", "name.json", stdin="1").exit_code == 2
+    assert run("validate", "--regex", "a", "-", "--resource", "a=name.json", stdin="a").exit_code == 2
+
+
 @pytest.mark.parametrize("option", ["--schema", "--ebnf"])
 @pytest.mark.parametrize("command", ["generate", "validate"])
 def test_a_missing_grammar_file_is_named(folder: Path, command: str, option: str) -> None:

@@ -1072,3 +1072,56 @@ def test_pointers_and_plain_subschemas_do_not_walk_the_document(monkeypatch):
         assert found.base.uri == "http://x/c"
         if draft < 2020:
             assert references.scope.entered(found.base) is references.scope
+
+
+# ------------------------------------------------------------------------------------------------ given resources
+
+GIVEN = {
+    "http://example.com/name": {"type": "string", "maxLength": 3},
+    "http://example.com/defs.json": '{"$defs": {"half": {"multipleOf": 0.5}, "sized": {"$ref": "name"}}}',
+    "http://example.com/moved": {
+        "$id": "http://elsewhere.org/base/",
+        "$defs": {"in": {"$id": "in", "const": 1}, "by": {"$ref": "in"}},
+    },
+    "urn:example:any": True,
+}
+
+
+def given(reference: str, **options) -> bridle.Grammar:
+    return bridle.Grammar.from_json_schema({"$ref": reference}, resources=GIVEN, **options)
+
+
+@pytest.mark.parametrize(
+    ("reference", "text", "other"),
+    [
+        ("http://example.com/name", '"abc"', '"abcd"'),
+        ("http://example.com/defs.json#/$defs/half", "1.5", "1.25"),
+        ("http://example.com/defs.json#/$defs/sized", '"a"', "1"),
+        ("http://example.com/moved#/$defs/by", "1", "2"),
+        ("http://elsewhere.org/base/in", "1", "2"),
+        ("urn:example:any", "[2]", "[,"),
+    ],
+)
+def test_a_reference_names_a_resource_that_is_given_beside_the_schema(reference, text, other):
+    grammar = given(reference)
+    assert bridle.validate(grammar, text).ok
+    assert not bridle.validate(grammar, other).ok
+
+
+def test_what_is_not_among_the_given_resources_is_refused_with_the_remedy():
+    with pytest.raises(bridle.UnsupportedError, match=r"give it in resources"):
+        given("http://example.com/other")
+
+
+def test_an_error_in_a_given_resource_names_it():
+    with pytest.raises(bridle.GrammarError, match=r"the resource 'http://x/y' is not JSON"):
+        bridle.Grammar.from_json_schema({"$ref": "http://x/y"}, resources={"http://x/y": "{"})
+    with pytest.raises(bridle.GrammarError) as caught:
+        bridle.Grammar.from_json_schema({"$ref": "http://x/y"}, resources={"http://x/y": {"items": 3}})
+    assert caught.value.pointer == "http://x/y#/items"
+
+
+def test_a_resource_of_another_draft_is_refused_by_name():
+    other = {"$schema": "http://json-schema.org/draft-07/schema#"}
+    with pytest.raises(bridle.UnsupportedError, match="another draft"):
+        bridle.Grammar.from_json_schema({"$ref": "http://x/y"}, resources={"http://x/y": other})
