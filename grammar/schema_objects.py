@@ -144,7 +144,8 @@ class ObjectPlan:
                 available += found
                 rests |= here
         room = math.inf if self.most is None else self.most - len(self.required)
-        enough = available >= self.least and _members_needed(combinations, (1 << len(self.wanted)) - 1) <= room
+        fewest = _members_needed(combinations, (1 << len(self.wanted)) - 1)
+        enough = available >= self.least and fewest <= room and not math.isinf(fewest)
         return enough, rests and not enough
 
 

@@ -3,8 +3,8 @@
 A schema document is a tree of *resources*: the root, and every subschema with an `$id` of its own (`id` in draft 4). A
 reference is a URI, resolved against that of the resource in which it stands, and a fragment, which is a JSON pointer
 from that resource's root or the plain name of an anchor in it. `References` answers for one document, for those that
-were given with it by their URIs, and for the official metaschemas, which are at hand; whatever else a reference names is
-refused: nothing is fetched or opened.
+were given with it by their URIs, and for the official metaschemas, which are at hand; whatever else a reference names
+is refused: nothing is fetched or opened.
 
 - A `Base` is a resource. There is one object for each, so bases are compared and hashed by identity.
 - A `Scope` is what `$dynamicRef` and `$recursiveRef` need to know of the dynamic scope: for each dynamic anchor the

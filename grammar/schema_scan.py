@@ -38,7 +38,9 @@ _MOST_DIGITS = 400
 _MOST_REQUIRED = 1 << 24
 _DEEPEST_CONSTANT = 60
 _LARGE_ENUM = 10_000
-_LARGE_COUNT = re.compile(r"\{\d*,?\d{3,}")
+# Patterns whose automata may be beyond every budget: counts of hundreds, counts of tens where the place at which they
+# begin is open, and lookaround.
+_LARGE_PATTERN = re.compile(r"\{\d*,?\d{3,}|(?:^[^^]|[*+,]).*\{\d*,?\d{2,}|\(\?<?[=!]", re.DOTALL)
 
 # Keywords of draft 3 that no later draft has: to read them as annotations would surprise.
 _DRAFT_3 = {
@@ -349,8 +351,8 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
             _check_count(scan, schema, schema[keyword], f"{_above(pointer)}/{keyword}", at)
     least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
     try:
-        # Only what may be too large is compiled before it is reached: a product with a counter, or large counts.
-        if least or most is not None or _LARGE_COUNT.search(value):
+        # Only what may be too large is compiled before it is reached, so that it is refused before a text begins.
+        if least or most is not None or _LARGE_PATTERN.search(value):
             string_target(StringSet(patterns=(value,), least=least, most=None if most is None else int(most)))
         else:
             search_language(value, "ecma")
@@ -398,9 +400,9 @@ def _check_unique(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer:
 
 
 def _check_ref(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
-    if not isinstance(value, str):
-        raise GrammarError(f"a reference is a string, not {_kind(value)}", pointer=pointer, keyword="$ref")
     keyword = pointer.rpartition("/")[2]
+    if not isinstance(value, str):
+        raise GrammarError(f"a reference is a string, not {_kind(value)}", pointer=pointer, keyword=keyword)
     try:
         target = scan.contexts.target(keyword, value, at, pointer)
     except UnsupportedError as error:

@@ -191,6 +191,9 @@ JUDGED = [
      [{"b": 1}, {"a": None}]),
     ({"minLength": 2}, ["😀😀", 1, None], ["😀", "a"]),
     ({"pattern": "^\\S+$"}, ["ab", "é"], ["a b", ""]),
+    # A member that an alternative wants and that can have no value leaves no object of that alternative.
+    ({"oneOf": [{"patternProperties": {"a": {"maximum": 40}}}, {"patternProperties": {"a": {"maximum": 30}}}]},
+     [{"a": 40}, {"b": 0, "xa": 31}], [{}, {"a": 30}, {"a": None}, {"a": 41}, 1]),
 ]  # fmt: skip
 
 
