@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..automata.errors import LimitError, UnsupportedError
 from .json_values import identity
 from .schema_complement import negated
+from .schema_emptiness import Question
 from .schema_names import cardinality
 
 if TYPE_CHECKING:
@@ -199,10 +200,10 @@ class ArrayPlan:
             if self.unique and not self.counted and not self.wants_equal:
                 known = self._finishing[at] = self._can_be_matched(at)
             else:
-                known = self._explore(at, set())[0]
+                known = self._explore(at, Question())[0]
         return known
 
-    def _explore(self, start: ArrayProgress, active: set[Conjunction]) -> tuple[bool, bool]:
+    def _explore(self, start: ArrayProgress, question: Question) -> tuple[bool, bool]:
         """Decides can_finish for all states that are reached from one: backwards from those that may end.
 
         Returns (can_finish(start), whether "no" rests on a conjunction that is being looked at); then nothing is kept.
@@ -219,7 +220,7 @@ class ArrayPlan:
                 continue
             for option in self.options(at):
                 if option.conjunction is not None:
-                    found, here = self.values.has_value(option.conjunction, active)
+                    found, here = self.values.has_value(option.conjunction, question)
                     rests |= here
                     if not found:
                         continue
@@ -277,12 +278,12 @@ class ArrayPlan:
             return different != self.wants_equal if self.unique != self.wants_equal else False
         return True
 
-    def has_value(self, active: set[Conjunction]) -> tuple[bool, bool]:
+    def has_value(self, question: Question) -> tuple[bool, bool]:
         """As SchemaValues.has_value, of the arrays."""
         if self.most is not None and self.most < self.least:
             return False, False
         if self.is_plain:
-            return self._has_items(active)
+            return self._has_items(question)
         if self.least == 0 and self.may_end(self.start):
             return True, False
         if self.is_of_strings():
@@ -292,15 +293,15 @@ class ArrayPlan:
             return size is None or size >= self.least, False
         if self._finishing.get(self.start, False) or self.unique or self.wants_equal:
             return self.can_finish(self.start), False
-        return self._explore(self.start, active)
+        return self._explore(self.start, question)
 
-    def _has_items(self, active: set[Conjunction]) -> tuple[bool, bool]:
+    def _has_items(self, question: Question) -> tuple[bool, bool]:
         needed = [self.value(i) for i in range(min(self.least, self.prefix))]
         if self.least > self.prefix:
             needed.append(self.value(-1))
         rests = False
         for conjunction in needed:
-            found, here = self.values.has_value(conjunction, active)
+            found, here = self.values.has_value(conjunction, question)
             if not found and not here:
                 return False, False
             rests |= not found

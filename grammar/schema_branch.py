@@ -21,6 +21,7 @@ from .schema_objects import ObjectPlan
 from .schema_strings import StringSet, string_admits, string_is_empty, string_values
 
 if TYPE_CHECKING:
+    from .schema_emptiness import Question
     from .schema_values import Conjunction, Node, SchemaValues
 
 __all__ = ["TYPE_NAMES", "Branch"]
@@ -326,7 +327,7 @@ class Branch:
 
     # ------------------------------------------------------------------------------------------------ emptiness
 
-    def has_value(self, active: set[Conjunction]) -> tuple[bool, bool]:
+    def has_value(self, question: Question) -> tuple[bool, bool]:
         """As SchemaValues.has_value, of this branch."""
         if self.constants is not None:
             return bool(self.constants), False
@@ -335,7 +336,7 @@ class Branch:
         rests = False
         for name in ("array", "object"):
             if name in self.types:
-                found, here = (self.array if name == "array" else self.objects).has_value(active)
+                found, here = (self.array if name == "array" else self.objects).has_value(question)
                 rests |= here
                 if found:
                     return True, False

@@ -2,7 +2,8 @@
 
 Two schemas whose facts contradict each other have no value in common. Most schemas of a `oneOf` are told apart so, and
 most products of alternatives vanish before they are made. Facts err on one side only: without a contradiction nothing
-is known.
+is known. Of some schemas the facts are all that there is to say (`says_no_more`); if others' facts imply those, such a
+schema adds nothing to them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple
 
 from .json_values import identity, kind_of
 from .schema_keywords import Inner
+from .schema_names import Undeclared
 
-__all__ = ["ALL_TYPES", "Facts", "contradict", "discriminator", "facts_of", "joined"]
+__all__ = ["ALL_TYPES", "Facts", "contradict", "discriminator", "facts_of", "implied", "joined", "says_no_more"]
 
 # Types as bits; a number that is an integer and one that is not are two of them.
 _BITS = {"null": 1, "boolean": 2, "integer": 4, "number": 12, "string": 16, "array": 32, "object": 64}
@@ -39,6 +41,13 @@ class Constants(NamedTuple):
             only = self.only & other.only
         return Constants(only, self.without | other.without)
 
+    def within(self, other: Constants) -> bool:
+        """Whether every value that is left is left in the other, too."""
+        if self.only is None:
+            return other.only is None and other.without <= self.without
+        left = self.only - self.without
+        return (other.only is None or left <= other.only) and left.isdisjoint(other.without)
+
     @property
     def none_left(self) -> bool:
         return self.only is not None and self.only <= self.without
@@ -49,13 +58,14 @@ _ANY = Constants()
 
 class Facts(NamedTuple):
     """types : bits. values : constants. Of objects, required : names; members : constants of some members' values;
-    closed : the only names there may be (None: others too)."""
+    closed : the only names there may be (None: others too); beyond : sets of names outside of which some member is."""
 
     types: int = ALL_TYPES
     values: Constants = _ANY
     required: frozenset[str] = _NO_NAMES
     members: dict[str, Constants] = {}  # noqa: RUF012  (never written to)
     closed: frozenset[str] | None = None
+    beyond: tuple[frozenset[str], ...] = ()
 
 
 def facts_of(schema: dict[Any, Any], draft: int) -> Facts:
@@ -76,9 +86,15 @@ def facts_of(schema: dict[Any, Any], draft: int) -> Facts:
     if schema.get("additionalProperties") is False and not schema.get("patternProperties"):
         closed = frozenset(properties)
     required = schema.get("required")
-    return Facts(
-        types, _constants_of(schema), frozenset(required) if isinstance(required, list) else _NO_NAMES, members, closed
-    )
+    names = frozenset(required) if isinstance(required, list) else _NO_NAMES
+    return Facts(types, _constants_of(schema), names, members, closed, _beyond(schema))
+
+
+def _beyond(schema: dict[Any, Any]) -> tuple[frozenset[str], ...]:
+    if Inner.SOME_MEMBER not in schema:
+        return ()
+    names, (sub, _) = schema[Inner.SOME_MEMBER]
+    return (names.names,) if sub is True and isinstance(names, Undeclared) and not names.patterns else ()
 
 
 def _constants_of(schema: Any) -> Constants:
@@ -100,6 +116,32 @@ def _constants_of(schema: Any) -> Constants:
         if isinstance(other, dict) and _plain_constants(other):
             found = Constants(None, _constants_of(other).only or frozenset())
     return found
+
+
+_FACTUAL = frozenset(
+    ["type", "enum", "const", Inner.NOT_ENUM, "required", "properties", "additionalProperties", Inner.SOME_MEMBER]
+)
+
+
+def says_no_more(schema: dict[Any, Any]) -> bool:
+    """Whether the facts of a schema are all that it says."""
+    if not _FACTUAL.issuperset(schema) or not isinstance(schema.get("required", []), list):
+        return False
+    if Inner.SOME_MEMBER in schema and not _beyond(schema):
+        return False
+    if not isinstance(schema.get("additionalProperties", True), bool):
+        return False
+    return all(map(_is_constants, schema.get("properties", {}).values()))
+
+
+def _is_constants(schema: Any) -> bool:
+    """Whether constants are all that a schema says; one that says nothing may yet matter to the order of members."""
+    if isinstance(schema, bool) or not schema:
+        return schema is False
+    if {"enum", "const", Inner.NOT_ENUM}.issuperset(schema) or _plain_constants(schema):
+        return True
+    other = schema[Inner.NOT][0] if Inner.NOT in schema and len(schema) == 1 else None
+    return isinstance(other, dict) and _plain_constants(other)
 
 
 def discriminator(schema: dict[Any, Any]) -> str | None:
@@ -143,6 +185,7 @@ def joined(left: Facts, right: Facts) -> Facts:
         left.required | right.required,
         members,
         closed,
+        left.beyond + right.beyond if right.beyond else left.beyond,
     )
 
 
@@ -158,4 +201,24 @@ def contradict(left: Facts, right: Facts) -> bool:
         return False
     if both.closed is not None and not both.required <= both.closed:
         return True
+    if both.closed is not None and any(both.closed <= names for names in both.beyond):
+        return True
     return any(name in both.members and both.members[name].none_left for name in both.required)
+
+
+def implied(known: Facts, facts: Facts) -> bool:
+    """Whether every value with the known facts has the others, too."""
+    if known.types & ~facts.types or not known.values.within(facts.values):
+        return False
+    if not known.types & _OBJECT:
+        return True
+    if not facts.required <= known.required:
+        return False
+    if facts.closed is not None and (known.closed is None or not known.closed <= facts.closed):
+        return False
+    if not all(known.required - names or any(names <= other for other in known.beyond) for names in facts.beyond):
+        return False
+    return all(
+        (known.closed is not None and name not in known.closed) or known.members.get(name, _ANY).within(constants)
+        for name, constants in facts.members.items()
+    )

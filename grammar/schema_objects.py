@@ -12,6 +12,7 @@ from .schema_names import cardinality, classes, matching, without
 
 if TYPE_CHECKING:
     from .schema_branch import Branch
+    from .schema_emptiness import Question
     from .schema_keywords import Sub
     from .schema_values import Conjunction
 
@@ -106,14 +107,14 @@ class ObjectPlan:
             for names, sub in self.wanted
         )
 
-    def has_value(self, active: set[Conjunction]) -> tuple[bool, bool]:
+    def has_value(self, question: Question) -> tuple[bool, bool]:
         """As SchemaValues.has_value, of the objects."""
         needed = len(self.required) + bool(self.wanted)
         if (self.most is not None and max(needed, self.least) > self.most) or not all(map(is_text, self.required)):
             return False, False
         rests = False
         for name in self.required:
-            found, here = self.values.has_value(self.value(name), active)
+            found, here = self.values.has_value(self.value(name), question)
             if not found and not here:
                 return False, False
             rests |= not found
@@ -121,26 +122,26 @@ class ObjectPlan:
             return False, True
         if not self.wanted and self.least <= needed:
             return True, False
-        return self._has_enough(active)
+        return self._has_enough(question)
 
-    def _has_enough(self, active: set[Conjunction]) -> tuple[bool, bool]:
+    def _has_enough(self, question: Question) -> tuple[bool, bool]:
         """Whether the members that are wanted can be there, and so many members as there must be."""
         rests = False
         available: float = len(self.required)
         combinations: list[tuple[int, float]] = []  # conditions that one member can meet, how many such there can be
         for other in self.others():
             size = math.inf if other.names is None else _size(other.names)
-            found, here = self.values.has_value(other.value, active)
+            found, here = self.values.has_value(other.value, question)
             rests |= here
             available += size if found else 0
             for bits, value in other.witnesses:
-                found, here = self.values.has_value(value, active)
+                found, here = self.values.has_value(value, question)
                 rests |= here
                 if found:
                     combinations.append((bits, size))
         for name in self.names if available < self.least else ():
             if name not in self.required:
-                found, here = self.values.has_value(self.value(name), active)
+                found, here = self.values.has_value(self.value(name), question)
                 available += found
                 rests |= here
         room = math.inf if self.most is None else self.most - len(self.required)

@@ -140,7 +140,8 @@ class SchemaScan:
         met = set(waiting)
         while waiting:
             for schema, keyword, pointer in above.get(waiting.pop(), ()):
-                if keyword in _COMPLEMENTING and (id(schema), keyword) not in self.dropped:
+                complements = keyword in _COMPLEMENTING or (keyword == "contains" and "maxContains" in schema)
+                if complements and (id(schema), keyword) not in self.dropped:
                     self.drop(schema, keyword, pointer, "something in it is not enforced, so its complement cannot be")
                 if id(schema) not in met:
                     met.add(id(schema))
@@ -154,7 +155,7 @@ class SchemaScan:
         waiting, met = [id(schema)], {id(schema)}
         while waiting:
             for upper_id, keyword in above.get(waiting.pop(), ()):
-                if keyword in _COMPLEMENTING:
+                if keyword in _COMPLEMENTING or keyword == "contains":  # items that do not count are under it, too
                     return True
                 if upper_id not in met:
                     met.add(upper_id)

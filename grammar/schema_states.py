@@ -21,6 +21,7 @@ from ..automata.fragment import Fragment, Items, Layout, Members, Other, Payload
 from .schema_arrays import ArrayPlan, ArrayProgress
 from .schema_branch import Branch
 from .schema_complement import schema_of
+from .schema_emptiness import Question
 from .schema_leaves import (
     any_scalar,
     boolean,
@@ -257,10 +258,10 @@ class SchemaStates:
                     leaves[strings] = None
                 elif strings is not None:
                     others[strings] = None
-            nothing: set[Conjunction] = set()
-            if "array" in branch.types and branch.array.has_value(nothing)[0]:
+            question = Question()
+            if "array" in branch.types and branch.array.has_value(question)[0]:
                 others[ArrayState(self, branch.array, depth)] = None
-            if "object" in branch.types and branch.objects.has_value(nothing)[0]:
+            if "object" in branch.types and branch.objects.has_value(question)[0]:
                 others[ObjectState(self, branch.objects, depth)] = None
         calls = [(target, None) for target in others]
         if leaves:

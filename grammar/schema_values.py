@@ -30,7 +30,8 @@ from ..automata.regular import EMPTY, Language, Regular, alternation, compile_re
 from .json_values import identity
 from .schema_branch import Branch
 from .schema_complement import Alternative, complement, negated
-from .schema_facts import Facts, contradict, facts_of, joined
+from .schema_emptiness import Question
+from .schema_facts import Facts, contradict, facts_of, implied, joined, says_no_more
 from .schema_keywords import IN_PLACE, Inner, Sub, assertions
 from .schema_scan import SchemaScan
 from .schema_strings import string_values
@@ -93,12 +94,12 @@ class SchemaValues:
         self._nodes: list[Node] = []
         self._numbers: dict[Any, int] = {}
         self._facts: dict[int, Facts] = {}
+        self._factual: dict[int, bool] = {}
         self._complements: dict[int, list[Alternative]] = {}
         self._alternatives: dict[tuple[int, bool], list[Terms]] = {}
         self._by_conjunction: dict[Conjunction, list[Branch]] = {}
         self._nonempty: set[Conjunction] = set()
         self._empty: set[Conjunction] = set()
-        self._looks = 0
         self._comparing = False
         # Schemas are known by identity, so those that are made here are kept.
         self._made: list[Any] = []
@@ -221,20 +222,27 @@ class SchemaValues:
             facts = joined(facts, here)
         return False
 
-    def _product(self, factors: Iterable[list[Terms]], given: Facts = _NOTHING) -> list[Terms]:
+    def _product(
+        self, factors: Iterable[list[Terms]], given: Facts = _NOTHING, *, absorbing: bool = True
+    ) -> list[Terms]:
         """All combinations of one alternative from each factor, less those that plainly contradict themselves.
 
-        given : facts of what holds beside them.
+        given : facts of what holds beside them. absorbing : a factor one of whose alternatives is implied by what is
+        chosen already adds nothing; not where it matters which alternatives hold (`unevaluated…`).
         """
         product: dict[Terms, Facts] = {(): given}
         for factor in factors:
             if factor == [()]:
                 continue
             grown: dict[Terms, Facts] = {}
-            for right in factor:
-                facts = Facts()
-                for term in right:
-                    facts = joined(facts, self.facts(term if term >= 0 else ~term))
+            alternatives = [(right, self._facts_of_all(right)) for right in factor]
+            if absorbing:
+                says_all = [facts for right, facts in alternatives if all(map(self._says_no_more, right))]
+                if says_all:
+                    for left, known in list(product.items()):
+                        if any(implied(known, facts) for facts in says_all):
+                            grown[left] = product.pop(left)
+            for right, facts in alternatives:
                 for left, known in product.items():
                     if not contradict(known, facts):
                         terms = left + tuple(t for t in right if t not in left)
@@ -244,6 +252,19 @@ class SchemaValues:
                     raise LimitError("alternatives of a schema (multiplied out)", len(grown), _MOST_BRANCHES)
             product = grown
         return list(product)
+
+    def _facts_of_all(self, terms: Terms) -> Facts:
+        facts = Facts()
+        for term in terms:
+            facts = joined(facts, self.facts(term if term >= 0 else ~term))
+        return facts
+
+    def _says_no_more(self, number: int) -> bool:
+        """Whether the facts of a node are all that it says."""
+        known = self._factual.get(number)
+        if known is None:
+            known = self._factual[number] = says_no_more(self._nodes[number].schema)
+        return known
 
     def _alternatives_of(self, number: int, path: tuple[int, ...], exact: bool) -> tuple[list[Terms], int]:
         """(alternatives of a node, the lowest place in the path that they lead back to, or LEADS_ON).
@@ -278,7 +299,8 @@ class SchemaValues:
             return list(dict.fromkeys(map(_numbers_of, alternatives))), lowest
         lowest = LEADS_ON
         factors: list[list[Terms]] = [[(node.number,)] if node.is_plain else [()]]
-        given = self.facts(node.number)
+        # What a node says by its applicators alone holds because of the factors, and must not absorb them.
+        given = self.facts(node.number) if node.is_plain else _NOTHING
         for options in self._keywords_in_place(node, path, exact):
             factor: dict[Terms, None] = {}
             for option in options:
@@ -290,9 +312,9 @@ class SchemaValues:
                     found, back = ([], LEADS_ON) if number == -2 else self._alternatives_of(number, path, exact)
                     lowest = min(lowest, back)
                     parts.append(found if evaluates or not exact else [_silent(terms) for terms in found])
-                factor.update(dict.fromkeys(self._product(parts, given)))
+                factor.update(dict.fromkeys(self._product(parts, given, absorbing=not exact)))
             factors.append(list(factor))
-        alternatives = self._product(factors)
+        alternatives = self._product(factors, absorbing=not exact)
         for keyword in unevaluated:
             alternatives = [self._with_unevaluated(node, keyword, terms) for terms in alternatives]
             alternatives = [terms for terms in alternatives if not self._contradicts(_numbers_of(terms))]
@@ -480,40 +502,54 @@ class SchemaValues:
         """Whether no finite JSON value satisfies a conjunction: the least fixpoint over what is required."""
         if conjunction is None:
             return True
-        self._looks = 0
-        return not self.has_value(conjunction, set())[0]
+        return not self.has_value(conjunction, Question())[0]
 
-    def has_value(self, conjunction: Conjunction | None, active: set[Conjunction]) -> tuple[bool, bool]:
-        """(whether a value was found, whether "no" rests on a conjunction that is still being looked at)."""
+    def has_value(self, conjunction: Conjunction | None, question: Question) -> tuple[bool, bool]:
+        """(whether a value was found, whether "no" rests on conjunctions that the question takes to have none)."""
         if conjunction is None:
             return False, False
         if conjunction in self._nonempty or not conjunction:
             return True, False
         if conjunction in self._empty:
             return False, False
-        if conjunction in active:
+        if conjunction in question.active or conjunction in question.without:
+            question.assumed.add(conjunction)
             return False, True
-        self._looks += 1
-        if self._looks > _MOST_LOOKS:
-            raise LimitError("conjunctions looked at to see whether a schema has a value", self._looks, _MOST_LOOKS)
-        active.add(conjunction)
-        rests = False
-        found = False
+        question.active.add(conjunction)
         try:
-            for branch in self.branches(conjunction):
-                found, branch_rests = branch.has_value(active)
-                rests |= branch_rests
-                if found:
-                    break
+            found, rests = self._look(conjunction, question)
         finally:
-            active.discard(conjunction)
+            question.active.discard(conjunction)
         if found:
             self._nonempty.add(conjunction)
+            if conjunction in question.assumed:
+                question.surprises += 1
+                question.without.clear()
             return True, False
-        if not rests or not active:
+        if not rests:
             self._empty.add(conjunction)
             return False, False
-        return False, True
+        question.without.add(conjunction)
+        if question.active:
+            return False, True
+        self._empty |= question.without
+        return False, False
+
+    def _look(self, conjunction: Conjunction, question: Question) -> tuple[bool, bool]:
+        """As has_value, of its branches; again where something that was taken to have no value turned out to have."""
+        while True:
+            surprises, rests = question.surprises, False
+            question.looks += 1
+            if question.looks > _MOST_LOOKS:
+                what = "conjunctions looked at to see whether a schema has a value"
+                raise LimitError(what, question.looks, _MOST_LOOKS)
+            for branch in self.branches(conjunction):
+                found, here = branch.has_value(question)
+                if found:
+                    return True, False
+                rests |= here
+            if surprises == question.surprises:
+                return False, rests
 
     # ------------------------------------------------------------------------------------------------ values
 

@@ -100,8 +100,9 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def _is_hostname(text: str) -> bool:
-    """RFC 1123, 2.1, with the labels that RFC 5890, 2.3.2.1 reserves: with "--" at 3 and 4, A-labels alone."""
-    if len(text) > 253 or not text.isascii():
+    """RFC 1123, 2.1 (no four numbers, as an address has them), with the labels that RFC 5890, 2.3.2.1 reserves: with
+    "--" at 3 and 4, A-labels alone."""
+    if len(text) > 253 or not text.isascii() or re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", text):
         return False
     for label in text.split("."):
         if not _LABEL.fullmatch(label):

@@ -115,3 +115,22 @@ def test_a_hostile_schema_ends_in_time_and_memory(family):
         assert str(error)
     assert time.process_time() - start < _SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < _MEGABYTES * 1024
+
+
+def test_emptiness_of_recursive_schemas_is_found_within_the_budget():
+    """A search that looked again at what it had not found would take for ever here."""
+    schema = {
+        "type": ["null", "boolean", "array"],
+        "unevaluatedItems": {
+            "patternProperties": {"^.$": {"type": "object"}, "^a": {"type": ["array", "object", "number"]}},
+            "contains": {"exclusiveMaximum": 1.5, "multipleOf": 0.1},
+            "maxContains": 3,
+        },
+        "unevaluatedProperties": False,
+        "contains": {"format": "uri-template", "$ref": "#"},
+        "minContains": 0,
+        "maxContains": 3,
+        "multipleOf": 1,
+    }
+    grammar = bridle.Grammar.from_json_schema(schema)
+    assert bridle.validate(grammar, "[]").ok

@@ -21,6 +21,9 @@ REFUSED = [
     ({"$schema": "https://example.com/my-dialect", "type": "string"}, "", "$schema"),
     ({"properties": {"a/b": {"disallow": "string"}}}, "/properties/a~1b", "disallow"),
     ({"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"pattern": "(a)\\1"}}}, "/$defs/x", "pattern"),
+    # Items that are not under it are under its complement, which has to compare as well.
+    ({"contains": {"type": "null", "uniqueItems": True}}, "/contains", "uniqueItems"),
+    ({"type": "string", "pattern": "^(?:.*a.{14}){1}$"}, "", "pattern"),
 ]
 
 
@@ -40,6 +43,16 @@ def test_all_gaps_are_named_at_once():
         bridle.Grammar.from_json_schema(schema)
     assert "/properties/a" in str(caught.value)
     assert "/properties/b" in str(caught.value)
+
+
+def test_what_is_under_a_count_with_a_maximum_is_given_up_with_it():
+    schema = {"contains": {"pattern": "(a)\\1"}, "maxContains": 1}
+    reported = bridle.Grammar.from_json_schema(schema, on_unsupported="report")
+    assert [(gap.pointer, gap.keyword) for gap in reported.unenforced] == [
+        ("/contains", "pattern"),
+        ("/contains", "contains"),
+    ]
+    assert bridle.validate(reported, '["b", "b"]').ok
 
 
 def test_what_stands_under_a_complement_is_given_up_with_it():
@@ -194,6 +207,15 @@ JUDGED = [
     # A member that an alternative wants and that can have no value leaves no object of that alternative.
     ({"oneOf": [{"patternProperties": {"a": {"maximum": 40}}}, {"patternProperties": {"a": {"maximum": 30}}}]},
      [{"a": 40}, {"b": 0, "xa": 31}], [{}, {"a": 30}, {"a": None}, {"a": 41}, 1]),
+    # An alternative that is implied absorbs the others, but not where it is the complement itself that says so.
+    ({"type": "integer", "$ref": "#/$defs/a", "$defs": {"a": {"not": {"const": 169}}}}, [1, 170], [169, 169.0, "a"]),
+    ({"required": ["type"], "oneOf": [
+      {"properties": {"type": {"const": "a"}, "x": {"type": "null"}}, "required": ["x"]},
+      {"properties": {"type": {"const": "b"}, "y": {"type": "null"}}, "required": ["y"]}]},
+     [{"type": "a", "x": None}, {"type": "b", "y": None}, {"type": "a", "x": None, "y": None}],
+     [{"type": "a", "y": None}, {"type": "c", "x": None, "y": None}, {"type": "b", "x": None}]),
+    ({"not": {"additionalProperties": False, "properties": {"a": True}}, "properties": {"b": {"type": "null"}},
+      "additionalProperties": False}, [{"b": None}], [{}, {"a": 1}, {"b": 1}, 1]),
 ]  # fmt: skip
 
 
