@@ -215,13 +215,18 @@ def walks(row: dict[str, Any], compiled: dict[str, Any], out: dict[str, Any], op
         grammar = bridle.Grammar.from_json_schema(
             row["schema"], property_order=order, formats=options.formats, max_whitespace=2
         )
-        walked = walk(
-            bridle.compile(grammar, MIXED),
-            random.Random(n),
-            longest=LONGEST_WALK,
-            words=words_of(row["schema"]),
-            checked=0.002,
-        )
+        try:
+            walked = walk(
+                bridle.compile(grammar, MIXED),
+                random.Random(n),
+                longest=LONGEST_WALK,
+                words=words_of(row["schema"]),
+                checked=0.002,
+            )
+        except bridle.LimitError as error:
+            out.setdefault("limits", []).append(str(error)[:200])
+            out["walked"]["unfinished"] += 1
+            continue
         out["walked"]["finished" if walked.finished else "unfinished"] += 1
         said = opinion(row["schema"], walked.text.decode(), options.formats == "assert") if walked.finished else "valid"
         if walked.fault or said != "valid":
