@@ -62,7 +62,7 @@ PATTERNS = (
 )
 NAME_PATTERNS = ("a", "^a", "b$", "^.$", "^[ab]*$", "é", "^(?!a)", "^x")
 _TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-# By format: texts that have it and texts that nearly do.
+# By format: texts that have it and texts that nearly do; no A-labels, which bridle leaves out and notes.
 _FORMAT_TEXTS = {
     "date": ("2024-02-29", "2023-02-29", "2000-12-31", "2000-1-01", "0000-02-29"),
     "time": ("12:00:00Z", "23:59:60Z", "12:00:60Z", "01:29:60.5+01:30", "24:00:00Z", "12:00:00", "12:00:00.25-08:00"),
@@ -77,7 +77,7 @@ _FORMAT_TEXTS = {
     "ipv6": ("::", "::1", "1::2::3", "1:2:3:4:5:6:7:8", "::ffff:1.2.3.4", "1:2:3:4:5:6:7::", "12345::", "1::2%a"),
     "uuid": ("00000000-0000-0000-0000-00000000000F", "00000000-0000-0000-0000-0000000000", "g" * 36),
     "email": ("a@b", "a.b@c.d", "a..b@c", '"a b"@c', "@b", "a@[127.0.0.1]", "a@[IPv6:::1]", "a@-b"),
-    "hostname": ("a", "a-b.c", "-a", "a.", "a" * 64, "a_b", "A1.b2", "xn--9n2bp8q", "a--b"),
+    "hostname": ("a", "a-b.c", "-a", "a.", "a" * 64, "a_b", "A1.b2", "a--b"),
     "json-pointer": ("", "/", "/a~0/b~1", "/a~", "a", "/é"),
     "relative-json-pointer": ("0", "0#", "1/a", "01", "2/~2", "10#"),
     "uri": ("a:b", "http://a.b/c?d#e", "//a", "http://[::1]:80/", "http://a b", "a:%41", "a:%4"),
