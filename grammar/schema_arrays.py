@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..automata.errors import LimitError, UnsupportedError
 from .json_values import identity
 from .schema_complement import negated
-from .schema_emptiness import Question
+from .schema_emptiness import Conjunction, Question
 from .schema_names import cardinality
 
 if TYPE_CHECKING:
     from .schema_branch import Branch
     from .schema_keywords import Sub
-    from .schema_values import Conjunction
 
 __all__ = ["ArrayPlan", "ArrayProgress", "Option"]
 

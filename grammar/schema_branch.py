@@ -21,8 +21,8 @@ from .schema_objects import ObjectPlan
 from .schema_strings import StringSet, string_admits, string_is_empty, string_values
 
 if TYPE_CHECKING:
-    from .schema_emptiness import Question
-    from .schema_values import Conjunction, Node, SchemaValues
+    from .schema_emptiness import Conjunction, Question
+    from .schema_values import Node, SchemaValues
 
 __all__ = ["TYPE_NAMES", "Branch"]
 

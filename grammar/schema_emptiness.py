@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from .schema_values import Conjunction
+__all__ = ["Conjunction", "Question"]
 
-__all__ = ["Question"]
+# Numbers of the nodes that hold together (SchemaValues).
+Conjunction: TypeAlias = "tuple[int, ...]"
 
 
 class Question:

@@ -12,9 +12,8 @@ from .schema_names import cardinality, classes, matching, without
 
 if TYPE_CHECKING:
     from .schema_branch import Branch
-    from .schema_emptiness import Question
+    from .schema_emptiness import Conjunction, Question
     from .schema_keywords import Sub
-    from .schema_values import Conjunction
 
 __all__ = ["ObjectPlan", "OtherMembers"]
 

@@ -21,7 +21,7 @@ from ..automata.fragment import Fragment, Items, Layout, Members, Other, Payload
 from .schema_arrays import ArrayPlan, ArrayProgress
 from .schema_branch import Branch
 from .schema_complement import schema_of
-from .schema_emptiness import Question
+from .schema_emptiness import Conjunction, Question
 from .schema_leaves import (
     any_scalar,
     boolean,
@@ -39,7 +39,7 @@ from .schema_names import any_name
 from .schema_numbers import number_language
 from .schema_objects import ObjectPlan
 from .schema_strings import string_target
-from .schema_values import ANYTHING, Conjunction, SchemaValues
+from .schema_values import ANYTHING, SchemaValues
 
 __all__ = ["SchemaStates", "Style"]
 

@@ -30,15 +30,14 @@ from ..automata.regular import EMPTY, Language, Regular, alternation, compile_re
 from .json_values import identity
 from .schema_branch import Branch
 from .schema_complement import Alternative, complement, negated
-from .schema_emptiness import Question
+from .schema_emptiness import Conjunction, Question
 from .schema_facts import Facts, contradict, facts_of, implied, joined, says_no_more
 from .schema_keywords import IN_PLACE, Inner, Sub, assertions
 from .schema_scan import SchemaScan
 from .schema_strings import string_values
 
-__all__ = ["ANYTHING", "Conjunction", "Node", "SchemaValues"]
+__all__ = ["ANYTHING", "Node", "SchemaValues"]
 
-Conjunction: TypeAlias = "tuple[int, ...]"
 ANYTHING: Conjunction = ()
 
 # A conjunction in which ~n stands for a node that holds but evaluates nothing, since it stands under a complement.
