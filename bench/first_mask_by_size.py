@@ -69,7 +69,7 @@ def main() -> None:
         found.sort()
         for k in range(QUARTERS):
             part = found[k * len(found) // QUARTERS : (k + 1) * len(found) // QUARTERS]
-            size, scan, total = (statistics.median(values) for values in zip(*part, strict=True))
+            size, scan = (statistics.median(row[i] for row in part) for i in range(2))
             per_kb = sum(s for _, s, _ in part) / sum(kb for kb, _, _ in part)
             rest = statistics.median(t - s for _, s, t in part)
             print(f"| {group} ({len(part)}) | {k + 1} | {size:.1f} | {scan:.0f} | {per_kb:.1f} | {rest:.0f} |")
