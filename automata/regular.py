@@ -57,6 +57,7 @@ __all__ = [
     "literal",
     "nonempty_part",
     "nullable",
+    "plainly_has_text",
     "star",
     "union",
     "utf8_texts",
@@ -176,6 +177,24 @@ EMPTY = Empty()
 EPSILON = Epsilon()
 ANY_CHAR = CharClass(((0, MAX_CODE_POINT),))
 ANY_TEXT = Repeat(ANY_CHAR, 0, None)
+
+
+def plainly_has_text(language: Regular) -> bool:
+    """Whether a language has a text, by its form alone; False also where that takes a closer look."""
+    match language:
+        case Epsilon() | Bytes():
+            return True
+        case CharClass(ranges):
+            return any(not 0xD800 <= lo <= hi <= 0xDFFF for lo, hi in ranges)
+        case Language(dfa):
+            return not dfa.is_empty
+        case Concat(items):
+            return all(map(plainly_has_text, items))
+        case Alternation(items):
+            return any(map(plainly_has_text, items))
+        case Repeat(item, least, _):
+            return least == 0 or plainly_has_text(item)
+    return False
 
 
 def char_class(ranges: Iterable[tuple[int, int]], *, negate: bool = False) -> CharClass:

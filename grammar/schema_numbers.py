@@ -5,6 +5,7 @@ Cost: 0.2 to 2 ms for a set that was not met before (bounds of ten digits; a div
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -16,6 +17,9 @@ from .json_multiples import common_multiple, multiples_of
 from .json_numbers import NUMBER, number_between, number_constant
 
 __all__ = ["NumberSet", "number_admits", "number_is_empty", "number_language"]
+
+_ONE = Decimal(1)
+_FEW_DIGITS = 10**15
 
 
 class NumberSet(NamedTuple):
@@ -48,7 +52,24 @@ def number_language(numbers: NumberSet) -> ByteDfa:
 
 def number_is_empty(numbers: NumberSet) -> bool:
     """Whether no number is in a set: every number has a plain spelling, so its language says so."""
-    return number_language(numbers).is_empty
+    return not _plainly_has_integer(numbers) and number_language(numbers).is_empty
+
+
+def _plainly_has_integer(numbers: NumberSet) -> bool:
+    """Whether an integer of few digits is in a set, as far as that is plain from its bounds."""
+    if numbers.multiples not in ((), (_ONE,)) or numbers.not_multiples or numbers.excluded:
+        return False
+    low, high = numbers.low, numbers.high
+    # What may be beyond the budgets is found out before a text begins.
+    if any(bound is not None and abs(bound) >= _FEW_DIGITS for bound in (low, high)):
+        return False
+    if low is not None:
+        candidate = math.floor(low) + 1 if numbers.low_open else math.ceil(low)
+    elif high is not None:
+        candidate = math.ceil(high) - 1 if numbers.high_open else math.floor(high)
+    else:
+        return True
+    return number_admits(numbers, Decimal(candidate))
 
 
 def number_admits(numbers: NumberSet, value: Decimal) -> bool:

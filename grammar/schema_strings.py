@@ -30,6 +30,7 @@ from ..automata.regular import (
     compile_regular,
     difference,
     intersection,
+    plainly_has_text,
     utf8_texts,
 )
 from .counted_strings import AcceptedLengths, CountedString, CountedStrings
@@ -172,11 +173,27 @@ def string_values(strings: StringSet) -> ByteDfa:
 
 def string_is_empty(strings: StringSet) -> bool:
     """Whether a set has no string. Raises LimitError where that takes too many steps to find out."""
+    if _plainly_has_one(strings):
+        return False
     values, least, most = _parts(strings)
     if values.is_empty or (least == 0 and most is None) or values == utf8_texts():
         return values.is_empty
     lengths = _accepted_lengths(values)
     return CountedStrings(values, least, most).is_empty if lengths is None else not lengths.some(least, most)
+
+
+def _plainly_has_one(strings: StringSet) -> bool:
+    """Whether a set has a string, as far as that is plain without an automaton."""
+    if strings.not_patterns or strings.not_formats:
+        return False
+    if not strings.patterns and not strings.formats:
+        most = strings.most
+        # Of every length but none there are more strings than any schema excludes.
+        return most is None or most >= max(strings.least, 1)
+    if strings.least or strings.most is not None or strings.excluded or len(strings.patterns + strings.formats) > 1:
+        return False
+    # Each format has strings.
+    return not strings.patterns or plainly_has_text(search_language(strings.patterns[0], "ecma"))
 
 
 def string_admits(strings: StringSet, value: str) -> bool:

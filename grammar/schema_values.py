@@ -69,7 +69,7 @@ _EVALUATING = frozenset(
 class Node:
     """A schema object in its context, reduced to the keywords that assert something under its draft."""
 
-    __slots__ = ("at", "in_place", "is_plain", "number", "schema")
+    __slots__ = ("at", "in_place", "is_alone", "is_plain", "number", "schema")
 
     def __init__(self, number: int, schema: dict[Any, Any], at: Any) -> None:
         self.number = number
@@ -77,6 +77,7 @@ class Node:
         self.at = at
         self.in_place = not IN_PLACE.isdisjoint(schema)
         self.is_plain = not self.in_place or not IN_PLACE.issuperset(schema)
+        self.is_alone = not self.in_place and Inner.SOME_MEMBER not in schema  # its only branch is itself
 
 
 class SchemaValues:
@@ -172,7 +173,9 @@ class SchemaValues:
     def branches(self, conjunction: Conjunction) -> list[Branch]:
         """The disjunction that a conjunction comes to; [] if it contradicts itself in place."""
         known = self._by_conjunction.get(conjunction)
-        if known is None:
+        if known is None and len(conjunction) == 1 and self._nodes[conjunction[0]].is_alone:
+            known = self._by_conjunction[conjunction] = [Branch(self, conjunction)]
+        elif known is None:
             plain = self._product([self._alternatives_of(number, (), False)[0] for number in conjunction])
             found: dict[Conjunction, None] = {}
             for terms in plain:

@@ -122,6 +122,18 @@ def test_a_set_is_empty_where_no_number_is_in_it(numbers, empty):
     assert number_is_empty(numbers) is empty
 
 
+BOUNDS = ["-1e15", "-999999999999999", "-2.5", "-1", "0", "0.5", "1", "1.5", "7", "1e15"]
+
+
+@pytest.mark.parametrize("multiples", [(), decimals("1"), decimals("0.5"), decimals("3")])
+def test_emptiness_that_is_plain_from_the_bounds_is_that_of_the_language(multiples):
+    bounds = [None, *map(Decimal, BOUNDS)]
+    for low, high in itertools.product(bounds, repeat=2):
+        for low_open, high_open in itertools.product([False, True], repeat=2):
+            numbers = NumberSet(low, low_open, high, high_open, multiples)
+            assert number_is_empty(numbers) == number_language(numbers).is_empty, numbers
+
+
 def test_large_divisors_that_are_powers_of_ten_are_small_automata():
     language = number_language(NumberSet(multiples=decimals("1e9")))
     assert language.n_states < 200

@@ -96,6 +96,17 @@ def test_a_set_has_the_strings_that_satisfy_all_of_it(strings: StringSet) -> Non
         assert language == spelled_strings(strings)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "empty"),
+    [("a^b", True), ("^$a", True), (r"[^\s\S]", True), (r"a|[^\s\S]", False), (r"[^\s\S]*", False), ("(?=a)b", True),
+     ("[\\ud800-\\udfff]", True), ("a{0}", False), (r"[^\s\S]{2}", True), (r"\b\B", True), ("", False)],
+)  # fmt: skip
+def test_a_pattern_alone_is_empty_where_its_automaton_is(pattern: str, empty: bool) -> None:
+    strings = StringSet(patterns=(pattern,))
+    assert string_is_empty(strings) is empty
+    assert string_values(strings).is_empty is empty
+
+
 def test_only_a_length_is_left_to_a_counter_whatever_says_so() -> None:
     assert string_language(StringSet()) is not None
     assert string_language(StringSet(least=2, most=10**6)) is None
