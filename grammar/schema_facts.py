@@ -15,7 +15,7 @@ from .json_values import identity, kind_of
 from .schema_keywords import Inner
 from .schema_names import Undeclared
 
-__all__ = ["ALL_TYPES", "Facts", "contradict", "discriminator", "facts_of", "implied", "joined", "says_no_more"]
+__all__ = ["ALL_TYPES", "NOTHING", "Facts", "discriminator", "facts_of", "implied", "joined", "says_no_more"]
 
 # Types as bits; a number that is an integer and one that is not are two of them.
 _BITS = {"null": 1, "boolean": 2, "integer": 4, "number": 12, "string": 16, "array": 32, "object": 64}
@@ -167,43 +167,37 @@ def _plain_constants(schema: dict[Any, Any]) -> bool:
     return False
 
 
-def joined(left: Facts, right: Facts) -> Facts:
-    """The facts of a conjunction."""
+NOTHING = Facts()
+
+
+def joined(left: Facts, right: Facts) -> Facts | None:
+    """The facts of a conjunction; None where they contradict each other, so that it has no value."""
+    if right is NOTHING:
+        return left
+    types = left.types & right.types
+    if types == 0:
+        return None
+    values = left.values
+    if right.values is not _ANY:
+        values = right.values if values is _ANY else values.both(right.values)
+        if values.none_left:
+            return None
+    required = left.required | right.required if right.required else left.required
+    members = left.members or right.members
     if left.members and right.members:
         members = dict(left.members)
         for name, constants in right.members.items():
             members[name] = members[name].both(constants) if name in members else constants
-    else:
-        members = left.members or right.members
-    if left.closed is None or right.closed is None:
-        closed = right.closed if left.closed is None else left.closed
-    else:
-        closed = left.closed & right.closed
-    return Facts(
-        left.types & right.types,
-        left.values.both(right.values) if left.values is not _ANY or right.values is not _ANY else _ANY,
-        left.required | right.required,
-        members,
-        closed,
-        left.beyond + right.beyond if right.beyond else left.beyond,
-    )
-
-
-def contradict(left: Facts, right: Facts) -> bool:
-    """Whether no value has both facts."""
-    types = left.types & right.types
-    if types == 0:
-        return True
-    both = joined(left, right)
-    if both.values is not _ANY and both.values.none_left:
-        return True
-    if types != _OBJECT:
-        return False
-    if both.closed is not None and not both.required <= both.closed:
-        return True
-    if both.closed is not None and any(both.closed <= names for names in both.beyond):
-        return True
-    return any(name in both.members and both.members[name].none_left for name in both.required)
+    closed = left.closed
+    if right.closed is not None:
+        closed = right.closed if closed is None else closed & right.closed
+    beyond = left.beyond + right.beyond if right.beyond else left.beyond
+    if types == _OBJECT:
+        if closed is not None and not (required <= closed and not any(closed <= names for names in beyond)):
+            return None
+        if any(name in members and members[name].none_left for name in required):
+            return None
+    return Facts(types, values, required, members, closed, beyond)
 
 
 def implied(known: Facts, facts: Facts) -> bool:

@@ -31,7 +31,7 @@ from .json_values import identity
 from .schema_branch import Branch
 from .schema_complement import Alternative, complement, negated
 from .schema_emptiness import Conjunction, Question
-from .schema_facts import Facts, contradict, facts_of, implied, joined, says_no_more
+from .schema_facts import NOTHING, Facts, facts_of, implied, joined, says_no_more
 from .schema_keywords import IN_PLACE, Inner, Sub, assertions
 from .schema_scan import SchemaScan
 from .schema_strings import string_values
@@ -55,7 +55,6 @@ _DEEPEST = 200
 # No place of a path: the branches do not lead back into it.
 LEADS_ON = 1 << 30
 
-_NOTHING = Facts()
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _REFERENCE_ALONE = frozenset(("$ref",))
@@ -216,16 +215,10 @@ class SchemaValues:
         return known
 
     def _contradicts(self, numbers: Conjunction) -> bool:
-        facts = Facts()
-        for number in numbers:
-            here = self.facts(number)
-            if contradict(facts, here):
-                return True
-            facts = joined(facts, here)
-        return False
+        return self._facts_of_all(numbers) is None
 
     def _product(
-        self, factors: Iterable[list[Terms]], given: Facts = _NOTHING, *, absorbing: bool = True
+        self, factors: Iterable[list[Terms]], given: Facts = NOTHING, *, absorbing: bool = True
     ) -> list[Terms]:
         """All combinations of one alternative from each factor, less those that plainly contradict themselves.
 
@@ -237,7 +230,8 @@ class SchemaValues:
             if factor == [()]:
                 continue
             grown: dict[Terms, Facts] = {}
-            alternatives = [(right, self._facts_of_all(right)) for right in factor]
+            stated = [(right, self._facts_of_all(right)) for right in factor]
+            alternatives = [(right, facts) for right, facts in stated if facts is not None]
             if absorbing:
                 says_all = [facts for right, facts in alternatives if all(map(self._says_no_more, right))]
                 if says_all:
@@ -246,19 +240,22 @@ class SchemaValues:
                             grown[left] = product.pop(left)
             for right, facts in alternatives:
                 for left, known in product.items():
-                    if not contradict(known, facts):
-                        terms = left + tuple(t for t in right if t not in left)
-                        if terms not in grown:
-                            grown[terms] = joined(known, facts)
+                    both = joined(known, facts)
+                    if both is not None:
+                        grown.setdefault(left + tuple(t for t in right if t not in left), both)
                 if len(grown) > _MOST_BRANCHES:
                     raise LimitError("alternatives of a schema (multiplied out)", len(grown), _MOST_BRANCHES)
             product = grown
         return list(product)
 
-    def _facts_of_all(self, terms: Terms) -> Facts:
-        facts = Facts()
+    def _facts_of_all(self, terms: Terms) -> Facts | None:
+        """The facts of all terms together; None where they contradict each other."""
+        facts = NOTHING
         for term in terms:
-            facts = joined(facts, self.facts(term if term >= 0 else ~term))
+            both = joined(self.facts(term if term >= 0 else ~term), facts)
+            if both is None:
+                return None
+            facts = both
         return facts
 
     def _says_no_more(self, number: int) -> bool:
@@ -302,7 +299,7 @@ class SchemaValues:
         lowest = LEADS_ON
         factors: list[list[Terms]] = [[(node.number,)] if node.is_plain else [()]]
         # What a node says by its applicators alone holds because of the factors, and must not absorb them.
-        given = self.facts(node.number) if node.is_plain else _NOTHING
+        given = self.facts(node.number) if node.is_plain else NOTHING
         for options in self._keywords_in_place(node, path, exact):
             factor: dict[Terms, None] = {}
             for option in options:
