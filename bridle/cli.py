@@ -302,6 +302,8 @@ def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None, resource
         _exit(_UNUSABLE, f"{path}: not UTF-8: {error.reason} at byte {error.start}")
     except BridleError as error:
         _exit(_UNUSABLE, f"{'--regex' if path is None else path}: {error}")
+    except ValueError as error:  # a --resource whose URI is none
+        raise typer.BadParameter(str(error)) from None
 
 
 def _exit(code: int, message: str) -> NoReturn:

@@ -70,19 +70,27 @@ class Grammar:
         schema : a dict, a boolean, or JSON text (which keeps decimals exact); drafts 4 to 2020-12 by `$schema`.
         property_order : declared members in the order of the schema, additional ones last; or any order.
         whitespace : "json", wherever JSON allows it, at most max_whitespace characters in a row; "compact": none.
-        indent, separators : if given, the one way of `json.dumps(value, indent=indent, separators=separators)` in which
-            white space stands; separators alone: one line.
+        indent, separators : if given, white space stands where json.dumps with the same arguments has it, and nowhere
+            else; at most 16 characters for each level. Separators alone: all on one line.
         formats : "annotate" ignores `format`.
         on_unsupported : "error" raises UnsupportedError for a constraint that is not enforced; "report" lists them in
             `unenforced` and enforces the rest.
-        resources : other schemas that `$ref` may name, by absolute URI. Nothing is ever fetched or opened.
+        resources : other schemas that `$ref` may name, by absolute URI; read as far as they are named. Nothing is ever
+            fetched or opened.
         Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError (no value satisfies the schema),
-        LimitError.
+        LimitError; ValueError for an option that has a value which it cannot have.
         """
         from .json_schema import SchemaOptions, read_schema
 
         options = SchemaOptions(
-            property_order, whitespace, max_whitespace, indent, separators, formats, on_unsupported, resources or {}
+            property_order=property_order,
+            whitespace=whitespace,
+            max_whitespace=max_whitespace,
+            indent=indent,
+            separators=separators,
+            formats=formats,
+            on_unsupported=on_unsupported,
+            resources={} if resources is None else resources,
         )
         read = read_schema(schema, options)
 

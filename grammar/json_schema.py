@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -45,17 +46,23 @@ class SchemaOptions(NamedTuple):
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is one of {', '.join(map(repr, values))}, not {getattr(self, name)!r}")
-        if not 0 <= self.max_whitespace <= 1 << 16:
-            raise ValueError(f"max_whitespace is 0 to 65536, not {self.max_whitespace}")
+        most = self.max_whitespace
+        if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most <= 1 << 16:
+            raise ValueError(f"max_whitespace is 0 to 65536, not {most!r}")
+        if not isinstance(self.resources, Mapping) or not all(map(_is_absolute, self.resources)):
+            raise ValueError("resources maps absolute URIs without fragments, like 'https://example.com/a', to schemas")
         indent, separators = self.indent, self.separators
         if self.whitespace == "compact" and (indent is not None or separators is not None):
             raise ValueError('whitespace="compact" leaves no place for indent or separators: give one or the other')
-        if isinstance(indent, bool) or (isinstance(indent, int) and not 0 <= indent <= 16):
-            raise ValueError(f"indent is 0 to 16 spaces, or white space, not {indent!r}")
-        if isinstance(indent, str) and (indent.strip(" \t") or len(indent) > 16):
-            raise ValueError(f"indent is at most 16 spaces and tabs, not {indent!r}")
+        if isinstance(indent, str):
+            is_indent = len(indent) <= 16 and not indent.strip(" \t")
+        else:
+            is_indent = indent is None or (isinstance(indent, int) and indent is not True and 0 <= indent <= 16)
+        if not is_indent or indent is False:
+            raise ValueError(f"indent is 0 to 16, for so many spaces, or at most 16 spaces and tabs, not {indent!r}")
         if separators is not None and (
-            not all(isinstance(separator, str) and len(separator) <= 64 for separator in separators)
+            not isinstance(separators, tuple | list)
+            or not all(isinstance(separator, str) and len(separator) <= 64 for separator in separators)
             or [separator.strip(" \t\r\n") for separator in separators] != [",", ":"]
         ):
             raise ValueError(f"separators are a comma and a colon with white space around them, not {separators!r}")
@@ -70,6 +77,10 @@ class SchemaOptions(NamedTuple):
             separators = (",", ": ")
         free = separators is None and self.whitespace == "json"
         return Style(ordered, self.max_whitespace if free else 0, separators, indent)
+
+
+def _is_absolute(uri: Any) -> bool:
+    return isinstance(uri, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]*:[^#]*#?\Z", uri) is not None
 
 
 class Schema(NamedTuple):
@@ -125,7 +136,9 @@ def _parsed(schema: Any, what: str = "the schema") -> Any:
     if isinstance(schema, (str, bytes)):
         try:
             # Decimals stay exact; floats would not.
-            return json.loads(schema, parse_float=Decimal, parse_constant=_refuse_constant)
+            return json.loads(
+                schema, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates
+            )
         except RecursionError:
             raise nested_too_deeply(f"the text of {what}") from None
         except json.JSONDecodeError as error:
@@ -139,6 +152,16 @@ def _parsed(schema: Any, what: str = "the schema") -> Any:
     if not isinstance(schema, (dict, bool)):
         raise GrammarError(f"{what} is not a dict, a bool, or JSON text of one, but {type(schema).__name__}")
     return schema
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; GrammarError where a name comes twice: one of the two would be ignored in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in found if names.count(name) > 1)
+        raise GrammarError(f"the name {name!r} comes twice in one object of the schema: remove one of them")
+    return found
 
 
 def _refuse_constant(name: str) -> None:

@@ -9,15 +9,18 @@ schema adds nothing to them.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 from .json_values import identity, kind_of
 from .schema_keywords import Inner
 from .schema_names import Undeclared
 
-__all__ = ["ALL_TYPES", "NOTHING", "Facts", "discriminator", "facts_of", "implied", "joined", "says_no_more"]
+__all__ = ["ALL_TYPES", "NO_FACTS", "Facts", "discriminator", "facts_of", "implied", "joined", "says_no_more"]
 
 # Types as bits; a number that is an integer and one that is not are two of them.
+# Gives of a schema the keywords that assert something.
+Reduced: TypeAlias = "Callable[[dict[Any, Any]], dict[Any, Any]]"
 _BITS = {"null": 1, "boolean": 2, "integer": 4, "number": 12, "string": 16, "array": 32, "object": 64}
 ALL_TYPES, _OBJECT = 127, 64
 _FEW = 8
@@ -68,8 +71,8 @@ class Facts(NamedTuple):
     beyond: tuple[frozenset[str], ...] = ()
 
 
-def facts_of(schema: dict[Any, Any], draft: int) -> Facts:
-    """The facts of a schema's own keywords."""
+def facts_of(schema: dict[Any, Any], reduced: Reduced) -> Facts:
+    """The facts of a schema's own keywords; it is reduced already."""
     types = ALL_TYPES
     named = schema.get("type")
     if named is not None:
@@ -79,7 +82,7 @@ def facts_of(schema: dict[Any, Any], draft: int) -> Facts:
     properties = schema.get("properties", {})
     members = {}
     for name, sub in properties.items():
-        constants = _constants_of(sub)
+        constants = _constants_of(sub, reduced)
         if constants is not _ANY:
             members[name] = constants
     closed = None
@@ -87,7 +90,7 @@ def facts_of(schema: dict[Any, Any], draft: int) -> Facts:
         closed = frozenset(properties)
     required = schema.get("required")
     names = frozenset(required) if isinstance(required, list) else _NO_NAMES
-    return Facts(types, _constants_of(schema), names, members, closed, _beyond(schema))
+    return Facts(types, _constants_of(schema, reduced), names, members, closed, _beyond(schema))
 
 
 def _beyond(schema: dict[Any, Any]) -> tuple[frozenset[str], ...]:
@@ -97,9 +100,16 @@ def _beyond(schema: dict[Any, Any]) -> tuple[frozenset[str], ...]:
     return (names.names,) if sub is True and isinstance(names, Undeclared) and not names.patterns else ()
 
 
-def _constants_of(schema: Any) -> Constants:
+# Keywords without which a schema says nothing of constants.
+_TELLING = frozenset(["const", "enum", "pattern", Inner.NOT, Inner.NOT_ENUM])
+
+
+def _constants_of(schema: Any, reduced: Reduced) -> Constants:
     if isinstance(schema, bool):
         return _ANY if schema else Constants(frozenset())
+    if _TELLING.isdisjoint(schema):
+        return _ANY
+    schema = reduced(schema)
     found = _ANY
     if "const" in schema:
         found = Constants(frozenset((identity(schema["const"]),)))
@@ -113,8 +123,8 @@ def _constants_of(schema: Any) -> Constants:
         found = found.both(Constants(None, frozenset(map(identity, schema[Inner.NOT_ENUM]))))
     if Inner.NOT in schema and len(schema) == 1:
         other = schema[Inner.NOT][0]
-        if isinstance(other, dict) and _plain_constants(other):
-            found = Constants(None, _constants_of(other).only or frozenset())
+        if isinstance(other, dict) and _plain_constants(reduced(other)):
+            found = Constants(None, _constants_of(other, reduced).only or frozenset())
     return found
 
 
@@ -123,31 +133,35 @@ _FACTUAL = frozenset(
 )
 
 
-def says_no_more(schema: dict[Any, Any]) -> bool:
-    """Whether the facts of a schema are all that it says."""
+def says_no_more(schema: dict[Any, Any], reduced: Reduced) -> bool:
+    """Whether the facts of a schema are all that it says; it is reduced already."""
     if not _FACTUAL.issuperset(schema) or not isinstance(schema.get("required", []), list):
         return False
     if Inner.SOME_MEMBER in schema and not _beyond(schema):
         return False
     if not isinstance(schema.get("additionalProperties", True), bool):
         return False
-    return all(map(_is_constants, schema.get("properties", {}).values()))
+    return all(_is_constants(sub, reduced) for sub in schema.get("properties", {}).values())
 
 
-def _is_constants(schema: Any) -> bool:
+def _is_constants(schema: Any, reduced: Reduced) -> bool:
     """Whether constants are all that a schema says; one that says nothing may yet matter to the order of members."""
-    if isinstance(schema, bool) or not schema:
-        return schema is False
+    if isinstance(schema, bool):
+        return not schema
+    schema = reduced(schema)
+    if not schema:
+        return False
     if {"enum", "const", Inner.NOT_ENUM}.issuperset(schema) or _plain_constants(schema):
         return True
     other = schema[Inner.NOT][0] if Inner.NOT in schema and len(schema) == 1 else None
-    return isinstance(other, dict) and _plain_constants(other)
+    return isinstance(other, dict) and _plain_constants(reduced(other))
 
 
 def discriminator(schema: dict[Any, Any]) -> str | None:
-    """The member whose few constants tell a schema from others like it; required ones come first."""
+    """The member whose few constants seem to tell a schema from others like it; required ones come first."""
     required = schema.get("required")
-    names = [name for name, sub in schema.get("properties", {}).items() if _FEW >= _size(_constants_of(sub)) > 0]
+    properties = schema.get("properties", {}).items()
+    names = [name for name, sub in properties if _FEW >= _size(_constants_of(sub, lambda sub: sub)) > 0]
     if isinstance(required, list):
         names.sort(key=lambda name: name not in required)
     return names[0] if names else None
@@ -167,12 +181,13 @@ def _plain_constants(schema: dict[Any, Any]) -> bool:
     return False
 
 
-NOTHING = Facts()
+# Compared by identity, as _ANY is: what is equal to it only costs more.
+NO_FACTS = Facts()
 
 
 def joined(left: Facts, right: Facts) -> Facts | None:
     """The facts of a conjunction; None where they contradict each other, so that it has no value."""
-    if right is NOTHING:
+    if right is NO_FACTS:
         return left
     types = left.types & right.types
     if types == 0:

@@ -257,6 +257,8 @@ def _check_dependencies(scan: SchemaScan, schema: dict[str, Any], value: Any, po
         raise _wrong(pointer, "an object", value)
     keyword = pointer.rpartition("/")[2]
     for name, wanted in value.items():
+        if not isinstance(name, str):
+            raise GrammarError(f"names are strings, not {name!r}", pointer=pointer)
         here = f"{pointer}/{_escaped(name)}"
         if isinstance(wanted, (dict, bool)) and keyword != "dependentRequired":
             scan.wait(schema, keyword, wanted, here, at)
@@ -323,6 +325,7 @@ def _check_const(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: 
 
 def _check_names(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: str, at: Any) -> None:
     if isinstance(value, bool) and scan.draft <= 4:
+        scan._note(f'"required": {str(value).lower()} in a member is read as draft 3 means it')
         return
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise _wrong(pointer, "an array of strings", value)

@@ -31,7 +31,7 @@ from .json_values import identity
 from .schema_branch import Branch
 from .schema_complement import Alternative, complement, negated
 from .schema_emptiness import Conjunction, Question
-from .schema_facts import NOTHING, Facts, facts_of, implied, joined, says_no_more
+from .schema_facts import NO_FACTS, Facts, facts_of, implied, joined, says_no_more
 from .schema_keywords import IN_PLACE, Inner, Sub, assertions
 from .schema_scan import SchemaScan
 from .schema_strings import string_values
@@ -144,6 +144,14 @@ class SchemaValues:
 
     def _added(self, schema: dict[Any, Any], at: Any) -> int:
         at = self.scan.contexts.enter(schema, at)
+        known = self._reduced(schema)
+        if not known:
+            return -1
+        self._nodes.append(Node(len(self._nodes), known, at))
+        return len(self._nodes) - 1
+
+    def _reduced(self, schema: dict[Any, Any]) -> dict[Any, Any]:
+        """What of a schema asserts something: by its draft, by the scan, and by the options."""
         asserting, dropped = self._asserting, self.scan.dropped
         if self.draft <= 7 and "$ref" in schema:
             asserting = _REFERENCE_ALONE
@@ -152,10 +160,7 @@ class SchemaValues:
             known = {k: v for k, v in known.items() if (id(schema), k) not in dropped}
         if "format" in known and not self.scan.asserts_format(known["format"]):
             del known["format"]
-        if not known:
-            return -1
-        self._nodes.append(Node(len(self._nodes), known, at))
-        return len(self._nodes) - 1
+        return known
 
     def node(self, number: int) -> Node:
         return self._nodes[number]
@@ -164,7 +169,7 @@ class SchemaValues:
         """What is plain of a node without looking into its members."""
         known = self._facts.get(number)
         if known is None:
-            known = self._facts[number] = facts_of(self._nodes[number].schema, self.draft)
+            known = self._facts[number] = facts_of(self._nodes[number].schema, self._reduced)
         return known
 
     # ------------------------------------------------------------------------------------------------ branches
@@ -218,7 +223,7 @@ class SchemaValues:
         return self._facts_of_all(numbers) is None
 
     def _product(
-        self, factors: Iterable[list[Terms]], given: Facts = NOTHING, *, absorbing: bool = True
+        self, factors: Iterable[list[Terms]], given: Facts = NO_FACTS, *, absorbing: bool = True
     ) -> list[Terms]:
         """All combinations of one alternative from each factor, less those that plainly contradict themselves.
 
@@ -250,7 +255,7 @@ class SchemaValues:
 
     def _facts_of_all(self, terms: Terms) -> Facts | None:
         """The facts of all terms together; None where they contradict each other."""
-        facts = NOTHING
+        facts = NO_FACTS
         for term in terms:
             both = joined(self.facts(term if term >= 0 else ~term), facts)
             if both is None:
@@ -262,7 +267,7 @@ class SchemaValues:
         """Whether the facts of a node are all that it says."""
         known = self._factual.get(number)
         if known is None:
-            known = self._factual[number] = says_no_more(self._nodes[number].schema)
+            known = self._factual[number] = says_no_more(self._nodes[number].schema, self._reduced)
         return known
 
     def _alternatives_of(self, number: int, path: tuple[int, ...], exact: bool) -> tuple[list[Terms], int]:
@@ -299,7 +304,7 @@ class SchemaValues:
         lowest = LEADS_ON
         factors: list[list[Terms]] = [[(node.number,)] if node.is_plain else [()]]
         # What a node says by its applicators alone holds because of the factors, and must not absorb them.
-        given = self.facts(node.number) if node.is_plain else NOTHING
+        given = self.facts(node.number) if node.is_plain else NO_FACTS
         for options in self._keywords_in_place(node, path, exact):
             factor: dict[Terms, None] = {}
             for option in options:

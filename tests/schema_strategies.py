@@ -180,13 +180,18 @@ class _Schemas(_Draw):
         if kind == 0:
             return True if self.draft >= 6 else {}
         if kind == 1:
+            # Up to draft 4 a "const" says nothing.
+            if self.draft <= 4 and self.one_in(2):
+                return {"const": self.value(0)}
             return {"enum": [self.value(0) for _ in range(self.number(1, 2))]}
         if kind == 2:
             return self._string(0, _GUARDED)
         if kind == 3:
             return self._number(0, _GUARDED)
         if kind == 4 and self.names:
-            return self._reference(0, place)
+            # Up to draft 7 nothing beside a reference says anything.
+            beside = {"enum": [self.value(0)]} if self.draft <= 7 and self.one_in(2) else {}
+            return {**self._reference(0, place), **beside}
         return {"type": self.types()}
 
     def types(self) -> str | list[str]:

@@ -215,6 +215,7 @@ def test_a_reference_leads_to_a_file_that_is_given_as_a_resource(folder: Path) -
     missing = run(*schema, "--resource", "http://example.com/name=other.json", stdin="1")
     assert (missing.exit_code, "other.json" in missing.stderr) == (2, True)
     assert run(*schema, "--resource", "name.json", stdin="1").exit_code == 2
+    assert "absolute URIs" in run(*schema, "--resource", "name=name.json", stdin="1").stderr
     assert run("validate", "--regex", "a", "-", "--resource", "a=name.json", stdin="a").exit_code == 2
 
 

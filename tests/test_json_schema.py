@@ -93,6 +93,7 @@ MALFORMED = [
     ({"$ref": "#/$defs/none"}, "/$ref", "leads nowhere"),
     ({"pattern": "(a"}, "/pattern", "malformed pattern"),
     ({"minimum": "1"}, "/minimum", "a number"),
+    ({"dependentSchemas": {1: 2}}, "/dependentSchemas", "names are strings"),
 ]
 
 
@@ -150,6 +151,21 @@ def test_keywords_that_a_draft_does_not_know_are_annotations_there():
     assert bridle.validate(bridle.Grammar.from_json_schema({"$schema": named, "exclusiveMinimum": 5}), "2").ok
     seven = {"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": [False]}
     assert bridle.validate(bridle.Grammar.from_json_schema(seven), "[2]").ok
+
+
+def test_a_name_that_comes_twice_in_a_schema_is_an_error():
+    with pytest.raises(bridle.GrammarError, match="'minimum' comes twice"):
+        bridle.Grammar.from_json_schema('{"items": {"minimum": 1, "maximum": 2, "minimum": 3}}')
+
+
+@pytest.mark.parametrize(
+    "options",
+    [*({"resources": wrong} for wrong in ({1: {}}, {"a": {}}, {"http://a#b": {}}, [])), {"max_whitespace": True}],
+    ids=str,
+)
+def test_options_of_a_wrong_kind_are_errors(options):
+    with pytest.raises(ValueError, match=r"resources|max_whitespace"):
+        bridle.Grammar.from_json_schema(True, **options)
 
 
 def test_schema_text_that_is_not_json_shows_line_and_column():
@@ -214,6 +230,14 @@ JUDGED = [
       {"properties": {"type": {"const": "b"}, "y": {"type": "null"}}, "required": ["y"]}]},
      [{"type": "a", "x": None}, {"type": "b", "y": None}, {"type": "a", "x": None, "y": None}],
      [{"type": "a", "y": None}, {"type": "c", "x": None, "y": None}, {"type": "b", "x": None}]),
+    # What a draft ignores is no fact of a member: "const" in draft 4, whatever stands beside "$ref" up to draft 7.
+    ({"$schema": "http://json-schema.org/draft-04/schema#", "required": ["a"], "allOf": [
+      {"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": 2, "enum": [1, 3]}}}]},
+     [{"a": 1}, {"a": 3}], [{"a": 2}, {}]),
+    ({"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"i": {"type": "integer"}}, "oneOf": [
+      {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/definitions/i", "const": 1}}},
+      {"type": "object", "required": ["a"], "properties": {"a": {"const": 2}}}]},
+     [{"a": 1}, {"a": 3}], [{"a": 2}, {"a": "x"}, {}]),
     ({"not": {"additionalProperties": False, "properties": {"a": True}}, "properties": {"b": {"type": "null"}},
       "additionalProperties": False}, [{"b": None}], [{}, {"a": 1}, {"b": 1}, 1]),
 ]  # fmt: skip
