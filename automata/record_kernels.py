@@ -186,6 +186,28 @@ def scan_subtree(s, t, q, stop, found, depths):
     return tokens, exits, most
 
 
+@kernel("void(int32[::1], int32[::1], Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True), int64)")
+def write_leaf(leaves, info, transitions, accepting, first):
+    """The live states of an automaton (int32[n, 256], uint8[n]; 0 is the dead one) from leaf state `first` on."""
+    moved = first - 1
+    for state in range(1, transitions.shape[0]):
+        o = 256 * (moved + state)
+        goes_on = False
+        for b in range(256):
+            to = transitions[state, b]
+            if to != 0:
+                leaves[o + b] = to + moved
+                goes_on = True
+            else:
+                leaves[o + b] = 0
+        flags = 0
+        if accepting[state]:
+            flags = ACCEPTS if goes_on else ACCEPTS | LEAF_DONE
+        i = LEAF_WIDTH * (moved + state)
+        info[i + L_FLAGS] = flags
+        info[i + L_START] = first
+
+
 @kernel("void(int32[::1], int32[::1], int64, int64, int64, int32[::1], int32[::1])")
 def mark_wide(leaves, info, first, n, content, like, waiting):
     """Finds the states of a leaf DFA (first .. first + n - 1) that allow, and lead on to, just what content does.

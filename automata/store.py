@@ -19,15 +19,13 @@ from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
-from .record_kernels import count_quotes, mark_wide
+from .record_kernels import count_quotes, mark_wide, write_leaf
 from .table_kernels import (
-    ACCEPTS,
     DEFERRED,
     DENSE,
     DENSE_INDEX,
     FRAMES,
     LEAF,
-    LEAF_DONE,
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
@@ -84,8 +82,9 @@ class Store:
         self.tables = GrowingTables(
             SLOTS,
             {
-                LEAVES: 256 * 64,
-                LEAF_INFO: LEAF_WIDTH * 64,
+                # Room for the large automata of formats: pages that are not written to take no memory.
+                LEAVES: 256 * 16384,
+                LEAF_INFO: LEAF_WIDTH * 16384,
                 RECORDS: RECORD_WIDTH * 256,
                 RECORD_INDEX: (1 << 10) + 1,
                 RECORD_INTS: 1 << 14,
@@ -150,13 +149,7 @@ class Store:
         if self.context[3 * LEAF_INFO + 2] + LEAF_WIDTH * n > self.context[3 * LEAF_INFO + 1]:
             tables.grow(LEAF_INFO, LEAF_WIDTH * n)
         first = tables.count(LEAVES) // 256
-        transitions = dfa.transitions[1:]
-        moved = np.where(transitions, transitions + (first - 1), 0)
-        tables.view(LEAVES)[256 * first : 256 * (first + n)] = moved.ravel()
-        info = tables.view(LEAF_INFO)[LEAF_WIDTH * first : LEAF_WIDTH * (first + n)].reshape(n, LEAF_WIDTH)
-        accepting = dfa.accepting[1:].astype(bool)
-        info[:, 0] = accepting * ACCEPTS + (accepting & ~transitions.any(axis=1)) * LEAF_DONE
-        info[:, 1] = first
+        write_leaf(tables.view(LEAVES), tables.view(LEAF_INFO), dfa.transitions, dfa.accepting, first)
         self.context[3 * LEAF_INFO + 2] += LEAF_WIDTH * n
         self.context[3 * LEAVES + 2] += 256 * n
         self._leaves[dfa.digest] = LEAF + first

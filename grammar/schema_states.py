@@ -50,6 +50,8 @@ _NEVER_EMPTY = frozenset(
     ["type", "properties", "additionalProperties", "patternProperties", "propertyNames", "items", "prefixItems"]
 )
 _OPEN_BRACKET, _CLOSE_BRACKET = 91, 93
+# States of a leaf up to which a union costs less than another alternative.
+_SMALL = 512
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ class SchemaStates:
     # ------------------------------------------------------------------------------------------------ values
 
     def expand_value(self, conjunction: Conjunction, depth: int) -> Fragment:
-        """One leaf automaton for all scalars, and a call for each array, object or counted string."""
+        """One leaf automaton for all scalars, and a call for each array, object, counted string or large automaton."""
         leaves: dict[ByteDfa, None] = {}
         others: dict[Target, None] = {}
         for branch in self._values.branches(conjunction):
@@ -264,8 +266,10 @@ class SchemaStates:
             if "object" in branch.types and branch.objects.has_value(question)[0]:
                 others[ObjectState(self, branch.objects, depth)] = None
         calls = [(target, None) for target in others]
-        if leaves:
-            calls.insert(0, (one_of(tuple(sorted(leaves, key=lambda dfa: dfa.digest))), None))
+        small = [leaf for leaf in leaves if leaf.n_states <= _SMALL]
+        calls += [(leaf, None) for leaf in leaves if leaf.n_states > _SMALL]
+        if small:
+            calls.insert(0, (one_of(tuple(sorted(small, key=lambda dfa: dfa.digest))), None))
         return Fragment(calls=tuple(calls), like=spelling())
 
     def _scalars(self, branch: Branch, leaves: dict[ByteDfa, None]) -> None:
