@@ -38,6 +38,8 @@ _MOST_DIGITS = 400
 _MOST_REQUIRED = 1 << 24
 _DEEPEST_CONSTANT = 60
 _LARGE_ENUM = 10_000
+# Numbers of an enumeration of which it is plain that their automaton, with all spellings, is beyond every budget.
+_MOST_NUMBERS = 20_000
 # Patterns whose automata may be beyond every budget: counts of hundreds, counts of tens where the place at which they
 # begin is open, and lookaround.
 _LARGE_PATTERN = re.compile(r"\{\d*,?\d{3,}|(?:^[^^]|[*+,]).*\{\d*,?\d{2,}|\(\?<?[=!]", re.DOTALL)
@@ -338,7 +340,10 @@ def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: s
     # What may be too large for one automaton is made before a text begins, not in the middle of it.
     scalars = [item for item in value if not isinstance(item, (list, dict))]
     if sum(len(item) if isinstance(item, str) else 8 for item in scalars) > _LARGE_ENUM:
+        numbers = sum(isinstance(item, (int, float, Decimal)) and not isinstance(item, bool) for item in scalars)
         try:
+            if numbers > _MOST_NUMBERS:
+                raise LimitError("numbers of an enumeration", numbers, _MOST_NUMBERS)
             constants_targets([item for item in scalars if is_text(item)])
         except LimitError as error:
             scan.drop(schema, "enum", _above(pointer), f"{len(value)} values: {error}")
