@@ -361,7 +361,7 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
     least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
     try:
         # Only what may be too large is compiled before it is reached, so that it is refused before a text begins.
-        if least or most is not None or _LARGE_PATTERN.search(value):
+        if _LARGE_PATTERN.search(value):
             string_target(StringSet(patterns=(value,), least=least, most=None if most is None else int(most)))
         else:
             search_language(value, "ecma")
