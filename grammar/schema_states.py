@@ -45,10 +45,6 @@ __all__ = ["SchemaStates", "Style"]
 
 # A schema of this type without any other keyword is the leaf of that type.
 _LEAVES: dict[str, Callable[[], ByteDfa]] = {"string": string, "boolean": boolean, "null": null, "number": number}
-# With these alone a schema of a single type has a value.
-_NEVER_EMPTY = frozenset(
-    ["type", "properties", "additionalProperties", "patternProperties", "propertyNames", "items", "prefixItems"]
-)
 _OPEN_BRACKET, _CLOSE_BRACKET = 91, 93
 # States of a leaf up to which a union costs less than another alternative.
 _SMALL = 512
@@ -168,7 +164,7 @@ class SchemaStates:
     def root(self, schema: Any) -> Target:
         """The state of the whole schema; UnsatisfiableError if it has no value."""
         conjunction = self._values.conjunction([(schema, self._values.scan.contexts.root)])
-        if conjunction is None or self._is_empty(conjunction):
+        if conjunction is None or self._values.is_empty(conjunction):
             raise UnsatisfiableError("no value satisfies this schema" + self._why(conjunction), pointer="")
         return self.value(conjunction, 0)
 
@@ -202,17 +198,6 @@ class SchemaStates:
         leaf = _LEAVES.get(named) if isinstance(named, str) else None
         return leaf() if leaf is not None else None
 
-    def _is_empty(self, conjunction: Conjunction | None) -> bool:
-        if conjunction is None:
-            return True
-        if not conjunction:
-            return False
-        if len(conjunction) == 1:
-            schema = self._values.node(conjunction[0]).schema
-            if isinstance(schema.get("type"), str) and _NEVER_EMPTY.issuperset(schema):
-                return False
-        return self._values.is_empty(conjunction)
-
     def _why(self, conjunction: Conjunction | None) -> str:
         """Which required member of an empty conjunction is empty, as far as it is one."""
         path = ""
@@ -226,7 +211,7 @@ class SchemaStates:
             plan = branches[0].objects
             for name in plan.branch.required:
                 below = plan.value(name)
-                if self._is_empty(below):
+                if self._values.is_empty(below):
                     path += "/" + name.replace("~", "~0").replace("/", "~1")
                     conjunction = below
                     break
@@ -301,12 +286,12 @@ class SchemaStates:
         item: Target = None
         for i in range(plan.prefix):
             conjunction = plan.value(i)
-            if (most is not None and i >= most) or self._is_empty(conjunction):
+            if (most is not None and i >= most) or self._values.is_empty(conjunction):
                 return Items(tuple(prefix), None, least, i if most is None else min(most, i), whitespace, layout)
             assert conjunction is not None
             prefix.append(self.value(conjunction, inside))
         conjunction = plan.value(-1)
-        if not self._is_empty(conjunction):
+        if not self._values.is_empty(conjunction):
             assert conjunction is not None
             item = self.value(conjunction, inside)
         return Items(tuple(prefix), item, least, most, whitespace, layout)
@@ -359,7 +344,7 @@ class SchemaStates:
             target: Target
             if option.conjunction is None:
                 target = self.constant(option.constant, inside)
-            elif self._is_empty(option.conjunction):
+            elif self._values.is_empty(option.conjunction):
                 continue
             else:
                 target = self.value(option.conjunction, inside)
@@ -374,7 +359,7 @@ class SchemaStates:
         present, values, absent = [], [], []
         for name in plan.names:
             conjunction = plan.value(name)
-            if name not in plan.required and self._is_empty(conjunction):
+            if name not in plan.required and self._values.is_empty(conjunction):
                 absent.append(name.encode())
                 continue
             assert conjunction is not None
@@ -382,11 +367,11 @@ class SchemaStates:
             values.append(self.value(conjunction, inside))
         others: list[Other] = []
         for other in plan.others():
-            if not self._is_empty(other.value):
+            if not self._values.is_empty(other.value):
                 names = None if other.names is None else spelled_names(other.names)
                 others.append(Other(names, self.value(other.value, inside)))
                 for bits, value in other.witnesses:
-                    if not self._is_empty(value):
+                    if not self._values.is_empty(value):
                         others.append(Other(names, self.value(value, inside), witness=bits))
         return Members(
             names=tuple(name.encode() for name in present),

@@ -30,7 +30,7 @@ from ..automata.regular import EMPTY, Language, Regular, alternation, compile_re
 from .json_values import identity
 from .schema_branch import Branch
 from .schema_complement import Alternative, complement, negated
-from .schema_emptiness import Conjunction, Question
+from .schema_emptiness import Conjunction, Question, plainly_has_value
 from .schema_facts import NO_FACTS, Facts, facts_of, implied, joined, says_no_more
 from .schema_keywords import IN_PLACE, Inner, Sub, assertions
 from .schema_scan import SchemaScan
@@ -516,6 +516,9 @@ class SchemaValues:
             return True, False
         if conjunction in self._empty:
             return False, False
+        if len(conjunction) == 1 and plainly_has_value(self._nodes[conjunction[0]].schema, self._reduced, self.draft):
+            self._nonempty.add(conjunction)
+            return True, False
         if conjunction in question.active or conjunction in question.without:
             question.assumed.add(conjunction)
             return False, True
