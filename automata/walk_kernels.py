@@ -63,6 +63,7 @@ from .step_kernels import (
     want,
 )
 from .table_kernels import (
+    ACCEPTS,
     BOTTOM,
     C_LANGUAGE,
     C_NEXT,
@@ -89,7 +90,11 @@ from .table_kernels import (
     EXPANDED,
     FRAME_WIDTH,
     FRAMES,
+    L_FLAGS,
     LEAF,
+    LEAF_INFO,
+    LEAF_WIDTH,
+    LEAVES,
     M_ACCEPTS,
     M_BASE,
     M_BASES,
@@ -589,6 +594,20 @@ def walk_space(ctx, s, t, row, x, y, below):
                 push(s, c, row, x + 1, y, below)
 
 
+@subroutine("boolean(int64[::1], int64, int64)")
+def leaf_may_begin(s, t, q):
+    """Whether a leaf in state q has something to say below place t: deep in the tree few bytes follow a place."""
+    if i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS != 0:
+        return True
+    first = i32(s, T_CHILD_FIRST)
+    byte = u8(s, T_CHILD_BYTE)
+    leaves = i32(s, LEAVES)
+    for i in range(first[t], first[t + 1]):
+        if leaves[256 * q + byte[i]] != 0:
+            return True
+    return False
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def walk_plain(ctx, s, t, row, x, y, below):
     """A plain row: its white space, close, separator, edges and calls. False without room."""
@@ -623,6 +642,8 @@ def walk_plain(ctx, s, t, row, x, y, below):
                     enter(ctx, s, i32(s, T_CHILD_NODE)[i], edges[e + 1], 0, y, below)
     calls = i32(ctx, CALLS)
     for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
+        if calls[c] >= LEAF and not leaf_may_begin(s, t, calls[c] - LEAF):
+            continue
         under = below
         if not is_done(ctx, s, calls[c + 1]):
             frames = i32(s, FRAMES)

@@ -11,10 +11,11 @@ far, whichever way it was reached.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 
-from bridle.automata.byte_dfa import ByteDfa
+ByteDfa = Any  # transitions, accepting, n_states, state_after
 
 _QUOTE, _BACKSLASH, _U = 34, 92, 117
 _DIGITS = b"0123456789abcdef"
