@@ -210,7 +210,9 @@ def joined(left: Facts, right: Facts) -> Facts | None:
     if types == _OBJECT:
         if closed is not None and not (required <= closed and not any(closed <= names for names in beyond)):
             return None
-        if any(name in members and members[name].none_left for name in required):
+        # What the left side says alone was looked at before, unless it could be something else than an object.
+        asked = required if left.types != _OBJECT else (required & right.members.keys()) | right.required
+        if any(name in members and members[name].none_left for name in asked):
             return None
     return Facts(types, values, required, members, closed, beyond)
 
