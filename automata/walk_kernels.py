@@ -56,6 +56,7 @@ from .step_kernels import (
     edge_is_open,
     ends_here,
     is_done,
+    is_space,
     next_is_open,
     next_row,
     progress_after_call,
@@ -87,6 +88,7 @@ from .table_kernels import (
     DENSE,
     EDGES,
     EMPTY_STRING,
+    ENDS,
     EXPANDED,
     FRAME_WIDTH,
     FRAMES,
@@ -336,6 +338,44 @@ def child_of(s, t, b):
 # ------------------------------------------------------------------------------------------------ rows by kind
 
 
+@subroutine("int64(int64[::1], int64[::1], int64)")
+def only_marks(ctx, s, below):
+    """The offset of the one row below if it can begin with white space, its close and its separator alone; or -1.
+
+    The mask then depends on that row, whether or not the frame ends.
+    """
+    if below >= FRAME:
+        row = i32(s, FRAMES)[FRAME_WIDTH * (below - FRAME)]
+    else:
+        if width(ctx, below) != 1 or member(ctx, below, 0) == BOTTOM:
+            return -1
+        row = i32(ctx, NODES)[4 * member(ctx, below, 0)]
+    if row >= LEAF:
+        return -1
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    if rows[o + R_FLAGS] & (EXPANDED | COUNTED | NAMES | ENDS) != EXPANDED:
+        return -1
+    if rows[o + R_CALLS] != 0 or rows[o + R_EDGES] != 0:
+        return -1
+    if below < FRAME:
+        note_depth(ctx, s, below)
+    return o
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64)")
+def a_mark_follows(ctx, s, t, o):
+    """Whether one of the bytes below place t can begin the row at offset o, which `only_marks` gave."""
+    rows = i32(ctx, ROWS)
+    first = i32(s, T_CHILD_FIRST)
+    byte = u8(s, T_CHILD_BYTE)
+    for i in range(first[t], first[t + 1]):
+        b = byte[i]
+        if b == rows[o + R_CLOSE] or b == rows[o + R_NEXT] or (is_space(b) and rows[o + R_SPACE] > 0):
+            return True
+    return False
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
 def walk_leaf(ctx, s, t, row, below):
     """A leaf state: its record, and its exits in the frame below. False without room."""
@@ -349,8 +389,12 @@ def walk_leaf(ctx, s, t, row, below):
         return False
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
+    # Below a number's thousand exits mostly more digits follow, and no mark that goes on.
+    marks = only_marks(ctx, s, below) if exits > 0 else -1
     for k in range(exits):
-        pop(ctx, s, ints[first + 2 * k], below)
+        at = ints[first + 2 * k]
+        if marks < 0 or a_mark_follows(ctx, s, at, marks):
+            pop(ctx, s, at, below)
     if ends_here(ctx, s, row, 0, 0):
         pop(ctx, s, t, below)
     return True
