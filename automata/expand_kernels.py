@@ -107,6 +107,7 @@ from .table_kernels import (
     ROWS,
     WANTS_ROOM,
     cell,
+    context_at,
     i32,
     intern_quad,
     mix,
@@ -191,9 +192,10 @@ def write_call(ctx, o, callee, back):
     rows[o + R_CALLS] = 1
 
 
-@kernel("void(int64[::1])")
-def begin_tables(ctx):
+@kernel("void(int64)")
+def begin_tables(address):
     """The elements that every machine has: row 0 and node 0 (the bottom, where a text may end), cells 0 and 1."""
+    ctx = context_at(address)
     write_row(ctx, 0, ENDS | DONE, 0)
     ctx[3 * ROWS + 2] = ROW_WIDTH
     intern_quad(ctx, NODES, NODE_INDEX, 0, 0, 0, 0)
@@ -201,15 +203,17 @@ def begin_tables(ctx):
     cell(ctx, 0, 0, 0, CELL_STRING)
 
 
-@kernel("int64(int64[::1], int64)")
-def root_node(ctx, row):
+@kernel("int64(int64, int64)")
+def root_node(address, row):
     """The configuration at the start of a text."""
+    ctx = context_at(address)
     return intern_quad(ctx, NODES, NODE_INDEX, row, 0, 0, BOTTOM)
 
 
-@kernel("int64(int64[::1], int64, int64, int64, int32[::1], int32[::1])")
-def write_fragment(ctx, row, flags, space, edges, calls):
+@kernel("int64(int64, int64, int64, int64, int32[::1], int32[::1])")
+def write_fragment(address, row, flags, space, edges, calls):
     """A plain row. edges: triples low, high, target row; calls: pairs callee row, return row."""
+    ctx = context_at(address)
     n, m = edges.shape[0] // 3, calls.shape[0] // 2
     if not (room(ctx, EDGES, 2 * n) and room(ctx, CALLS, 2 * m)):
         return WANTS_ROOM
@@ -235,9 +239,10 @@ def write_fragment(ctx, row, flags, space, edges, calls):
     return OK
 
 
-@kernel("int64(int64[::1], int64, int64, int64, int64, int64)")
-def write_text(ctx, row, body, least, most, close):
+@kernel("int64(int64, int64, int64, int64, int64, int64)")
+def write_text(address, row, body, least, most, close):
     """A counted row: body is the leaf state (index into LEAVES) at which an iteration starts; most, close: -1: none."""
+    ctx = context_at(address)
     o = write_row(ctx, row, COUNTED | (ENDS if close < 0 else 0), 0)
     rows = i32(ctx, ROWS)
     rows[o + R_BODY] = body
@@ -247,9 +252,10 @@ def write_text(ctx, row, body, least, most, close):
     return OK
 
 
-@kernel("int64(int64[::1], int64, int64, int64, int64, int64, int32[::1], int64, int32[::1])")
-def write_items(ctx, row, first, space, least, most, values, has_item, layout):
+@kernel("int64(int64, int64, int64, int64, int64, int64, int32[::1], int64, int32[::1])")
+def write_items(address, row, first, space, least, most, values, has_item, layout):
     """An array. values: the callee rows of the prefix, then that of all further items (if has_item)."""
+    ctx = context_at(address)
     prefix = values.shape[0] - has_item
     if not (room(ctx, CALLS, 2 * values.shape[0] + 2) and room(ctx, DATA, 8)):
         return WANTS_ROOM
@@ -373,10 +379,10 @@ def write_member(ctx, colon, space, value, after, at, layout):
 
 
 @kernel(
-    "int64(int64[::1], int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
+    "int64(int64, int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
     " Array(uint8, 1, 'C', True), int32[::1], int32[::1], int32[::1])"
 )
-def write_members(ctx, row, first, space, options, values, required, classes, sizes, names, offsets, order, layout):
+def write_members(address, row, first, space, options, values, required, classes, sizes, names, offsets, order, layout):
     """An object, or an array of bare strings.
 
     options : whether members come in order, the leaf state (index into LEAVES) of a name's spelling at its start, the
@@ -388,6 +394,7 @@ def write_members(ctx, row, first, space, options, values, required, classes, si
         names by state in sizes (-1: all without end), and the first state that they are of.
     names, offsets, order : all names in byte order, absent ones with an index from n on.
     """
+    ctx = context_at(address)
     n = values.shape[0] - 1
     m = order.shape[0]
     k_classes = classes.shape[0] // CLASS_WIDTH

@@ -115,7 +115,7 @@ _BARE = Layout()
 class Machine:
     """States, stack and memos of one grammar over one store. `start`: the configuration of the empty text."""
 
-    __slots__ = ("_allowance", "_payloads", "_rows", "_tables", "context", "limits", "start", "store")
+    __slots__ = ("_allowance", "_payloads", "_rows", "_tables", "address", "context", "limits", "start", "store")
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
         self.store = store
@@ -124,28 +124,29 @@ class Machine:
         self._allowance = self._tables.nbytes + limits.memory
         self.context = self._tables.context
         self.context[3 * STORE] = store.context.ctypes.data
-        begin_tables(self.context)
+        self.address: int = self.context.ctypes.data
+        begin_tables(self.address)
         self._payloads: dict[int, Any] = {}
         self._rows: dict[Any, int] = {None: 0}
         with store.lock:
-            self.start: int = root_node(self.context, self._row(root))
+            self.start: int = root_node(self.address, self._row(root))
 
     # ------------------------------------------------------------------------------------------------ questions
 
     def step(self, ref: int, token: int) -> int:
         """The configuration after a token with bytes, or DEAD."""
-        context = self.context
+        address = self.address
         with self.store.lock:
-            while (to := step_token(context, ref, token)) >= UNKNOWN:
+            while (to := step_token(address, ref, token)) >= UNKNOWN:
                 self._serve(to - UNKNOWN)
         return to
 
     def step_bytes(self, ref: int, data: bytes) -> tuple[int, int]:
         """(configuration, len(data)), or (the last living one, offset of the byte that is not allowed)."""
         array = np.frombuffer(data, np.uint8)
-        context = self.context
+        address = self.address
         with self.store.lock:
-            while (to := step_bytes(context, ref, array, 0)) >= UNKNOWN:
+            while (to := step_bytes(address, ref, array, 0)) >= UNKNOWN:
                 if to >= DEAD_AT:
                     at = to - DEAD_AT
                     return (self.step_bytes(ref, data[:at])[0] if at else ref), at
@@ -154,18 +155,18 @@ class Machine:
 
     def may_end(self, ref: int) -> bool:
         """Whether the text is a sentence."""
-        context = self.context
+        address = self.address
         with self.store.lock:
-            while (answer := may_end(context, ref)) >= UNKNOWN:
+            while (answer := may_end(address, ref)) >= UNKNOWN:
                 self._serve(answer - UNKNOWN)
         return bool(answer)
 
     def make_mask(self, ref: int) -> None:
         """Makes and memoises the configuration's mask."""
-        context = self.context
+        address = self.address
         with self.store.lock:
             try:
-                while (status := make_mask(context, ref)) != OK:
+                while (status := make_mask(address, ref)) != OK:
                     self._serve(status)
             except BaseException:
                 self.store.forget_walk()
@@ -174,9 +175,9 @@ class Machine:
     def next_bytes(self, ref: int) -> np.ndarray:
         """int32[257]: 1 for each byte that may come next; [256]: whether the text may end."""
         out = np.zeros(257, np.int32)
-        context = self.context
+        address = self.address
         with self.store.lock:
-            while (status := allowed_bytes(context, ref, out)) != OK:
+            while (status := allowed_bytes(address, ref, out)) != OK:
                 self._serve(status)
         return out
 
@@ -297,13 +298,13 @@ class Machine:
                         self.store.leaf_like(callee, shape.like)
             calls = np.array([self._row(target) for call in shape.calls for target in call], np.int32)
         flags = ENDS if shape.ends else 0
-        while write_fragment(self.context, row, flags, shape.whitespace, edges, calls) != OK:
+        while write_fragment(self.address, row, flags, shape.whitespace, edges, calls) != OK:
             self._serve(-1)
 
     def _write_text(self, row: int, shape: Text) -> None:
         body = self.store.leaf(shape.body) - LEAF
         most = -1 if shape.most is None else shape.most
-        write_text(self.context, row, body, shape.least, most, -1 if shape.close is None else shape.close)
+        write_text(self.address, row, body, shape.least, most, -1 if shape.close is None else shape.close)
 
     def _write_items(self, row: int, shape: Items) -> None:
         values = [self._row(target) for target in shape.prefix]
@@ -315,7 +316,7 @@ class Machine:
         space, layout = _layout_of(shape)
         first = self._new_rows(ITEM_ROWS + len(values) + _literal_rows(layout, 0))
         arguments = (np.array(values, np.int32), int(shape.item is not None), _literals(layout))
-        while write_items(self.context, row, first, space, shape.least, most, *arguments) != OK:
+        while write_items(self.address, row, first, space, shape.least, most, *arguments) != OK:
             self._serve(-1)
 
     def _write_members(self, row: int, shape: Members) -> None:
@@ -376,7 +377,7 @@ class Machine:
             np.array(order, np.int32),
             _literals(layout),
         )
-        while write_members(self.context, row, first, space, *arguments) != OK:
+        while write_members(self.address, row, first, space, *arguments) != OK:
             self._serve(-1)
 
     def _classes(self, classes: list[tuple[ByteDfa, int, int]]) -> tuple[np.ndarray, np.ndarray, int]:

@@ -24,6 +24,7 @@ from .kernel import (
 from .record_kernels import (
     LONGEST_LIST,
     dense_row,
+    joined_row,
 )
 from .step_kernels import (
     advance,
@@ -71,11 +72,11 @@ from .table_kernels import (
     ROWS,
     SCRATCH,
     SET_MASK,
-    SLOTS,
     STOPS,
     WANTS_ROOM,
     WANTS_ROWS,
     bit,
+    context_at,
     find_quad,
     i32,
     intern_quad,
@@ -192,25 +193,25 @@ def finish_mask(ctx, s):
     n = s[3 * OUT + 2]
     if not (room(ctx, MASKS, MASK_WIDTH) and room(ctx, MASK_INTS, n) and room(s, OUT, words)):
         return -1
-    dense = i32(s, DENSE)
     out = i32(s, OUT)
     bases = state[M_BASES]
     base = -1
-    if bases > 1 or n > LONGEST_LIST:
+    for k in range(bases):
+        base = state[M_BASE] if k == 0 else joined_row(s, base, state[M_BASE + k])
+        if base < 0:
+            return -1
+    dense = i32(s, DENSE)
+    if n > LONGEST_LIST:
         bits = out[n : n + words]
         bits[:] = 0
-        for k in range(bases):
-            o = state[M_BASE + k] * words
-            for w in range(words):
-                bits[w] |= dense[o + w]
+        if base >= 0:
+            bits[:] = dense[base * words : base * words + words]
         for k in range(n):
             bits[out[k] >> 5] |= bit(out[k])
         base = dense_row(s, bits, 0)
         if base < 0:
             return -1
         n = 0
-    elif bases == 1:
-        base = state[M_BASE]
     masks = i32(ctx, MASKS)
     ints = i32(ctx, MASK_INTS)
     at = ctx[3 * MASK_INTS + 2]
@@ -287,12 +288,13 @@ def known_mask(ctx, ref):
     return i32(ctx, SET_MASK)[~ref]
 
 
-@kernel("int64(int64[::1], int64)")
-def make_mask(ctx, ref):
+@kernel("int64(int64, int64)")
+def make_mask(address, ref):
     """Makes a configuration's mask and memoises it: OK, or why the caller has to serve and call again.
 
     The caller holds the writers' lock, and sets M_WALKING to -1 when it gives up in between.
     """
+    ctx = context_at(address)
     s = store_of(ctx)
     if known_mask(ctx, ref) != UNKNOWN_MASK:
         return OK
@@ -333,9 +335,10 @@ def write_mask(ctx, s, mask, bitmask, row):
             out[stops[k] >> 5] |= bit(stops[k])
 
 
-@kernel("int64(int64[::1], int64, int32[:, ::1], int64)")
-def fill_known(ctx, ref, bitmask, row):
+@kernel("int64(int64, int64, int32[:, ::1], int64)")
+def fill_known(address, ref, bitmask, row):
     """Writes a configuration's memoised mask: OK, WANTS_ROWS where it is not memoised, or BAD_SHAPE. Reads only."""
+    ctx = context_at(address)
     s = store_of(ctx)
     if bitmask.shape[1] != i64_at(s[3 * MISC], M_BASE)[M_WORDS] or row < 0 or row >= bitmask.shape[0]:
         return BAD_SHAPE
@@ -354,7 +357,7 @@ def fill_batch(contexts, refs, bitmask, rows, done):
     contexts : int64[n], addresses of the machines' contexts. refs, rows : int64[n]. done : uint8[n], out.
     """
     for i in range(contexts.shape[0]):
-        ctx = i64_at(contexts[i], 3 * SLOTS)
+        ctx = context_at(contexts[i])
         mask = known_mask(ctx, refs[i])
         if mask != UNKNOWN_MASK:
             acquire()
@@ -364,9 +367,10 @@ def fill_batch(contexts, refs, bitmask, rows, done):
             done[i] = 0
 
 
-@kernel("int64(int64[::1], int64, int32[::1])")
-def allowed_bytes(ctx, ref, out):
+@kernel("int64(int64, int64, int32[::1])")
+def allowed_bytes(address, ref, out):
     """Marks what may come next: out[b] = 1 for a byte, out[256] = 1 for the end (int32[257]); OK, or why not yet."""
+    ctx = context_at(address)
     s = store_of(ctx)
     out[:] = 0
     if not room_for_a_byte(ctx):

@@ -44,12 +44,12 @@ class Rejection(NamedTuple):
 class Matcher:
     """One text in a compiled grammar. Belongs to one thread at a time; any number may share the grammar."""
 
-    __slots__ = ("_context", "_history", "_machine", "_ref", "_terminated", "compiled")
+    __slots__ = ("_address", "_history", "_machine", "_ref", "_terminated", "compiled")
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self._machine: Machine = compiled.machine
-        self._context = self._machine.context
+        self._address = self._machine.address
         self._ref: int = self._machine.start
         self._history: History = None
         self._terminated = 0  # stop tokens accepted
@@ -68,14 +68,14 @@ class Matcher:
         if self._terminated:
             return self._fill_stops(bitmask, row)
         try:
-            status = fill_known(self._context, self._ref, bitmask, row)
+            status = fill_known(self._address, self._ref, bitmask, row)
         except TypeError:
             raise _bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
         if status != OK:
             if status == BAD_SHAPE:
                 raise _bad_shape(bitmask, row, self.compiled.vocabulary.size)
             self._prepare()
-            fill_known(self._context, self._ref, bitmask, row)
+            fill_known(self._address, self._ref, bitmask, row)
         return True
 
     def _prepare(self) -> None:
@@ -102,7 +102,7 @@ class Matcher:
             return False
         ref = self._ref
         try:
-            to = known_step(self._context, ref, token)
+            to = known_step(self._address, ref, token)
         except OverflowError:
             return False
         if to == UNKNOWN:
@@ -192,7 +192,7 @@ class Matcher:
         twin = Matcher.__new__(Matcher)
         twin.compiled = self.compiled
         twin._machine = self._machine
-        twin._context = self._context
+        twin._address = self._address
         twin._ref = self._ref
         twin._history = self._history
         twin._terminated = self._terminated
@@ -201,7 +201,7 @@ class Matcher:
     def reset(self) -> None:
         """Back to the empty text."""
         self._machine = self.compiled.machine
-        self._context = self._machine.context
+        self._address = self._machine.address
         self._ref = self._machine.start
         self._history = None
         self._terminated = 0
@@ -243,7 +243,7 @@ class Matcher:
                 ref = machine.step(ref, step)
             moved = (moved, before, step)
         machine.admit()
-        self._machine, self._context, self._ref, self._history = machine, machine.context, ref, moved
+        self._machine, self._address, self._ref, self._history = machine, machine.address, ref, moved
 
     # ------------------------------------------------------------------------------------------------ questions
 
@@ -384,7 +384,7 @@ def fill_next_token_bitmasks(matchers: Sequence[Matcher], bitmask: Any, rows: Se
         if matcher.compiled.vocabulary is not vocabulary and matcher.compiled.vocabulary != vocabulary:
             raise ValueError("all matchers of a batch must share one vocabulary")
     live = [i for i, matcher in enumerate(matchers) if not matcher._terminated]
-    contexts = np.array([matchers[i]._context.ctypes.data for i in live], np.int64)
+    contexts = np.array([matchers[i]._address for i in live], np.int64)
     refs = np.array([matchers[i]._ref for i in live], np.int64)
     done = np.zeros(len(live), np.uint8)
     fill_batch(contexts, refs, array, places[live], done)

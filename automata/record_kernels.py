@@ -47,6 +47,11 @@ from .table_kernels import (
     RECORD_INTS,
     RECORD_WIDTH,
     RECORDS,
+    S_FOLLOWED,
+    S_LONGEST,
+    S_ROWS,
+    S_RUNS,
+    SPACES,
     T_BYTE,
     T_CHILD_FIRST,
     T_DEPTH,
@@ -64,6 +69,8 @@ from .table_kernels import (
 
 # Stop bytes of a record that are none: the leaf's own end (-1), and its end by a closing quote, before that quote.
 CLOSING = -2
+# Not a stop byte: two dense rows and their union, instead of a place and a state.
+JOINED = -3
 # Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
 LONGEST_LIST = 1024
 # Subtrees smaller than this are scanned even where a record could be copied.
@@ -479,9 +486,70 @@ def dense_within(s, record, most):
     return made
 
 
-@kernel("void(Array(uint8, 1, 'C', True), Array(int32, 1, 'C', True), int32[::1])")
-def count_quotes(byte, parent, quotes):
-    """quotes[t] (int32[n], zeroed, out): the most quote bytes on a way down from place t, itself left out."""
+@subroutine("int64(int64[::1], int64, int64)")
+def joined_row(s, a, b):
+    """The dense row that is the union of two, made and memoised (as a record without a place) if new; -1 without room.
+
+    The caller has made sure of room for a row in OUT.
+    """
+    known = find_record(s, -1 - a, b, JOINED)
+    if known >= 0:
+        return i32(s, RECORDS)[RECORD_WIDTH * known + P_DENSE]
+    if not (room(s, RECORDS, RECORD_WIDTH) and room_index(s, RECORD_INDEX, 1)):
+        return -1
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    dense = i32(s, DENSE)
+    base = s[3 * OUT + 2]
+    bits = i32(s, OUT)[base : base + words]
+    for w in range(words):
+        bits[w] = dense[a * words + w] | dense[b * words + w]
+    row = dense_row(s, bits, 0)
+    if row < 0:
+        return -1
+    records = i32(s, RECORDS)
+    o = s[3 * RECORDS + 2]
+    for k in range(RECORD_WIDTH):
+        records[o + k] = 0
+    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP], records[o + P_DENSE] = -1 - a, b, JOINED, row
+    index_record(s, -1 - a, b, JOINED)
+    return row
+
+
+@subroutine("int64(int64[::1], int64)")
+def space_row(s, most):
+    """The dense row of the tokens that are white space, of at most `most` bytes; made if new, -1 without room."""
+    spaces = i32(s, SPACES)
+    longest = spaces[S_LONGEST]
+    most = min(most, longest)
+    if spaces[S_ROWS + most] >= 0:
+        return spaces[S_ROWS + most] + 0
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+        return -1
+    base = s[3 * OUT + 2]
+    bits = i32(s, OUT)[base : base + words]
+    bits[:] = 0
+    first = i32(s, T_TOKEN_FIRST)
+    ids = i32(s, T_TOKENS)
+    runs = S_ROWS + longest + 1 + 2 * spaces[S_FOLLOWED]
+    for k in range(runs, runs + 2 * spaces[S_RUNS], 2):
+        t = spaces[k]
+        if spaces[k + 1] <= most:
+            for m in range(first[t], first[t + 1]):
+                bits[ids[m] >> 5] |= bit(ids[m])
+    row = dense_row(s, bits, 0)
+    spaces[S_ROWS + most] = row
+    return row
+
+
+@kernel("void(Array(uint8, 1, 'C', True), Array(int32, 1, 'C', True), int32[::1], int32[::1])")
+def count_marks(byte, parent, quotes, slashes):
+    """quotes[t] (int32[n], zeroed, out): the most quote bytes on a way down from place t, itself left out.
+
+    slashes[t] (int32[n], zeroed, out): the backslashes on the way to place t, itself included.
+    """
     for t in range(byte.shape[0] - 1, 0, -1):
         n = quotes[t] + (1 if byte[t] == 34 else 0)
         quotes[parent[t]] = max(quotes[parent[t]], n)
+    for t in range(1, byte.shape[0]):
+        slashes[t] = slashes[parent[t]] + (1 if byte[t] == 92 else 0)

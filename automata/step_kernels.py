@@ -83,6 +83,7 @@ from .table_kernels import (
     WANTS_ROOM,
     WANTS_ROWS,
     WIDTH,
+    context_at,
     i32,
     member,
     mix,
@@ -466,21 +467,23 @@ def remember_step(ctx, ref, token, to):
 # ------------------------------------------------------------------------------------------------ entry points
 
 
-@kernel("int64(int64[::1], int64, int64)")
-def known_step(ctx, ref, token):
+@kernel("int64(int64, int64, int64)")
+def known_step(address, ref, token):
     """The memoised configuration after a token: a stack reference, DEAD, or UNKNOWN. Reads only."""
+    ctx = context_at(address)
     found = find_step(ctx, ref, token)
     if found < 0:
         return UNKNOWN
     return i32(ctx, STEPS)[4 * found + 2]
 
 
-@kernel("int64(int64[::1], int64, int64)")
-def step_token(ctx, ref, token):
+@kernel("int64(int64, int64, int64)")
+def step_token(address, ref, token):
     """Steps over a token's bytes and memoises it: a stack reference, DEAD, or UNKNOWN + status.
 
     On WANTS_ROWS and WANTS_ROOM the caller serves and calls again. The caller holds the writers' lock.
     """
+    ctx = context_at(address)
     found = find_step(ctx, ref, token)
     if found >= 0:
         return i32(ctx, STEPS)[4 * found + 2] + 0
@@ -500,9 +503,10 @@ def step_token(ctx, ref, token):
     return to
 
 
-@kernel("int64(int64[::1], int64, Array(uint8, 1, 'C', True), int64)")
-def step_bytes(ctx, ref, data, start):
+@kernel("int64(int64, int64, Array(uint8, 1, 'C', True), int64)")
+def step_bytes(address, ref, data, start):
     """Steps over data[start:]: a stack reference, or UNKNOWN + status; DEAD_AT + i when data[i] is not allowed."""
+    ctx = context_at(address)
     s = store_of(ctx)
     to = ref + 0
     for i in range(start, data.shape[0]):
@@ -515,9 +519,10 @@ def step_bytes(ctx, ref, data, start):
     return to
 
 
-@kernel("int64(int64[::1], int64)")
-def may_end(ctx, ref):
+@kernel("int64(int64, int64)")
+def may_end(address, ref):
     """1 if the text is a sentence in this configuration, 0 if not, or UNKNOWN + status."""
+    ctx = context_at(address)
     if not room_for_a_byte(ctx):
         return UNKNOWN + WANTS_ROOM
     status, _, bottom = close_over(ctx, store_of(ctx), i32(ctx, SCRATCH), ref, -1)

@@ -19,7 +19,7 @@ from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
-from .record_kernels import count_quotes, mark_wide, write_leaf
+from .record_kernels import count_marks, mark_wide, write_leaf
 from .table_kernels import (
     DEFERRED,
     DENSE,
@@ -41,6 +41,7 @@ from .table_kernels import (
     RECORD_INTS,
     RECORD_WIDTH,
     RECORDS,
+    S_LONGEST,
     SEEN,
     SLOTS,
     SPACES,
@@ -53,6 +54,7 @@ from .table_kernels import (
     T_END,
     T_PARENT,
     T_QUOTES,
+    T_SLASHES,
     T_TOKEN_FIRST,
     T_TOKENS,
     TOKEN_BYTES,
@@ -108,16 +110,14 @@ class Store:
         self._put_vocabulary(vocabulary, vocabulary.trie)
         self._misc = np.zeros(M_BASE + MOST_BASES, np.int64)
         self._misc[M_WORDS] = words
-        spaces = self.tables.view(SPACES)
-        self._misc[M_SPACE] = max(spaces[2::3], default=0)
+        self._misc[M_SPACE] = self.tables.view(SPACES)[S_LONGEST]
         self._misc[M_DEEPEST] = vocabulary.max_token_bytes
         self._misc[M_WALKING] = -1
         self.tables.put(MISC, self._misc)
 
     def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
-        quotes = np.zeros(trie.n_nodes, np.int32)
-        count_quotes(trie.byte, trie.parent, quotes)
-        spaces = _space_runs(trie)
+        quotes, slashes = np.zeros((2, trie.n_nodes), np.int32)
+        count_marks(trie.byte, trie.parent, quotes, slashes)
         arrays: dict[int, np.ndarray] = {
             T_BYTE: trie.byte,
             T_END: trie.subtree_end,
@@ -129,10 +129,11 @@ class Store:
             T_CHILD_NODE: trie.child_node,
             T_PARENT: trie.parent,
             T_QUOTES: quotes,
+            T_SLASHES: slashes,
             TOKEN_OFFSETS: vocabulary.token_offsets,
             TOKEN_BYTES: vocabulary.token_bytes,
             STOPS: np.array(vocabulary.stop_token_ids, np.int32),
-            SPACES: np.array([len(spaces), *(value for run in spaces for value in run)], np.int32),
+            SPACES: _space_runs(trie),
         }
         for slot, array in arrays.items():
             self.tables.put(slot, array)
@@ -182,9 +183,10 @@ class Store:
         return self.tables.nbytes > MEMORY
 
 
-def _space_runs(trie: TokenTrie) -> list[tuple[int, int, int]]:
-    """(place, length, 1 if a byte that is not white space follows) of the tree places reached by white space alone."""
-    runs = []
+def _space_runs(trie: TokenTrie) -> np.ndarray:
+    """The tree places that are reached by white space alone, as SPACES holds them."""
+    runs: list[tuple[int, int]] = []
+    followed: list[tuple[int, int]] = []
     waiting = [0]
     while waiting:
         t = waiting.pop()
@@ -192,8 +194,12 @@ def _space_runs(trie: TokenTrie) -> list[tuple[int, int, int]]:
         spaces = [int(trie.child_node[i]) for i in below if int(trie.child_byte[i]) in _SPACE]
         waiting.extend(spaces)
         if t:
-            runs.append((t, int(trie.depth[t]), int(len(spaces) < len(below))))
-    return sorted(runs)
+            runs.append((t, int(trie.depth[t])))
+            if len(spaces) < len(below):
+                followed.append(runs[-1])
+    longest = max((length for _, length in runs), default=0)
+    entries = [value for run in sorted(followed) + sorted(runs) for value in run]
+    return np.array([len(runs), len(followed), longest, *[-1] * (longest + 1), *entries], np.int32)
 
 
 _stores: weakref.WeakKeyDictionary[Vocabulary, Store] = weakref.WeakKeyDictionary()

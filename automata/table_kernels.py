@@ -1,9 +1,9 @@
 """The layout of the engine's tables, and the device functions that read them and append to them.
 
-A *context* is one int64 array of `SLOTS` triples (address, capacity, count), one triple per table; a kernel takes it as
-its only table argument (0.16 us to enter) and makes array views of the addresses. There are two: the machine's (states,
-stack, memos of one compiled grammar) and the store's (leaf automata, token tree, mask rows of one vocabulary), whose
-address the machine's context holds.
+A *context* is one int64 array of `SLOTS` triples (address, capacity, count), one triple per table; a kernel takes its
+address as the only table argument (0.16 us to enter) and makes array views of the addresses in it. There are two: the
+machine's (states, stack, memos of one compiled grammar) and the store's (leaf automata, token tree, mask rows of one
+vocabulary), whose address the machine's context holds.
 
 A *state* is (row, x, y): a row of the state table and two registers. Rows at or above `LEAF` are states of leaf DFAs in
 the store. What registers mean depends on the row's kind:
@@ -44,8 +44,8 @@ from .kernel import (
 
 # ------------------------------------------------------------------------------------------------ context slots
 
-SLOTS = 28
-FULL = 27  # in both: which table had no room, and for how much
+SLOTS = 30
+FULL = 29  # in both: which table had no room, and for how much
 # Machine.
 ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX, STEPS = range(11)
 NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
@@ -64,6 +64,7 @@ STORE, STEP_INDEX = 20, 21
     T_CHILD_NODE,
     T_PARENT,
     T_QUOTES,
+    T_SLASHES,
     TOKEN_OFFSETS,
     TOKEN_BYTES,
     RECORDS,
@@ -79,12 +80,17 @@ STORE, STEP_INDEX = 20, 21
     STOPS,
     SPACES,
     MISC,
-) = range(27)
+) = range(28)
 
 # MISC of the store (int64): scalars. The first three are fixed, the rest is the state of the walk in progress.
 (M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(10)
 M_BASE = 16  # the dense rows that the walk in progress has met: M_BASES of them from here on
 MOST_BASES = 32
+
+# SPACES of the store: how many tree places are reached by white space alone, how many of those have other bytes below,
+# the longest length, the dense row of all runs up to each length (-1: not made yet), then (place, length) of those with
+# other bytes below, then (place, length) of all.
+S_RUNS, S_FOLLOWED, S_LONGEST, S_ROWS = range(4)
 
 # ------------------------------------------------------------------------------------------------ widths
 
@@ -176,6 +182,16 @@ WIDTH = 256
 
 
 # ------------------------------------------------------------------------------------------------ views and room
+
+
+@device
+def context_at(address):
+    """The context at an address, int64[3 * SLOTS].
+
+    PERF: entry points are given the address, not the array: an array that Python owns is reference counted at every
+    inner call, which was two thirds of what a mask costs.
+    """
+    return i64_at(address, 3 * SLOTS)
 
 
 @device

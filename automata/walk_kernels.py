@@ -48,6 +48,7 @@ from .record_kernels import (
     P_TOKENS,
     dense_within,
     record_of,
+    space_row,
 )
 from .step_kernels import (
     advance,
@@ -81,6 +82,7 @@ from .table_kernels import (
     D_CHILD_BYTE,
     D_COUNT,
     D_STATE,
+    D_STRING,
     D_TEXT,
     DATA,
     DEAD,
@@ -132,6 +134,9 @@ from .table_kernels import (
     RECORDS,
     ROW_WIDTH,
     ROWS,
+    S_FOLLOWED,
+    S_LONGEST,
+    S_ROWS,
     SCRATCH,
     SEEN,
     SPACES,
@@ -142,6 +147,7 @@ from .table_kernels import (
     T_DEPTH,
     T_PARENT,
     T_QUOTES,
+    T_SLASHES,
     T_TOKEN_FIRST,
     T_TOKENS,
     TOO_AMBIGUOUS,
@@ -166,6 +172,8 @@ FRAME = 1 << 30
 PATIENCE = 1 << 17
 # Added to the register of a plain row whose white space has been walked already.
 SPACE_DONE = 1 << 20
+# Places with more children are not looked at before an item is queued.
+FEW = 24
 # Room that the walk keeps ahead for the items of one row.
 AHEAD = 4 * WIDTH
 
@@ -277,13 +285,87 @@ def note_depth(ctx, s, ref):
         state[M_BRANCHING] = 1
 
 
+@subroutine("boolean(int64[::1], int64, int64)")
+def leaf_may_begin(s, t, q):
+    """Whether a leaf in state q has something to say below place t: deep in the tree few bytes follow a place."""
+    if i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS != 0:
+        return True
+    first = i32(s, T_CHILD_FIRST)
+    byte = u8(s, T_CHILD_BYTE)
+    leaves = i32(s, LEAVES)
+    for i in range(first[t], first[t + 1]):
+        if leaves[256 * q + byte[i]] != 0:
+            return True
+    return False
+
+
+@device
+def has_marks_alone(rows, o):
+    """Whether the row at offset o can go on with white space, its close and its separator, and in no other way."""
+    if rows[o + R_FLAGS] & (EXPANDED | COUNTED | NAMES | ENDS) != EXPANDED:
+        return False
+    return rows[o + R_CALLS] == 0 and rows[o + R_EDGES] == 0
+
+
+@device
+def is_mark(rows, o, b):
+    """Whether a byte is one of the marks of the row at offset o, or its white space."""
+    return b == rows[o + R_CLOSE] or b == rows[o + R_NEXT] or (is_space(b) and rows[o + R_SPACE] > 0)
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64)")
+def a_mark_follows(ctx, s, t, o):
+    """Whether one of the bytes below place t is a mark of the row at offset o, which has marks alone."""
+    rows = i32(ctx, ROWS)
+    first = i32(s, T_CHILD_FIRST)
+    byte = u8(s, T_CHILD_BYTE)
+    for i in range(first[t], first[t + 1]):
+        if is_mark(rows, o, byte[i]):
+            return True
+    return False
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64)")
+def may_follow(ctx, s, t, row):
+    """False if it is plain to see that no byte below place t can go on from a row, so that no item is needed.
+
+    Deep in the tree few bytes follow a place; where many do, and below rows that are not simple, the item finds out.
+    """
+    first = i32(s, T_CHILD_FIRST)
+    if first[t + 1] - first[t] > FEW:
+        return True
+    if row >= LEAF:
+        return leaf_may_begin(s, t, row - LEAF)
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    if rows[o + R_FLAGS] & (EXPANDED | COUNTED | NAMES | ENDS) != EXPANDED or rows[o + R_EDGES] != 0:
+        return True
+    if a_mark_follows(ctx, s, t, o):
+        return True
+    calls = i32(ctx, CALLS)
+    for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
+        if calls[c] >= LEAF:
+            if leaf_may_begin(s, t, calls[c] - LEAF):
+                return True
+        elif not has_marks_alone(rows, ROW_WIDTH * calls[c]) or a_mark_follows(ctx, s, t, ROW_WIDTH * calls[c]):
+            return True
+    return False
+
+
+@device
+def push_if(ctx, s, t, row, x, y, below):
+    """Queues an item, unless it is plain to see that it would find nothing."""
+    if may_follow(ctx, s, t, row):
+        push(s, t, row, x, y, below)
+
+
 @subroutine("void(int64[::1], int64[::1], int64, int64)")
 def pop(ctx, s, t, below):
     """The frame has ended at place t: goes on in the states below. The caller has made sure of room."""
     if below >= FRAME:
         frames = i32(s, FRAMES)
         o = FRAME_WIDTH * (below - FRAME)
-        push(s, t, frames[o], frames[o + 1], frames[o + 2], frames[o + 3])
+        push_if(ctx, s, t, frames[o], frames[o + 1], frames[o + 2], frames[o + 3])
         return
     note_depth(ctx, s, below)
     nodes = i32(ctx, NODES)
@@ -293,7 +375,7 @@ def pop(ctx, s, t, below):
             if t == 0:
                 misc(s)[M_ACCEPTS] = 1
         else:
-            push(s, t, nodes[4 * q], nodes[4 * q + 1], nodes[4 * q + 2], nodes[4 * q + 3])
+            push_if(ctx, s, t, nodes[4 * q], nodes[4 * q + 1], nodes[4 * q + 2], nodes[4 * q + 3])
 
 
 @device
@@ -312,7 +394,34 @@ def enter(ctx, s, t, row, x, y, below):
     if is_done(ctx, s, row):
         pop(ctx, s, t, below)
     else:
-        push(s, t, row, x, y, below)
+        push_if(ctx, s, t, row, x, y, below)
+
+
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def take_marks(ctx, s, t, row, x, y, below):
+    """What an item of a row that has marks alone does, at once: most exits of strings and numbers end so.
+
+    The caller has made sure of room for `marks_room` items.
+    """
+    rows = i32(ctx, ROWS)
+    o = ROW_WIDTH * row
+    first = i32(s, T_CHILD_FIRST)
+    byte = u8(s, T_CHILD_BYTE)
+    below_t = i32(s, T_CHILD_NODE)
+    for i in range(first[t], first[t + 1]):
+        b = byte[i]
+        if b == rows[o + R_CLOSE] and close_is_open(ctx, rows, o, y):
+            enter(ctx, s, below_t[i], rows[o + R_CLOSE_TO], 0, y, below)
+        if b == rows[o + R_NEXT] and next_is_open(ctx, rows, o, y):
+            enter(ctx, s, below_t[i], next_row(ctx, rows, o, y), 0, y, below)
+        if is_space(b) and x < rows[o + R_SPACE]:
+            enter(ctx, s, below_t[i], row, x + 1, y, below)
+
+
+@device
+def marks_room(ctx, below):
+    """The most items that `take_marks` queues at one place: white space, a separator, a close that ends the frame."""
+    return 5 + pop_width(ctx, below)
 
 
 @subroutine("int64(int64[::1], int64, int64)")
@@ -338,42 +447,24 @@ def child_of(s, t, b):
 # ------------------------------------------------------------------------------------------------ rows by kind
 
 
-@subroutine("int64(int64[::1], int64[::1], int64)")
-def only_marks(ctx, s, below):
-    """The offset of the one row below if it can begin with white space, its close and its separator alone; or -1.
-
-    The mask then depends on that row, whether or not the frame ends.
-    """
+@subroutine("boolean(int64[::1], int64[::1], int64, int32[::1])")
+def one_below(ctx, s, below, out):
+    """The state (row, x, y, below) of the one frame below, if it has marks alone; the walk has looked at it then."""
     if below >= FRAME:
-        row = i32(s, FRAMES)[FRAME_WIDTH * (below - FRAME)]
+        table = i32(s, FRAMES)
+        o = FRAME_WIDTH * (below - FRAME)
     else:
         if width(ctx, below) != 1 or member(ctx, below, 0) == BOTTOM:
-            return -1
-        row = i32(ctx, NODES)[4 * member(ctx, below, 0)]
-    if row >= LEAF:
-        return -1
-    rows = i32(ctx, ROWS)
-    o = ROW_WIDTH * row
-    if rows[o + R_FLAGS] & (EXPANDED | COUNTED | NAMES | ENDS) != EXPANDED:
-        return -1
-    if rows[o + R_CALLS] != 0 or rows[o + R_EDGES] != 0:
-        return -1
+            return False
+        table = i32(ctx, NODES)
+        o = 4 * member(ctx, below, 0)
+    if table[o] >= LEAF or not has_marks_alone(i32(ctx, ROWS), ROW_WIDTH * table[o]):
+        return False
+    for k in range(4):
+        out[k] = table[o + k]
     if below < FRAME:
         note_depth(ctx, s, below)
-    return o
-
-
-@subroutine("boolean(int64[::1], int64[::1], int64, int64)")
-def a_mark_follows(ctx, s, t, o):
-    """Whether one of the bytes below place t can begin the row at offset o, which `only_marks` gave."""
-    rows = i32(ctx, ROWS)
-    first = i32(s, T_CHILD_FIRST)
-    byte = u8(s, T_CHILD_BYTE)
-    for i in range(first[t], first[t + 1]):
-        b = byte[i]
-        if b == rows[o + R_CLOSE] or b == rows[o + R_NEXT] or (is_space(b) and rows[o + R_SPACE] > 0):
-            return True
-    return False
+    return True
 
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
@@ -385,16 +476,21 @@ def walk_leaf(ctx, s, t, row, below):
     records = i32(s, RECORDS)
     o = RECORD_WIDTH * record
     exits = records[o + P_EXITS]
-    if not room(s, WORK, WORK_WIDTH * (exits + 1) * pop_width(ctx, below)) or not allow_record(s, record, -1):
+    out = i32(ctx, SCRATCH)
+    simple = exits > 0 and one_below(ctx, s, below, out)
+    queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
+    if not room(s, WORK, WORK_WIDTH * (exits * queued + pop_width(ctx, below))):
+        return False
+    if not room(s, OUT, AHEAD) or not allow_record(s, record, -1):
         return False
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
-    # Below a number's thousand exits mostly more digits follow, and no mark that goes on.
-    marks = only_marks(ctx, s, below) if exits > 0 else -1
+    under, x, y, lower = out[0], out[1], out[2], out[3]
     for k in range(exits):
-        at = ints[first + 2 * k]
-        if marks < 0 or a_mark_follows(ctx, s, at, marks):
-            pop(ctx, s, at, below)
+        if simple:
+            take_marks(ctx, s, ints[first + 2 * k], under, x, y, lower)
+        else:
+            pop(ctx, s, ints[first + 2 * k], below)
     if ends_here(ctx, s, row, 0, 0):
         pop(ctx, s, t, below)
     return True
@@ -413,56 +509,64 @@ def walk_counted(ctx, s, t, row, x, y, below):
     records = i32(s, RECORDS)
     o = RECORD_WIDTH * record
     exits = records[o + P_EXITS]
-    if not room(s, WORK, WORK_WIDTH * (exits + 2) * pop_width(ctx, below)) or not room(s, OUT, 2 * exits + AHEAD):
+    out = i32(ctx, SCRATCH)
+    ends = close < 0 or is_done(ctx, s, rows[r + R_CLOSE_TO])
+    simple = exits > 0 and ends and one_below(ctx, s, below, out)
+    queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
+    if not room(s, WORK, WORK_WIDTH * (exits + 2) * queued) or not room(s, OUT, 2 * exits + AHEAD):
         return False
     if not allow_record(s, record, left):
         return False
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
+    under, x1, y1, lower = out[0], out[1], out[2], out[3]
     for k in range(exits):
-        done = ints[first + 2 * k + 1]
-        if y + done >= least and (left < 0 or done <= left):
-            if close < 0:
-                pop(ctx, s, ints[first + 2 * k], below)
-            else:
-                enter(ctx, s, ints[first + 2 * k], rows[r + R_CLOSE_TO], 0, 0, below)
+        at, done = ints[first + 2 * k], ints[first + 2 * k + 1]
+        if y + done < least or (left >= 0 and done > left):
+            continue
+        if simple:
+            if close >= 0:
+                allow_place(s, at)
+            take_marks(ctx, s, at, under, x1, y1, lower)
+        elif close < 0:
+            pop(ctx, s, at, below)
+        else:
+            enter(ctx, s, at, rows[r + R_CLOSE_TO], 0, 0, below)
     if close < 0 and ends_here(ctx, s, row, x, y):
         pop(ctx, s, t, below)
     return True
 
 
-@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int32[::1])")
-def exit_name(ctx, s, row, d, x, y, t, exit_place, out):
-    """The state at a closing quote (place exit_place) that ends a name typed from (x, y) at t on; False if refused."""
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, boolean, int32[::1])")
+def exit_name(ctx, s, row, d, x, y, t, exit_place, clean, out):
+    """The state at a closing quote (place exit_place) that ends a name typed from (x, y) at t on; False if refused.
+
+    clean : no undeclared name that is there begins with what is typed.
+    """
     byte = u8(s, T_BYTE)
     parent = i32(s, T_PARENT)
-    depth = i32(s, T_DEPTH)
+    slashes = i32(s, T_SLASHES)
     data = i32(ctx, DATA)
-    n = depth[exit_place] - depth[t]
+    n = i32(s, T_DEPTH)[exit_place] - i32(s, T_DEPTH)[t]
     on_trie = x >= 0
     # Inside an escape the place is still on the trie, whatever x says.
-    plain = on_trie or i32(ctx, CELLS)[4 * ~x] < 0
+    plain = (on_trie or i32(ctx, CELLS)[4 * ~x] < 0) and slashes[exit_place] == slashes[t]
     place = x
-    for k in range(n - 1):
+    k = 0
+    while plain and on_trie and k < n - 1:
         v = exit_place
         for _ in range(n - 1 - k):
             v = parent[v]
-        if byte[v] == 92:
-            plain = False
-            break
-        if on_trie:
-            place = name_child(ctx, d, place, byte[v])
-            on_trie = place >= 0
+        place = name_child(ctx, d, place, byte[v])
+        on_trie = place >= 0
+        k += 1
     far = i32(s, T_QUOTES)[exit_place] >= 2
-    if plain and not on_trie and not far:
+    if plain and not on_trie and not far and clean:
         # Off the trie the name is an additional one; what it is matters only if it could be there already.
-        elements = i32(ctx, CELLS)[4 * y + 1]
-        typed = i32(ctx, CELLS)[4 * ~x] if x < 0 else 0
-        if elements == 0 or (typed < 0 and is_clean(ctx, y, ~typed)):
-            out[0] = after_name(ctx, d, data[d + D_COUNT])
-            out[1] = 0
-            out[2] = after_other(ctx, d, y, 0, 0, 0)
-            return True
+        out[0] = after_name(ctx, d, data[d + D_COUNT])
+        out[1] = 0
+        out[2] = after_other(ctx, d, y, 0, 0, 0)
+        return True
     x1 = x
     for k in range(n):
         v = exit_place
@@ -474,32 +578,61 @@ def exit_name(ctx, s, row, d, x, y, t, exit_place, out):
     return True
 
 
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64)")
+def leads_away(ctx, s, d, x, t, exit_place):
+    """Whether the way from t to a closing quote at once leaves the trie at x, for a name that nothing will look at."""
+    slashes = i32(s, T_SLASHES)
+    if slashes[exit_place] != slashes[t] or i32(s, T_QUOTES)[exit_place] >= 2:
+        return False
+    if x < 0:
+        return True
+    depth = i32(s, T_DEPTH)
+    parent = i32(s, T_PARENT)
+    v = exit_place
+    for _ in range(depth[exit_place] - depth[t] - 1):
+        v = parent[v]
+    return v != exit_place and name_child(ctx, d, x, u8(s, T_BYTE)[v]) < 0
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
 def walk_additional_name(ctx, s, t, row, d, x, y, below):
     """Inside a name that may be an additional one: all of the string's content, and its quotes one by one."""
     data = i32(ctx, DATA)
     text = data[d + D_TEXT]
-    q = data[d + data[d + D_STATE] + x] + text if x >= 0 else i32(ctx, CELLS)[4 * ~x + 1]
+    typed, q = 0, 0
+    if x >= 0:
+        typed, q = data[d + data[d + D_STRING] + x], data[d + data[d + D_STATE] + x] + text
+    else:
+        typed, q = ~i32(ctx, CELLS)[4 * ~x], i32(ctx, CELLS)[4 * ~x + 1]
+    # A negative place in an escape is still one of the trie.
+    clean = typed >= 0 and is_clean(ctx, y, typed)
     record = record_of(s, t, q, QUOTE)
     if record < 0:
         return False
     records = i32(s, RECORDS)
     o = RECORD_WIDTH * record
     exits = records[o + P_EXITS]
-    if not room(s, WORK, WORK_WIDTH * exits) or not room(s, OUT, 2 * exits + AHEAD):
+    if not room(s, WORK, WORK_WIDTH * exits * marks_room(ctx, below)) or not room(s, OUT, 2 * exits + AHEAD):
         return False
-    if not allow_record(s, record, -1):
+    if not (room_for_a_byte(ctx) and allow_record(s, record, -1)):
         return False
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
     out = i32(ctx, SCRATCH)
     deepest = misc(s)[M_DEEPEST]
+    colon = after_name(ctx, d, data[d + D_COUNT])
+    y1 = after_other(ctx, d, y, 0, 0, 0)
+    simple = has_marks_alone(i32(ctx, ROWS), ROW_WIDTH * colon)
     for k in range(exits):
         at = ints[first + 2 * k]
+        if simple and clean and leads_away(ctx, s, d, x, t, at):
+            allow_place(s, at)
+            take_marks(ctx, s, at, colon, 0, y1, below)
+            continue
         # The strings of an exit may append several cells a byte: room is looked at for each.
         if not (room_for_a_byte(ctx) and room(ctx, CELLS, 32 * deepest) and room_index(ctx, CELL_INDEX, 8 * deepest)):
             return False
-        if exit_name(ctx, s, row, d, x, y, t, at, out):
+        if exit_name(ctx, s, row, d, x, y, t, at, clean, out):
             enter(ctx, s, at, out[0], out[1], out[2], below)
     return True
 
@@ -612,21 +745,18 @@ def try_edge(ctx, s, t, b, to, y, below):
 
 @subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def walk_space(ctx, s, t, row, x, y, below):
-    """The white space that a plain row allows: from the root by the vocabulary's list of runs. The caller has room.
-
-    SPACES: [runs, (place, length, whether other bytes follow)...], the tree places whose path is all white space.
-    """
-    most = i32(ctx, ROWS)[ROW_WIDTH * row + R_SPACE]
-    if x >= most:
+    """The white space that a plain row allows. The caller has room, and has made the dense row of it for the root."""
+    left = i32(ctx, ROWS)[ROW_WIDTH * row + R_SPACE] - x
+    if left <= 0:
         return
     if t == 0:
+        allow_dense(s, space_row(s, left))
         spaces = i32(s, SPACES)
-        for k in range(1, 1 + 3 * spaces[0], 3):
-            if x + spaces[k + 1] <= most:
-                allow_place(s, spaces[k])
-                if spaces[k + 2]:
-                    # One more than the row allows: white space has been walked, the other bytes are left.
-                    push(s, spaces[k], row, x + spaces[k + 1] + SPACE_DONE, y, below)
+        first = S_ROWS + spaces[S_LONGEST] + 1
+        for k in range(first, first + 2 * spaces[S_FOLLOWED], 2):
+            if spaces[k + 1] <= left:
+                # One more than the row allows: white space has been walked, the other bytes are left.
+                push(s, spaces[k], row, x + spaces[k + 1] + SPACE_DONE, y, below)
         return
     for i in range(4):
         b = 32 if i == 0 else (10 if i == 1 else (13 if i == 2 else 9))
@@ -638,26 +768,12 @@ def walk_space(ctx, s, t, row, x, y, below):
                 push(s, c, row, x + 1, y, below)
 
 
-@subroutine("boolean(int64[::1], int64, int64)")
-def leaf_may_begin(s, t, q):
-    """Whether a leaf in state q has something to say below place t: deep in the tree few bytes follow a place."""
-    if i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS != 0:
-        return True
-    first = i32(s, T_CHILD_FIRST)
-    byte = u8(s, T_CHILD_BYTE)
-    leaves = i32(s, LEAVES)
-    for i in range(first[t], first[t + 1]):
-        if leaves[256 * q + byte[i]] != 0:
-            return True
-    return False
-
-
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def walk_plain(ctx, s, t, row, x, y, below):
     """A plain row: its white space, close, separator, edges and calls. False without room."""
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
-    need = AHEAD + 256 * rows[o + R_EDGES] + rows[o + R_CALLS] + i32(s, SPACES)[0]
+    need = AHEAD + 256 * rows[o + R_EDGES] + rows[o + R_CALLS] + i32(s, SPACES)[S_FOLLOWED]
     if not (
         room(s, WORK, WORK_WIDTH * (need + pop_width(ctx, below) * (rows[o + R_EDGES] * 256 + 8)))
         and room(s, FRAMES, FRAME_WIDTH * rows[o + R_CALLS])
@@ -665,7 +781,9 @@ def walk_plain(ctx, s, t, row, x, y, below):
         and room_for_a_byte(ctx)
     ):
         return False
-    if rows[o + R_SPACE] and x < SPACE_DONE:
+    if rows[o + R_SPACE] > x:
+        if t == 0 and space_row(s, rows[o + R_SPACE] - x) < 0:
+            return False
         walk_space(ctx, s, t, row, x, y, below)
     if rows[o + R_CLOSE] >= 0 and close_is_open(ctx, rows, o, y):
         try_edge(ctx, s, t, rows[o + R_CLOSE], rows[o + R_CLOSE_TO], y, below)
