@@ -9,14 +9,15 @@ equal arrays if and only if they are equal languages, and `digest` names the lan
 
 INVARIANT: every state but 0 is reachable from the start and, unless the language is empty, can reach acceptance. So a
 byte is possible after a prefix exactly if its transition is not 0.
-Cost: 1 KiB per state; one look-up per byte. Make them with regular.py or `minimize.minimized`, not by hand.
+Cost: 4 bytes per state and class, 1 KiB per state once `transitions` is asked for; one look-up per byte. Make them with
+regular.py or `minimize.minimized`, not by hand.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,19 +28,30 @@ __all__ = ["ByteDfa"]
 class ByteDfa:
     """A minimal, trimmed, canonically numbered automaton; compared and hashed by its language.
 
-    transitions : int32[n_states, 256], `transitions[s, b]` = the state after byte b in state s, 0 = dead
+    table : int32[n_states, n_classes], `table[s, byte_class[b]]` = the state after byte b in state s, 0 = dead
     accepting : uint8[n_states], 1 where a text may end
     byte_class : uint8[256], the coarsest classes of bytes that no state tells apart, numbered by their least byte
     digest : 16 bytes that name the language
     """
 
-    transitions: np.ndarray
+    table: np.ndarray
     accepting: np.ndarray
     byte_class: np.ndarray
     digest: bytes
+    _spread: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    @property
+    def transitions(self) -> np.ndarray:
+        """int32[n_states, 256], `transitions[s, b]` = the state after byte b in state s; made when first asked for."""
+        spread = self._spread
+        if spread is None:
+            spread = self.table.take(self.byte_class, axis=1)
+            spread.flags.writeable = False
+            object.__setattr__(self, "_spread", spread)
+        return spread
 
     def __post_init__(self) -> None:
-        for array in (self.transitions, self.accepting, self.byte_class):
+        for array in (self.table, self.accepting, self.byte_class):
             array.flags.writeable = False
 
     def __eq__(self, other: object) -> bool:
@@ -49,7 +61,7 @@ class ByteDfa:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[type[ByteDfa], tuple[np.ndarray, np.ndarray, np.ndarray, bytes]]:
-        return ByteDfa, (self.transitions, self.accepting, self.byte_class, self.digest)  # so that copies are read-only
+        return ByteDfa, (self.table, self.accepting, self.byte_class, self.digest)  # so that copies are read-only
 
     def __repr__(self) -> str:
         return f"ByteDfa({self.n_states} states, {self.digest.hex()[:8]})"
@@ -57,11 +69,11 @@ class ByteDfa:
     @property
     def n_states(self) -> int:
         """The number of states, the dead one included."""
-        return self.transitions.shape[0]
+        return self.table.shape[0]
 
     @property
     def is_empty(self) -> bool:
-        return self.n_states == 2 and not self.accepting[1] and not self.transitions[1].any()
+        return self.n_states == 2 and not self.accepting[1] and not self.table[1].any()
 
     @property
     def accepts_empty(self) -> bool:
@@ -72,9 +84,9 @@ class ByteDfa:
 
     def state_after(self, text: bytes, state: int = 1) -> int:
         """The state after `text`, 0 if no sentence goes on like this."""
-        step = self.transitions.item
+        step, classes = self.table.item, self.byte_class.tolist()
         for byte in text:
-            state = step(state, byte)
+            state = step(state, classes[byte])
         return state
 
     def shortest(self) -> bytes | None:
@@ -104,6 +116,7 @@ class ByteDfa:
     def verify(self) -> None:
         """Raises AssertionError unless all that the module's text promises holds. Slow: for tests and boundaries."""
         n = self.n_states
+        assert self.table.dtype == np.int32 and self.table.shape == (n, int(self.byte_class.max()) + 1)
         assert n >= 2 and self.transitions.shape == (n, 256) and self.transitions.dtype == np.int32
         assert (
             self.accepting.shape == (n,) and self.accepting.dtype == np.uint8 and set(self.accepting.tolist()) <= {0, 1}

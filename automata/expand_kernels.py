@@ -82,7 +82,6 @@ from .table_kernels import (
     I_PREFIX,
     I_SATURATE,
     ITEMS,
-    LEAVES,
     MEMBERS,
     NAMES,
     NODE_INDEX,
@@ -110,6 +109,7 @@ from .table_kernels import (
     context_at,
     i32,
     intern_quad,
+    leaf_step,
     mix,
     room,
     room_index,
@@ -298,7 +298,6 @@ def write_trie(ctx, s, d, at, names, offsets, order):
     n = order.shape[0]
     most = offsets[n] + 1
     text = data[d + D_TEXT]
-    leaves = i32(s, LEAVES)
     for field in range(D_RANKED, D_LENGTH):
         data[d + field] = at
         at += n if field == D_RANKED else (most + 1 if field == D_CHILD else most)
@@ -340,7 +339,7 @@ def write_trie(ctx, s, d, at, names, offsets, order):
             if b < 32 or b == QUOTE or b == 92:
                 data[state + v] = 0
             else:
-                data[state + v] = leaves[256 * (data[state + u] + text) + b] - text
+                data[state + v] = leaf_step(s, data[state + u] + text, b) - text
             u = v
             depth += 1
         data[terminal + u] = order[i]

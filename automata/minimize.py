@@ -1,7 +1,7 @@
 """Class tables become minimal, canonical automata: the one place where a ByteDfa is made.
 
 Valmari's partition refinement, then breadth-first numbering and coarsest byte classes (minimize_kernels.py); the digest
-is BLAKE2b over the class table, which is canonical and a hundredth of the spread one. The hash must be one that nobody
+is BLAKE2b over the class table, which is canonical. The hash must be one that nobody
 can force to collide, since patterns come from users and equal digests share masks.
 
 Cost: 20 us for 50 states. Imports numba: import this file within functions.
@@ -36,8 +36,13 @@ def numbered(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray) -> 
     return _made(*canonical(table, accepting, class_of))
 
 
-def _made(transitions: np.ndarray, accepting: np.ndarray, class_of: np.ndarray, table: np.ndarray) -> ByteDfa:
+def _made(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray) -> ByteDfa:
+    return ByteDfa(table, accepting, class_of, digest_of(table, accepting, class_of))
+
+
+def digest_of(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray) -> bytes:
+    """16 bytes that name the language of a canonical automaton."""
     digest = blake2b(class_of.tobytes(), digest_size=16)
     digest.update(accepting.tobytes())
     digest.update(table.tobytes())
-    return ByteDfa(transitions, accepting, class_of, digest.digest())
+    return digest.digest()

@@ -14,7 +14,7 @@ import numpy as np
 from .dfa_kernels import mixed
 from .kernel import kernel, subroutine
 
-_MINIMAL = "Tuple((int32[:, ::1], uint8[::1], uint8[::1], int32[:, ::1]))"
+_MINIMAL = "Tuple((int32[:, ::1], uint8[::1], uint8[::1]))"
 _TABLE, _FLAGS = "Array(int32, 2, 'C', True)", "Array(uint8, 1, 'C', True)"
 
 
@@ -164,10 +164,9 @@ def refine(tails, labels, heads, n_labels, accepting, block_of, members):
 
 @kernel(f"{_MINIMAL}(int32[:, ::1], uint8[::1], {_FLAGS})")
 def canonical(table, accepting, class_of):
-    """Numbers a minimal DFA breadth first by byte, merges equal classes, and spreads it over all bytes.
+    """Numbers a minimal DFA breadth first by byte, and merges equal classes.
 
-    Returns (transitions, accepting, class_of, table): transitions : int32[n_states, 256], the other three over the
-    coarsest classes. Equal languages give equal arrays.
+    Returns (table, accepting, class_of), table : int32[n_states, n_classes]. Equal languages give equal arrays.
     """
     n, k = table.shape
     number, order, n_states = np.zeros(n, np.int32), np.zeros(n, np.int32), 2
@@ -194,20 +193,14 @@ def canonical(table, accepting, class_of):
         if group[c] < 0:
             group[c], leader[n_groups], n_groups = n_groups, c, n_groups + 1
     merged = np.zeros((n_states, n_groups), np.int32)
-    transitions, ends, classes = (
-        np.zeros((n_states, 256), np.int32),
-        np.zeros(n_states, np.uint8),
-        np.zeros(256, np.uint8),
-    )
+    ends, classes = np.zeros(n_states, np.uint8), np.zeros(256, np.uint8)
     for byte in range(256):
         classes[byte] = group[class_of[byte]]
     for s in range(1, n_states):
         ends[s] = accepting[order[s]] != 0
         for g in range(n_groups):
             merged[s, g] = number[table[order[s], leader[g]]]
-        for byte in range(256):
-            transitions[s, byte] = merged[s, classes[byte]]
-    return transitions, ends, classes, merged
+    return merged, ends, classes
 
 
 @kernel(f"{_MINIMAL}({_TABLE}, {_FLAGS}, {_FLAGS})")

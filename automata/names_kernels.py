@@ -68,10 +68,10 @@ from .table_kernels import (
     DATA,
     DEAD,
     EMPTY_STRING,
-    LEAVES,
     QUOTE,
     cell,
     i32,
+    leaf_step,
 )
 
 BACKSLASH = 92
@@ -526,7 +526,6 @@ def close_name(ctx, d, y, additional, place, out):
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int32[::1])")
 def step_name(ctx, s, row, d, x, y, b, out):
     """One byte inside a name: writes the next state to out[0:3]; False where no name goes on so."""
-    leaves = i32(s, LEAVES)
     text = i32(ctx, DATA)[d + D_TEXT]
     additional = additional_is_live(ctx, d, y)
     if x >= 0:
@@ -536,7 +535,7 @@ def step_name(ctx, s, row, d, x, y, b, out):
         place, q, escape = cells[4 * ~x], cells[4 * ~x + 1], cells[4 * ~x + 2]
     if escape == 0 and q == text and b == QUOTE:
         return close_name(ctx, d, y, additional, place, out)
-    q2 = leaves[256 * q + b]
+    q2 = leaf_step(s, q, b)
     if q2 == 0:
         return False
     if escape == 0 and b != BACKSLASH:
@@ -656,7 +655,7 @@ def step_class(ctx, s, row, d, c, x, y, b, out):
     else:
         cells = i32(ctx, CELLS)
         typed, q, escape = ~cells[4 * ~x], cells[4 * ~x + 1], cells[4 * ~x + 2]
-    q2 = i32(s, LEAVES)[256 * q + b]
+    q2 = leaf_step(s, q, b)
     if q2 == 0:
         return False
     if escape == 0 and b == QUOTE:

@@ -22,6 +22,8 @@ lengths by need (most + 2 of them), most needed, offset of dense rows by need, 0
 
 from __future__ import annotations
 
+import numpy as np
+
 from .kernel import (
     i64_at,
     kernel,
@@ -31,9 +33,12 @@ from .table_kernels import (
     ACCEPTS,
     DENSE,
     DENSE_INDEX,
+    L_CLASS,
     L_FLAGS,
     L_LIKE,
+    L_ROW,
     L_START,
+    LEAF_CLASSES,
     LEAF_DONE,
     LEAF_INFO,
     LEAF_WIDTH,
@@ -60,7 +65,9 @@ from .table_kernels import (
     T_TOKEN_FIRST,
     T_TOKENS,
     bit,
+    context_at,
     i32,
+    leaf_step,
     mix,
     room,
     room_index,
@@ -142,6 +149,7 @@ def scan_subtree(s, t, q, stop, found, depths):
     token_ids = i32(s, T_TOKENS)
     child_first = i32(s, T_CHILD_FIRST)
     start = info[LEAF_WIDTH * q + L_START]
+    classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
     top = depth[t]
     depths[0] = q
     depths[1] = 0
@@ -159,7 +167,7 @@ def scan_subtree(s, t, q, stop, found, depths):
             exits += 1
             i = end[i]
             continue
-        q2 = leaves[256 * q1 + b]
+        q2 = leaves[info[LEAF_WIDTH * q1 + L_ROW] + classes[b]]
         if q2 == 0:
             i = end[i]
             continue
@@ -193,39 +201,65 @@ def scan_subtree(s, t, q, stop, found, depths):
     return tokens, exits, most
 
 
-@kernel("void(int32[::1], int32[::1], Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True), int64)")
-def write_leaf(leaves, info, transitions, accepting, first):
-    """The live states of an automaton (int32[n, 256], uint8[n]; 0 is the dead one) from leaf state `first` on."""
+@kernel(
+    "void(int32[::1], int32[::1], int32[::1], Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True),"
+    " Array(uint8, 1, 'C', True), int64, int64, int64)"
+)
+def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, class_at):
+    """The live states of an automaton (int32[n, k], uint8[n], uint8[256]; 0 the dead one) from leaf state `first` on.
+
+    row, class_at : where in leaves and in classes they begin.
+    """
     moved = first - 1
-    for state in range(1, transitions.shape[0]):
-        o = 256 * (moved + state)
+    k = table.shape[1]
+    for b in range(256):
+        classes[class_at + b] = byte_class[b]
+    for state in range(1, table.shape[0]):
         goes_on = False
-        for b in range(256):
-            to = transitions[state, b]
-            if to != 0:
-                leaves[o + b] = to + moved
-                goes_on = True
-            else:
-                leaves[o + b] = 0
-        flags = 0
-        if accepting[state]:
-            flags = ACCEPTS if goes_on else ACCEPTS | LEAF_DONE
+        for c in range(k):
+            to = table[state, c]
+            leaves[row + c] = to + moved if to != 0 else 0
+            goes_on |= to != 0
         i = LEAF_WIDTH * (moved + state)
-        info[i + L_FLAGS] = flags
+        info[i + L_FLAGS] = 0
+        if accepting[state]:
+            info[i + L_FLAGS] = ACCEPTS if goes_on else ACCEPTS | LEAF_DONE
         info[i + L_START] = first
+        info[i + L_LIKE] = 0
+        info[i + L_ROW] = row
+        info[i + L_CLASS] = class_at
+        row += k
 
 
-@kernel("void(int32[::1], int32[::1], int64, int64, int64, int32[::1], int32[::1])")
-def mark_wide(leaves, info, first, n, content, like, waiting):
+@kernel("void(int64, int64, int64, int64, int32[::1], int32[::1])")
+def mark_wide(address, first, n, content, like, waiting):
     """Finds the states of a leaf DFA (first .. first + n - 1) that allow, and lead on to, just what content does.
 
     Such a state is inside quotes, and until the closing quote it can never fail where a string of JSON would not; the
     leaf ends at the closing quote. Sets L_LIKE of these states to the state of the content DFA that they follow.
-    like, waiting : int32[n], scratch, like zeroed. content : the content DFA's start.
+    address : the store's context. like, waiting : int32[n], scratch, like zeroed. content : the content DFA's start.
     """
-    start = leaves[256 * first + QUOTE]
+    s = context_at(address)
+    info = i32(s, LEAF_INFO)
+    start = leaf_step(s, first, QUOTE)
     if start == 0:
         return
+    # One byte for each pair of classes: no other is told apart from it. The quote is one by itself.
+    kinds = 0
+    pairs = np.empty(256, np.int32)
+    tried = np.empty(256, np.int32)
+    for b in range(256):
+        classes = i32(s, LEAF_CLASSES)
+        pair = 256 * classes[info[LEAF_WIDTH * first + L_CLASS] + b] + classes[info[LEAF_WIDTH * content + L_CLASS] + b]
+        if b == QUOTE:
+            pair = -1
+        i = 0
+        while i < kinds and pairs[i] != pair:
+            i += 1
+        if i == kinds:
+            pairs[kinds] = pair
+            tried[kinds] = b
+            kinds += 1
     like[start - first] = content
     waiting[0] = start
     held = 1
@@ -235,8 +269,9 @@ def mark_wide(leaves, info, first, n, content, like, waiting):
         c = like[q - first]
         if c < 0:
             continue
-        for b in range(256):
-            q2, c2 = leaves[256 * q + b], leaves[256 * c + b]
+        for i in range(kinds):
+            b = tried[i]
+            q2, c2 = leaf_step(s, q, b), leaf_step(s, c, b)
             if b == QUOTE and c == content:
                 if q2 != 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & LEAF_DONE == 0:
                     like[q - first] = -1
@@ -258,8 +293,9 @@ def mark_wide(leaves, info, first, n, content, like, waiting):
             c = like[q - first]
             if c <= 0:
                 continue
-            for b in range(256):
-                q2 = leaves[256 * q + b]
+            for i in range(kinds):
+                b = tried[i]
+                q2 = leaf_step(s, q, b)
                 if q2 != 0 and not (b == QUOTE and c == content) and like[q2 - first] <= 0:
                     like[q - first] = -1
                     changed = True
@@ -276,7 +312,6 @@ def wide_record(s, t, q, c, pattern):
     The caller has made sure of room.
     """
     words = i64_at(s[3 * MISC], 16)[M_WORDS]
-    leaves = i32(s, LEAVES)
     byte, parent, depth = u8(s, T_BYTE), i32(s, T_PARENT), i32(s, T_DEPTH)
     token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
     child_first = i32(s, T_CHILD_FIRST)
@@ -313,7 +348,7 @@ def wide_record(s, t, q, c, pattern):
                 v = e
                 for _ in range(n - 1 - i):
                     v = parent[v]
-                q1 = leaves[256 * q1 + byte[v]]
+                q1 = leaf_step(s, q1, byte[v])
             if q1 == 0:
                 continue
             if pass_ == 0:

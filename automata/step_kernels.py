@@ -48,7 +48,6 @@ from .table_kernels import (
     LEAF_DONE,
     LEAF_INFO,
     LEAF_WIDTH,
-    LEAVES,
     MEMBERS,
     NAMES,
     NODE_INDEX,
@@ -85,6 +84,7 @@ from .table_kernels import (
     WIDTH,
     context_at,
     i32,
+    leaf_step,
     member,
     mix,
     node,
@@ -212,7 +212,7 @@ def step_counted(ctx, s, row, x, y, b, out):
         if rows[o + R_MAX] >= 0 and y >= rows[o + R_MAX]:
             return False
         x = rows[o + R_BODY]
-    x2 = i32(s, LEAVES)[256 * x + b]
+    x2 = leaf_step(s, x, b)
     if x2 == 0:
         return False
     out[0] = row
@@ -275,7 +275,7 @@ def step_in_frame(ctx, s, scratch, row, x, y, parents, b, n):
     """Moves that consume b without a call or an end; the new number of results, or -1 when full."""
     out = scratch[OUT_PART:]
     if row >= LEAF:
-        to = i32(s, LEAVES)[256 * (row - LEAF) + b]
+        to = leaf_step(s, row - LEAF, b)
         return add_result(ctx, s, scratch, n, LEAF + to, 0, 0, parents) if to else n
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row

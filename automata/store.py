@@ -26,6 +26,7 @@ from .table_kernels import (
     DENSE_INDEX,
     FRAMES,
     LEAF,
+    LEAF_CLASSES,
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
@@ -85,8 +86,9 @@ class Store:
             SLOTS,
             {
                 # Room for the large automata of formats: pages that are not written to take no memory.
-                LEAVES: 256 * 16384,
-                LEAF_INFO: LEAF_WIDTH * 16384,
+                LEAVES: 1 << 20,
+                LEAF_INFO: LEAF_WIDTH << 15,
+                LEAF_CLASSES: 256 << 7,
                 RECORDS: RECORD_WIDTH * 256,
                 RECORD_INDEX: (1 << 10) + 1,
                 RECORD_INTS: 1 << 14,
@@ -104,9 +106,10 @@ class Store:
             },
         )
         self.context = self.tables.context
-        # Leaf state 0 is dead.
-        self.context[3 * LEAVES + 2] = 256
+        # Leaf state 0 is dead: its row and its classes are zeros.
+        self.context[3 * LEAVES + 2] = 1
         self.context[3 * LEAF_INFO + 2] = LEAF_WIDTH
+        self.context[3 * LEAF_CLASSES + 2] = 256
         self._put_vocabulary(vocabulary, vocabulary.trie)
         self._misc = np.zeros(M_BASE + MOST_BASES, np.int64)
         self._misc[M_WORDS] = words
@@ -143,18 +146,24 @@ class Store:
         known = self._leaves.get(dfa.digest)
         if known is not None:
             return known
-        n = dfa.n_states - 1
-        tables = self.tables
-        if self.context[3 * LEAVES + 2] + 256 * n > self.context[3 * LEAVES + 1]:
-            tables.grow(LEAVES, 256 * n)
-        if self.context[3 * LEAF_INFO + 2] + LEAF_WIDTH * n > self.context[3 * LEAF_INFO + 1]:
-            tables.grow(LEAF_INFO, LEAF_WIDTH * n)
-        first = tables.count(LEAVES) // 256
-        write_leaf(tables.view(LEAVES), tables.view(LEAF_INFO), dfa.transitions, dfa.accepting, first)
-        self.context[3 * LEAF_INFO + 2] += LEAF_WIDTH * n
-        self.context[3 * LEAVES + 2] += 256 * n
+        table = dfa.table
+        first = self.tables.count(LEAF_INFO) // LEAF_WIDTH
+        row = self._extend(LEAVES, table.size - table.shape[1])
+        class_at = self._extend(LEAF_CLASSES, 256)
+        self._extend(LEAF_INFO, LEAF_WIDTH * (dfa.n_states - 1))
+        views = (self.tables.view(slot) for slot in (LEAVES, LEAF_INFO, LEAF_CLASSES))
+        write_leaf(*views, table, dfa.accepting, dfa.byte_class, first, row, class_at)
         self._leaves[dfa.digest] = LEAF + first
         return LEAF + first
+
+    def _extend(self, slot: int, n: int) -> int:
+        """Counts n more elements of a table, which grows for them; returns where they begin."""
+        context, at = self.context, 3 * slot
+        begin = int(context[at + 2])
+        if begin + n > context[at + 1]:
+            self.tables.grow(slot, n)
+        context[at + 2] = begin + n
+        return begin
 
     def leaf_like(self, dfa: ByteDfa, content: ByteDfa) -> int:
         """As `leaf`, of an automaton that may resemble quoted `content`. The caller holds the lock."""
@@ -165,7 +174,7 @@ class Store:
         row = self.leaf(dfa)
         n = dfa.n_states - 1
         scratch = np.zeros((2, n), np.int32)
-        mark_wide(self.tables.view(LEAVES), self.tables.view(LEAF_INFO), row - LEAF, n, start, scratch[0], scratch[1])
+        mark_wide(self.context.ctypes.data, row - LEAF, n, start, scratch[0], scratch[1])
         return row
 
     def forget_walk(self) -> None:

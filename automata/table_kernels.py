@@ -50,7 +50,8 @@ FULL = 29  # in both: which table had no room, and for how much
 ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX, STEPS = range(11)
 NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
 STORE, STEP_INDEX = 20, 21
-# Store. LEAVES holds int32[n, 256] transitions; LEAF_INFO int32[n, LEAF_WIDTH].
+# Store. LEAVES holds the rows of leaf states, a target for each class of bytes; LEAF_CLASSES int32[256] for each leaf
+# DFA, the class of a byte; LEAF_INFO int32[n, LEAF_WIDTH] of each state.
 (
     LEAVES,
     LEAF_INFO,
@@ -79,8 +80,9 @@ STORE, STEP_INDEX = 20, 21
     SEEN,
     STOPS,
     SPACES,
+    LEAF_CLASSES,
     MISC,
-) = range(28)
+) = range(29)
 
 # MISC of the store (int64): scalars. The first three are fixed, the rest is the state of the walk in progress.
 (M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(10)
@@ -95,7 +97,7 @@ S_RUNS, S_FOLLOWED, S_LONGEST, S_ROWS = range(4)
 # ------------------------------------------------------------------------------------------------ widths
 
 LEAF = 1 << 24
-ROW_WIDTH, LEAF_WIDTH = 16, 4
+ROW_WIDTH, LEAF_WIDTH = 16, 5
 RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 
 # Row fields.
@@ -119,8 +121,9 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 # CLASS: beside NAMES, the names of one class, by an automaton of their own.
 EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS, CLASS = 1, 2, 4, 8, 16, 32, 64, 128
 
-# Leaf info: flags, the DFA's start state, and the state of `like` content that this one is as wide as (0: none).
-L_FLAGS, L_START, L_LIKE = 0, 1, 2
+# Leaf info: flags, the DFA's start state, the state of `like` content that this one is as wide as (0: none), and where
+# its row and its DFA's classes begin.
+L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS = range(5)
 ACCEPTS, LEAF_DONE = 1, 2
 
 CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3
@@ -210,6 +213,14 @@ def u8(ctx, slot):
 def store_of(ctx):
     """The store's context, int64[3 * SLOTS]."""
     return i64_at(ctx[3 * STORE], 3 * SLOTS)
+
+
+@device
+def leaf_step(s, q, b):
+    """The leaf state after byte b in leaf state q; 0: none."""
+    info = i32(s, LEAF_INFO)
+    o = LEAF_WIDTH * q
+    return i32(s, LEAVES)[info[o + L_ROW] + i32(s, LEAF_CLASSES)[info[o + L_CLASS] + b]]
 
 
 @device

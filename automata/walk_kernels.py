@@ -98,7 +98,6 @@ from .table_kernels import (
     LEAF,
     LEAF_INFO,
     LEAF_WIDTH,
-    LEAVES,
     M_ACCEPTS,
     M_BASE,
     M_BASES,
@@ -159,6 +158,7 @@ from .table_kernels import (
     WORK_WIDTH,
     bit,
     i32,
+    leaf_step,
     member,
     room,
     room_index,
@@ -292,9 +292,8 @@ def leaf_may_begin(s, t, q):
         return True
     first = i32(s, T_CHILD_FIRST)
     byte = u8(s, T_CHILD_BYTE)
-    leaves = i32(s, LEAVES)
     for i in range(first[t], first[t + 1]):
-        if leaves[256 * q + byte[i]] != 0:
+        if leaf_step(s, q, byte[i]) != 0:
             return True
     return False
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
+
 from ..automata.budget import RegularLimits
 from ..automata.byte_dfa import ByteDfa
 from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError
 from ..automata.regular import utf8_texts
 
-__all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "json_spelled", "string_content"]  # noqa: F822  (made on first use, below)
+__all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "json_spelled", "numbered_classes", "quoted", "string_content"]  # noqa: F822  (made on first use, below)
 
 
 # A table of spellings is kept, by this process and by each vocabulary that reads it: 1 KiB a state, so 20 MiB at most.
@@ -46,6 +48,36 @@ def json_spelled(values: ByteDfa, limits: RegularLimits = SPELLING_LIMITS) -> By
     if status[0] == TOO_MANY_STATES:
         raise LimitError("dfa_states", int(status[1]), limits.dfa_states)
     return numbered(table, accepting, class_of)
+
+
+def quoted(spelled: ByteDfa) -> ByteDfa:
+    """A language of spellings between quotes: a new start before the automaton's, a new end behind it.
+
+    It stays minimal, since no spelling has a quote between characters: no old state has the language of another one,
+    of the start or of the end.
+    """
+    from ..automata.minimize import numbered
+
+    if spelled.is_empty:
+        return spelled
+    n = spelled.n_states
+    class_of, first_bytes = numbered_classes(2 * spelled.byte_class.astype(np.int32) + (np.arange(256) == 0x22))
+    table = np.zeros((n + 2, first_bytes.size), np.int32)
+    table[2 : n + 1] = spelled.transitions[1:, first_bytes]
+    table[table > 0] += 1
+    quote = class_of[0x22]
+    table[1, quote] = 2
+    table[2 : n + 1, quote] = np.where(spelled.accepting[1:], n + 1, table[2 : n + 1, quote])
+    accepting = np.zeros(n + 2, np.uint8)
+    accepting[n + 1] = 1
+    return numbered(table, accepting, class_of)
+
+
+def numbered_classes(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of bytes with one key, numbered by their least byte; uint8[256], and the least byte of each."""
+    _, first_bytes, found = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first_bytes)
+    return np.argsort(order).astype(np.uint8)[found.reshape(256)], first_bytes[order]
 
 
 @cache

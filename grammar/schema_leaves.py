@@ -21,8 +21,8 @@ from ..automata.regular import (
     union,
 )
 from .json_numbers import NUMBER, decimal_of, number_constant
-from .json_text import json_spelled, string_content
-from .schema_strings import quoted, strings_language, strings_target
+from .json_text import json_spelled, quoted, string_content
+from .schema_strings import strings_language, strings_target
 
 __all__ = [
     "any_scalar", "boolean", "constants_language", "constants_targets", "exactly", "null", "number", "one_of",

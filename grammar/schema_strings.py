@@ -35,12 +35,12 @@ from ..automata.regular import (
 )
 from .counted_strings import AcceptedLengths, CountedString, CountedStrings
 from .enumerated_strings import Enumeration
-from .formats import FORMATS, format_language
-from .json_text import SPELLING_LIMITS, json_spelled, string_content
+from .formats import FORMATS, format_language, format_strings
+from .json_text import SPELLING_LIMITS, json_spelled, numbered_classes, quoted, string_content
 from .regex_syntax import counted_search, parse, search_language
 
 __all__ = [
-    "StringSet", "pattern_values", "quoted", "spelled_strings", "string_admits", "string_is_empty", "string_language",
+    "StringSet", "pattern_values", "spelled_strings", "string_admits", "string_is_empty", "string_language",
     "string_target", "string_values", "strings_language", "strings_target",
 ]  # fmt: skip
 
@@ -227,6 +227,8 @@ def _matches(pattern: str, value: str, data: bytes) -> bool:
 @memoised
 def spelled_strings(strings: StringSet) -> ByteDfa:
     """The JSON strings of a set, quotes included. Raises LimitError where they do not fit one automaton."""
+    if len(strings.formats) == 1 and strings == StringSet(formats=strings.formats):
+        return format_strings(strings.formats[0])
     return quoted(json_spelled(string_values(strings)))
 
 
@@ -278,29 +280,6 @@ class CountedText:
         return Text(string_content(), self.least, self.most, 0x22)
 
 
-def quoted(spelled: ByteDfa) -> ByteDfa:
-    """A language of spellings between quotes: a new start before the automaton's, a new end behind it.
-
-    It stays minimal, since no spelling has a quote between characters: no old state has the language of another one,
-    of the start or of the end.
-    """
-    from ..automata.minimize import numbered
-
-    if spelled.is_empty:
-        return spelled
-    n = spelled.n_states
-    class_of, first_bytes = _numbered_classes(2 * spelled.byte_class.astype(np.int32) + (np.arange(256) == 0x22))
-    table = np.zeros((n + 2, first_bytes.size), np.int32)
-    table[2 : n + 1] = spelled.transitions[1:, first_bytes]
-    table[table > 0] += 1
-    quote = class_of[0x22]
-    table[1, quote] = 2
-    table[2 : n + 1, quote] = np.where(spelled.accepting[1:], n + 1, table[2 : n + 1, quote])
-    accepting = np.zeros(n + 2, np.uint8)
-    accepting[n + 1] = 1
-    return numbered(table, accepting, class_of)
-
-
 # ------------------------------------------------------------------------------------------------ enumerations
 
 
@@ -329,7 +308,7 @@ def strings_language(strings: tuple[str, ...], limits: RegularLimits = SPELLING_
     data = np.frombuffer(b"".join(text[n:] for text, n in zip(texts, shared, strict=True)), np.uint8)
     is_used = np.zeros(256, bool)
     is_used[data] = True
-    class_of, first_bytes = _numbered_classes(np.where(is_used, np.arange(256), -1))
+    class_of, first_bytes = numbered_classes(np.where(is_used, np.arange(256), -1))
     table = np.zeros((n_states, first_bytes.size), np.int32)
     table[sources[1:], class_of[data]] = np.arange(2, n_states)
     return minimized(table, accepting, class_of)
@@ -353,10 +332,3 @@ def _common(left: bytes, right: bytes) -> int:
     n = min(len(left), len(right))
     different = int.from_bytes(left[:n], "big") ^ int.from_bytes(right[:n], "big")
     return n - (different.bit_length() + 7) // 8
-
-
-def _numbered_classes(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of bytes with one key, numbered by their least byte; uint8[256], and the least byte of each."""
-    _, first_bytes, found = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first_bytes)
-    return np.argsort(order).astype(np.uint8)[found.reshape(256)], first_bytes[order]

@@ -15,11 +15,13 @@ import pytest
 
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import GrammarError, UnsupportedError
-from bridle.grammar import formats_idn, regex_syntax, schema_scan
+from bridle.automata.regular import compile_regular
+from bridle.grammar import formats, formats_idn, regex_syntax, schema_scan
+from bridle.grammar.format_digests import SPELLINGS, VALUES
 from bridle.grammar.formats import FORMATS, format_language, format_note
 from bridle.grammar.formats_host import charged
-from bridle.grammar.json_text import json_spelled
-from bridle.grammar.schema_leaves import quoted
+from bridle.grammar.json_text import json_spelled, quoted
+from bridle.grammar.kept_automata import kept
 from naive_formats import JUDGES, NARROWED
 
 SUITE = Path(__file__).resolve().parents[2] / "shared" / "data" / "json-schema-test-suite"
@@ -365,3 +367,46 @@ def test_no_two_letters_or_marks_of_internationalized_names_compose():
         parts = unicodedata.decomposition(chr(code)).split()
         if len(parts) == 2 and not parts[0].startswith("<"):
             assert int(parts[1], 16) not in own, hex(code)
+
+
+# ------------------------------------------------------------------------------------------------ kept on disk
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_the_automata_of_a_format_are_those_whose_digests_are_in_the_source(name):
+    values = compile_regular(formats._LANGUAGES[name][0]())  # made anew, whatever the disk holds
+    found = values.digest.hex(), quoted(json_spelled(values)).digest.hex()
+    assert found == (VALUES[name], SPELLINGS[name]), "the language has changed: write these into format_digests.py"
+
+
+def test_a_kept_automaton_is_read_back_and_a_damaged_one_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path))
+    made = format_language("uuid")
+    digest = made.digest.hex()
+
+    def fail() -> ByteDfa:
+        raise AssertionError("made, though it is kept")
+
+    assert kept("uuid", digest, lambda: made) is made
+    again = kept("uuid", digest, fail)
+    again.verify()
+    assert again == made and np.array_equal(again.table, made.table)
+    (path,) = tmp_path.glob("automata/*")
+    content = path.read_bytes()
+    for at in range(0, len(content), 7):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert kept("uuid", digest, lambda: made) is made
+    path.write_bytes(content[:100])
+    assert kept("uuid", digest, lambda: made) is made
+
+
+def test_an_automaton_of_another_digest_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path))
+    made = format_language("uuid")
+    assert kept("uuid", "00" * 16, lambda: made) is made
+    assert not list(tmp_path.glob("automata/*"))
+    # A whole file under the wrong name is no better than none.
+    kept("uuid", made.digest.hex(), lambda: made)
+    (path,) = tmp_path.glob("automata/*")
+    path.rename(path.with_name("uuid-" + "00" * 16))
+    assert kept("uuid", "00" * 16, lambda: made) is made
