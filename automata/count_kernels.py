@@ -1,4 +1,4 @@
-r"""How many values a language of JSON spellings leads to from each state of its automaton.
+r"""How many values a language of JSON spellings leads to from each state of its automaton, and how long texts are.
 
 A value has many spellings. Counted is one of each: every code point raw where JSON allows it and as \u00xx in lower
 case where not; in the middle of an escape, its digits in lower case. The number is that of the ways from a state to
@@ -12,6 +12,8 @@ Cost: 256 look-ups a state, about 1 us.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .kernel import (
     device,
     kernel,
@@ -20,6 +22,9 @@ from .kernel import (
 from .table_kernels import QUOTE
 
 MOST = 1 << 30  # counts are saturated here
+FAR = 1 << 40
+# Of the most code points of a language.
+NO_BOUND, GROWING = -1, -2
 BACKSLASH, LETTER_U, ZERO, LETTER_D = 92, 117, 48, 100
 # Phases: between code points; before 1 to 3 continuation bytes; after a backslash; after the second one of a pair;
 # before 1 to 4 digits; after the digits of a high surrogate. 0: not known yet.
@@ -140,3 +145,63 @@ def count_values(step, accepting, counts, scratch):
     for q in range(1, step.shape[0]):
         if place[q] == 0:
             count_from(step, accepting, q, counts, phase, place, total, stack)
+
+
+@kernel(
+    "UniTuple(int64, 2)(Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True), Array(uint8, 1, 'C', True),"
+    " int64[:, ::1])"
+)
+def measure_texts(table, accepting, byte_class, scratch):
+    """(fewest, most) code points of the texts of an automaton of UTF-8; most is NO_BOUND, or GROWING if moreover every
+    text can be made longer by one code point.
+
+    table, accepting, byte_class : the automaton, which is not empty. scratch : int64[3, n], zeroed.
+    """
+    n, k = table.shape
+    weight = np.ones(k, np.int64)
+    for b in range(0x80, 0xC0):  # only in a dead class beside other bytes
+        weight[byte_class[b]] = 0
+    near, indegree, longest = scratch[0], scratch[1], scratch[2]
+    for q in range(1, n):
+        near[q] = 0 if accepting[q] else FAR
+        for c in range(k):
+            indegree[table[q, c]] += 1
+    changed = True
+    while changed:
+        changed = False
+        for q in range(n - 1, 0, -1):
+            for c in range(k):
+                to = table[q, c]
+                if to != 0 and near[to] + weight[c] < near[q]:
+                    near[q] = near[to] + weight[c]
+                    changed = True
+    grows = True
+    for q in range(1, n):
+        if accepting[q]:
+            goes_on = False
+            for c in range(k):
+                # In the middle of a character the least is that of the states after it.
+                goes_on |= table[q, c] != 0 and near[table[q, c]] == 0
+            grows &= goes_on
+    if grows:
+        return near[1], GROWING
+    waiting = np.empty(n, np.int64)
+    held, done, most = 0, 0, 0
+    if indegree[1] == 0:
+        waiting[0] = 1
+        held = 1
+    while held > 0:
+        held -= 1
+        q = waiting[held]
+        done += 1
+        if accepting[q]:
+            most = max(most, longest[q])
+        for c in range(k):
+            to = table[q, c]
+            if to != 0:
+                longest[to] = max(longest[to], longest[q] + weight[c])
+                indegree[to] -= 1
+                if indegree[to] == 0:
+                    waiting[held] = to
+                    held += 1
+    return near[1], most if done == n - 1 else NO_BOUND

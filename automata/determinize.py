@@ -15,13 +15,14 @@ import numpy as np
 
 from .budget import Budget
 from .byte_dfa import ByteDfa
-from .dfa_kernels import DIFFERENCE, INTERSECTION, UNION, determinize, product
+from .dfa_kernels import DIFFERENCE, IN_BOTH, IN_LEFT, INTERSECTION, UNION, determinize, product, relation
 from .kernel import compile_all
 from .minimize import minimized
 from .nfa_kernels import build_nfa, write_fragment
 
 __all__ = [
-    "DIFFERENCE", "INTERSECTION", "UNION", "combined", "determinized", "fragment_of", "interspersed", "rewritten",
+    "DIFFERENCE", "INTERSECTION", "UNION", "combined", "determinized", "fragment_of", "interspersed", "related",
+    "rewritten",
 ]  # fmt: skip
 
 
@@ -44,6 +45,13 @@ def combined(left: ByteDfa, right: ByteDfa, operation: int, budget: Budget) -> B
     )  # fmt: skip
     _settle(status, budget)
     return minimized(table, accepting, class_of)
+
+
+def related(left: ByteDfa, right: ByteDfa) -> tuple[bool, bool]:
+    """(whether a text is in both, whether one is in the left language alone); neither is empty."""
+    compile_all()
+    found = relation(left.table, left.accepting, left.byte_class, right.table, right.accepting, right.byte_class)
+    return found & IN_BOTH != 0, found & IN_LEFT != 0
 
 
 def _settle(status: np.ndarray, budget: Budget) -> None:

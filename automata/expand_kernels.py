@@ -9,7 +9,8 @@ An object of n declared members is 6 + 2n rows: the payload's own row (the openi
     first + 4 + 2j, + 5 + 2j   member j after its name: white space, `:`; then white space and its value; j = n: others
 
 and after those, for each class of names, its names row, its colon and its value. Bare strings (fragment.Strings) are
-the same without colons and values. How far the object has come is in the register y, so the rows stay the same.
+the same without colons and values, and a string by itself (fragment.OneString) is the names row alone. How far the
+object has come is in the register y, so the rows stay the same.
 
 What stands between tokens is a *layout*: four literals (after the opening bracket, around the comma, around the colon,
 before the closing bracket). Where white space is free they are the bare marks; else the first byte of a literal is the
@@ -25,6 +26,7 @@ from .kernel import (
     subroutine,
 )
 from .table_kernels import (
+    ALONE,
     BOTTOM,
     C_FIRST,
     C_LANGUAGE,
@@ -99,6 +101,7 @@ from .table_kernels import (
     R_FLAGS,
     R_MAX,
     R_MIN,
+    R_NEAR,
     R_NEXT,
     R_NEXT_TO,
     R_SPACE,
@@ -239,13 +242,17 @@ def write_fragment(address, row, flags, space, edges, calls):
     return OK
 
 
-@kernel("int64(int64, int64, int64, int64, int64, int64)")
-def write_text(address, row, body, least, most, close):
-    """A counted row: body is the leaf state (index into LEAVES) at which an iteration starts; most, close: -1: none."""
+@kernel("int64(int64, int64, int64, int64, int64, int64, int64)")
+def write_text(address, row, body, near, least, most, close):
+    """A counted row. body : the leaf state at which it starts. near : the most iterations that any state still needs.
+
+    most, close : -1 for none.
+    """
     ctx = context_at(address)
     o = write_row(ctx, row, COUNTED | (ENDS if close < 0 else 0), 0)
     rows = i32(ctx, ROWS)
     rows[o + R_BODY] = body
+    rows[o + R_NEAR] = near
     rows[o + R_MIN] = least
     rows[o + R_MAX] = most
     rows[o + R_CLOSE] = close
@@ -293,8 +300,10 @@ def write_trie(ctx, s, d, at, names, offsets, order):
     """The trie of sorted names into DATA from offset `at` of the descriptor on. Returns the offset behind it.
 
     names : uint8[total], offsets : int32[n + 1], order : int32[n], the declared index of the i-th name in byte order.
+    What is a string by itself needs no cells: no other name is compared with it.
     """
     data = i32(ctx, DATA)
+    alone = data[d + D_BARE] == ALONE
     n = order.shape[0]
     most = offsets[n] + 1
     text = data[d + D_TEXT]
@@ -332,7 +341,7 @@ def write_trie(ctx, s, d, at, names, offsets, order):
             places += 1
             data[parent + v] = u
             data[byte + v] = b
-            data[string + v] = cell(ctx, data[string + u], b, depth + 1, CELL_STRING)
+            data[string + v] = 0 if alone else cell(ctx, data[string + u], b, depth + 1, CELL_STRING)
             data[terminal + v] = -1
             data[low + v] = i
             # A byte that JSON only spells as an escape is a whole character.
@@ -367,6 +376,34 @@ def write_trie(ctx, s, d, at, names, offsets, order):
         data[children + u] = data[children + u + 1]
     data[children + places] = places - 1
     return at
+
+
+@kernel("int64(int64, int64, int64, int64, Array(uint8, 1, 'C', True), int32[::1], int32[::1])")
+def write_one_string(address, row, first, text, names, offsets, order):
+    """A string that is one of some: its opening quote, and from `first` on the trie of the names.
+
+    text : the leaf state of any string's spelling at its start. names, offsets, order : as in `write_trie`.
+    """
+    ctx = context_at(address)
+    n = order.shape[0]
+    if not room(ctx, DATA, D_LENGTH + n + 11 * (offsets[n] + 2) + 16):
+        return WANTS_ROOM
+    data = i32(ctx, DATA)
+    d = ctx[3 * DATA + 2]
+    for k in range(D_LENGTH):
+        data[d + k] = 0
+    data[d + D_COUNT] = n
+    data[d + D_ORDERED] = 1
+    data[d + D_TEXT] = text
+    data[d + D_BARE] = ALONE
+    # None is required, and all may come.
+    data[d + D_LIMIT] = D_LENGTH
+    data[d + D_LENGTH] = n
+    ctx[3 * DATA + 2] = d + write_trie(ctx, store_of(ctx), d, D_LENGTH + 1, names, offsets, order)
+    rows = i32(ctx, ROWS)
+    write_next(rows, write_row(ctx, row, 0, 0), QUOTE, first)
+    rows[write_row(ctx, first, NAMES, 0) + R_DESC] = d
+    return OK
 
 
 @device

@@ -52,14 +52,17 @@ class Fragment:
 class Text:
     """A counted loop: `body` between `least` and `most` times (None: no bound), then the `close` byte and the end.
 
-    body : the language of any number of iterations, whose start state is entered exactly when one is complete.
+    unit : the language of any number of iterations, whose start state is entered exactly when one is complete.
+    body : a part of it, with all its sentences between iterations; None: all of it. If `least` matters, then whatever
+        begins a sentence must go on to one of every number of iterations from the fewest on.
     close : a byte that no iteration begins with; None: the frame just ends.
     """
 
-    body: ByteDfa
+    unit: ByteDfa
     least: int
     most: int | None
     close: int | None
+    body: ByteDfa | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,14 @@ class Strings:
 
 
 @dataclass(frozen=True, slots=True)
+class OneString:
+    """A JSON string that is one of `names` (UTF-8 values, each once; at least one), in any spelling as in Members."""
+
+    names: tuple[bytes, ...]
+    spelling: ByteDfa
+
+
+@dataclass(frozen=True, slots=True)
 class Items:
     """A JSON array: `prefix` item by item, then any number of `item` (None: no more), `least` to `most` in all.
 
@@ -156,4 +167,4 @@ class Items:
     layout: Layout | None = None
 
 
-Expansion: TypeAlias = "Fragment | Text | Members | Items | Strings"
+Expansion: TypeAlias = "Fragment | Text | Members | Items | Strings | OneString"

@@ -28,9 +28,10 @@ from .expand_kernels import (
     write_fragment,
     write_items,
     write_members,
+    write_one_string,
     write_text,
 )
-from .fragment import Fragment, Items, Layout, Members, Strings, Target, Text
+from .fragment import Fragment, Items, Layout, Members, OneString, Strings, Target, Text
 from .growing_tables import GrowingTables
 from .limits import Limits
 from .mask_kernels import allowed_bytes, make_mask
@@ -280,6 +281,8 @@ class Machine:
             self._write_strings(row, shape)
         elif isinstance(shape, Items):
             self._write_items(row, shape)
+        elif isinstance(shape, OneString):
+            self._write_one_string(row, shape)
         else:
             self._write_text(row, shape)
         del self._payloads[row]
@@ -302,9 +305,16 @@ class Machine:
             self._serve(-1)
 
     def _write_text(self, row: int, shape: Text) -> None:
-        body = self.store.leaf(shape.body) - LEAF
+        body, near = self.store.body(shape.unit if shape.body is None else shape.body, shape.unit)
         most = -1 if shape.most is None else shape.most
-        write_text(self.address, row, body, shape.least, most, -1 if shape.close is None else shape.close)
+        close = -1 if shape.close is None else shape.close
+        write_text(self.address, row, body - LEAF, near, shape.least, most, close)
+
+    def _write_one_string(self, row: int, shape: OneString) -> None:
+        text, _ = self.store.body(shape.spelling, shape.spelling)
+        first = self._new_rows(1)
+        while write_one_string(self.address, row, first, text - LEAF, *_in_order(shape.names)) != OK:
+            self._serve(-1)
 
     def _write_items(self, row: int, shape: Items) -> None:
         values = [self._row(target) for target in shape.prefix]
@@ -353,11 +363,6 @@ class Machine:
         *,
         bare: bool,
     ) -> None:
-        names = shape.names + absent
-        order = sorted(range(len(names)), key=names.__getitem__)
-        in_order = [names[i] for i in order]
-        offsets = np.zeros(len(names) + 1, np.int32)
-        np.cumsum([len(name) for name in in_order], out=offsets[1:])
         n = len(shape.names)
         space, layout = _layout_of(shape)
         colons = 0 if bare else n + 1 + len(classes)
@@ -365,16 +370,14 @@ class Machine:
         told, sizes, total = self._classes(classes)
         least, most = shape.least, -1 if shape.most is None else shape.most
         others = -1 if values[-1] >= 0 else total
-        text = self.store.leaf(shape.spelling) - LEAF
+        text = self.store.body(shape.spelling, shape.spelling)[0] - LEAF
         arguments = (
             np.array((ordered, text, least, most, wanted, others, bare, counts), np.int32),
             np.array(values, np.int32),
             np.array(required, np.int32),
             told,
             sizes,
-            np.frombuffer(b"".join(in_order), np.uint8),
-            offsets,
-            np.array(order, np.int32),
+            *_in_order(shape.names + absent),
             _literals(layout),
         )
         while write_members(self.address, row, first, space, *arguments) != OK:
@@ -399,6 +402,14 @@ class Machine:
             start = self.store.leaf(names) - LEAF
             told += (start, value, witness, number, size, place, start)
         return np.array(told, np.int32), np.concatenate(sizes) if sizes else _NO_INTS, total
+
+
+def _in_order(names: tuple[bytes, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Names in the order of their bytes, as kernels take them: joined, where each begins, and which it is."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    in_order = [names[i] for i in order]
+    offsets = np.array([*accumulate(map(len, in_order), initial=0)], np.int32)
+    return np.frombuffer(b"".join(in_order), np.uint8), offsets, np.array(order, np.int32)
 
 
 def _layout_of(shape: Members | Strings | Items) -> tuple[int, Layout]:

@@ -67,6 +67,7 @@ from .table_kernels import (
     R_FLAGS,
     R_MAX,
     R_MIN,
+    R_NEAR,
     R_SPACE,
     ROW_WIDTH,
     ROWS,
@@ -128,16 +129,16 @@ def general_y(ctx, s, row, y):
     o = ROW_WIDTH * row
     flags = rows[o + R_FLAGS]
     if flags & COUNTED:
-        least, most, first = rows[o + R_MIN], rows[o + R_MAX], 0
+        least, most, first, near = rows[o + R_MIN], rows[o + R_MAX], 0, rows[o + R_NEAR]
     elif flags & ITEMS:
         d = rows[o + R_DESC]
         data = i32(ctx, DATA)
-        least, most, first = data[d + I_MIN], data[d + I_MAX], data[d + I_PREFIX]
+        least, most, first, near = data[d + I_MIN], data[d + I_MAX], data[d + I_PREFIX], 0
     else:
         return y
     if y < first:
         return y
-    cap = misc(s)[M_DEEPEST] + 1
+    cap = misc(s)[M_DEEPEST] + 1 + near
     below = within(least - y, cap) if least > y else 0
     above = cap if most < 0 else within(most - y, cap)
     return -1 - (below * (cap + 1) + above)
@@ -205,7 +206,8 @@ def finish_mask(ctx, s):
         bits = out[n : n + words]
         bits[:] = 0
         if base >= 0:
-            bits[:] = dense[base * words : base * words + words]
+            for w in range(words):
+                bits[w] = dense[base * words + w]
         for k in range(n):
             bits[out[k] >> 5] |= bit(out[k])
         base = dense_row(s, bits, 0)
@@ -321,18 +323,21 @@ def write_mask(ctx, s, mask, bitmask, row):
     masks = i32(ctx, MASKS)
     ints = i32(ctx, MASK_INTS)
     m = MASK_WIDTH * mask
-    out = bitmask[row]
+    # PERF: element by element; the assignment of a slice of one array to a slice of another takes four times as long.
     if masks[m] >= 0:
+        dense = i32(s, DENSE)
         o = masks[m] * words
-        out[:] = i32(s, DENSE)[o : o + words]
+        for w in range(words):
+            bitmask[row, w] = dense[o + w]
     else:
-        out[:] = 0
+        for w in range(words):
+            bitmask[row, w] = 0
     for k in range(masks[m + 1], masks[m + 1] + masks[m + 2]):
-        out[ints[k] >> 5] |= bit(ints[k])
+        bitmask[row, ints[k] >> 5] |= bit(ints[k])
     if masks[m + 3]:
         stops = i32(s, STOPS)
         for k in range(s[3 * STOPS + 2]):
-            out[stops[k] >> 5] |= bit(stops[k])
+            bitmask[row, stops[k] >> 5] |= bit(stops[k])
 
 
 @kernel("int64(int64, int64, int32[:, ::1], int64)")

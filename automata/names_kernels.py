@@ -25,6 +25,8 @@ from .kernel import (
     subroutine,
 )
 from .table_kernels import (
+    ALONE,
+    BOTTOM,
     C_FIRST,
     C_LANGUAGE,
     C_NEXT,
@@ -466,8 +468,10 @@ def short_escape(b):
 
 @device
 def after_name(ctx, d, j):
-    """The row after the name of member j (the count: any other): its colon, or what follows a bare string."""
+    """The row after the name of member j (the count: any other): its colon, what follows a bare string, or the end."""
     data = i32(ctx, DATA)
+    if data[d + D_BARE] == ALONE:
+        return BOTTOM
     return data[d + D_FIRST] - 3 if data[d + D_BARE] else data[d + D_FIRST] + 2 * j
 
 
@@ -510,7 +514,7 @@ def close_name(ctx, d, y, additional, place, out):
                 return False
             out[0] = after_name(ctx, d, j)
             out[1] = 0
-            out[2] = after_declared(ctx, d, y, j)
+            out[2] = y if data[d + D_BARE] == ALONE else after_declared(ctx, d, y, j)
             return True
     if not additional:
         return False

@@ -6,11 +6,11 @@ end with more of the token to come. Everything that depends on the stack below s
 that is 91 of 275,000 places (Llama 3), so masks of different grammars share nearly all of their work.
 
 Two kinds of exit. Without a stop byte (stop = -1): places where the leaf accepts and that have children. With one (the
-quote of a counted string or of a member's name): the children by that byte of places where the leaf is at its start,
+quote of a counted string or of a member's name): the children by that byte of places where the leaf accepts,
 whether or not they have children themselves; their tokens are not in the record.
 
-Needs: entering the start state completes an iteration, a token that stops within one needs it too. Tokens are stored in
-ascending order of need, so the tokens within a bound are a prefix of the list.
+Needs, of a counted body: the iterations that a token completes and the fewest that must follow. Tokens are stored in
+ascending order of need, so the tokens within a bound are a prefix of the list. Elsewhere all needs are 0.
 
 A leaf state that is as wide as plain string content (L_LIKE: it is in a string whose pattern is still unanchored, say)
 has that content's record but for its closing quotes, so a pattern's many states cost 200 short paths each, not the
@@ -31,11 +31,13 @@ from .kernel import (
 )
 from .table_kernels import (
     ACCEPTS,
+    BETWEEN,
     DENSE,
     DENSE_INDEX,
     L_CLASS,
     L_FLAGS,
     L_LIKE,
+    L_NEAR,
     L_ROW,
     L_START,
     LEAF_CLASSES,
@@ -67,6 +69,7 @@ from .table_kernels import (
     bit,
     context_at,
     i32,
+    leaf_flags,
     leaf_step,
     mix,
     room,
@@ -80,6 +83,8 @@ CLOSING = -2
 JOINED = -3
 # Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
 LONGEST_LIST = 1024
+# No number of iterations.
+FAR = 1 << 30
 # Subtrees smaller than this are scanned even where a record could be copied.
 SMALL_SUBTREE = 256
 # Fields of a record.
@@ -148,7 +153,6 @@ def scan_subtree(s, t, q, stop, found, depths):
     token_first = i32(s, T_TOKEN_FIRST)
     token_ids = i32(s, T_TOKENS)
     child_first = i32(s, T_CHILD_FIRST)
-    start = info[LEAF_WIDTH * q + L_START]
     classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
     top = depth[t]
     depths[0] = q
@@ -161,7 +165,7 @@ def scan_subtree(s, t, q, stop, found, depths):
         d = depth[i] - top
         q1 = depths[2 * d - 2]
         b = byte[i]
-        if b == stop and q1 == start:
+        if b == stop and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
             found[half + 2 * exits] = i
             found[half + 2 * exits + 1] = depths[2 * d - 1]
             exits += 1
@@ -178,11 +182,9 @@ def scan_subtree(s, t, q, stop, found, depths):
             i = end[i]
             continue
         done = depths[2 * d - 1]
-        if q2 == start:
+        if info[LEAF_WIDTH * q2 + L_FLAGS] & BETWEEN:
             done += 1
-            need = done
-        else:
-            need = done + 1
+        need = done + info[LEAF_WIDTH * q2 + L_NEAR]
         for k in range(token_first[i], token_first[i + 1]):
             found[2 * tokens] = token_ids[k]
             found[2 * tokens + 1] = need
@@ -228,7 +230,74 @@ def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, 
         info[i + L_LIKE] = 0
         info[i + L_ROW] = row
         info[i + L_CLASS] = class_at
+        info[i + L_NEAR] = 0
         row += k
+
+
+@subroutine("int64(int64[::1], int64, int64, int32[::1])")
+def joint_bytes(s, left, right, out):
+    """One byte for each pair of classes of two leaf states' DFAs, ascending, into out (int32[256]); how many."""
+    classes = i32(s, LEAF_CLASSES)
+    info = i32(s, LEAF_INFO)
+    a, b = info[LEAF_WIDTH * left + L_CLASS], info[LEAF_WIDTH * right + L_CLASS]
+    kinds = 0
+    for byte in range(256):
+        i = 0
+        while i < kinds and (classes[a + out[i]] != classes[a + byte] or classes[b + out[i]] != classes[b + byte]):
+            i += 1
+        if i == kinds:
+            out[kinds] = byte
+            kinds += 1
+    return kinds
+
+
+@kernel("int64(int64, int64, int64, int64, int32[::1], int32[::1])")
+def measure_body(address, first, n, unit, like, waiting):
+    """Marks which states of a counted body (first .. first + n - 1) lie between iterations, and how many each needs.
+
+    unit : the start of a leaf DFA of any number of iterations, which has the body's sentences, too; it is in its start
+    exactly between two. like, waiting : int32[n], scratch, like zeroed. Returns the most that any state needs, or -1 if
+    a state is in different places of an iteration.
+    """
+    s = context_at(address)
+    info = i32(s, LEAF_INFO)
+    tried = np.empty(256, np.int32)
+    kinds = joint_bytes(s, first, unit, tried)
+    like[0] = unit
+    waiting[0] = first
+    held = 1
+    while held > 0:
+        held -= 1
+        q = waiting[held]
+        if like[q - first] == unit:
+            info[LEAF_WIDTH * q + L_FLAGS] |= BETWEEN
+        for i in range(kinds):
+            q2, u2 = leaf_step(s, q, tried[i]), leaf_step(s, like[q - first], tried[i])
+            if q2 == 0:
+                continue
+            if u2 == 0 or (like[q2 - first] != 0 and like[q2 - first] != u2):
+                return -1
+            if like[q2 - first] == 0:
+                like[q2 - first] = u2
+                waiting[held] = q2
+                held += 1
+    for q in range(first, first + n):
+        info[LEAF_WIDTH * q + L_NEAR] = 0 if leaf_flags(s, q) & ACCEPTS else FAR
+    changed = True
+    while changed:
+        changed = False
+        for q in range(first + n - 1, first - 1, -1):
+            for i in range(kinds):
+                q2 = leaf_step(s, q, tried[i])
+                if q2 != 0:
+                    near = info[LEAF_WIDTH * q2 + L_NEAR] + (1 if leaf_flags(s, q2) & BETWEEN else 0)
+                    if near < info[LEAF_WIDTH * q + L_NEAR]:
+                        info[LEAF_WIDTH * q + L_NEAR] = near
+                        changed = True
+    most = 0
+    for q in range(first, first + n):
+        most = max(most, info[LEAF_WIDTH * q + L_NEAR])
+    return most
 
 
 @kernel("void(int64, int64, int64, int64, int32[::1], int32[::1])")
@@ -244,22 +313,8 @@ def mark_wide(address, first, n, content, like, waiting):
     start = leaf_step(s, first, QUOTE)
     if start == 0:
         return
-    # One byte for each pair of classes: no other is told apart from it. The quote is one by itself.
-    kinds = 0
-    pairs = np.empty(256, np.int32)
     tried = np.empty(256, np.int32)
-    for b in range(256):
-        classes = i32(s, LEAF_CLASSES)
-        pair = 256 * classes[info[LEAF_WIDTH * first + L_CLASS] + b] + classes[info[LEAF_WIDTH * content + L_CLASS] + b]
-        if b == QUOTE:
-            pair = -1
-        i = 0
-        while i < kinds and pairs[i] != pair:
-            i += 1
-        if i == kinds:
-            pairs[kinds] = pair
-            tried[kinds] = b
-            kinds += 1
+    kinds = joint_bytes(s, first, content, tried)
     like[start - first] = content
     waiting[0] = start
     held = 1
@@ -324,7 +379,8 @@ def wide_record(s, t, q, c, pattern):
     bits[:] = 0
     if records[p + P_DENSE] >= 0:
         row = records[p + P_DENSE] * words
-        bits[:] = i32(s, DENSE)[row : row + words]
+        for w in range(words):
+            bits[w] = i32(s, DENSE)[row + w]
     tokens = records[p + P_TOKENS]
     records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, -1
     records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
@@ -398,7 +454,7 @@ def scanned_record(s, t, q, stop):
         room(s, OUT, 4 * widest + stack + words + 16)
         and room(s, RECORDS, RECORD_WIDTH)
         and room_index(s, RECORD_INDEX, 1)
-        and room(s, RECORD_INTS, below + 2 * places + stack)
+        and room(s, RECORD_INTS, below + 2 * places)
         and room(s, DENSE, words)
         and room_index(s, DENSE_INDEX, 1)
     ):
@@ -409,6 +465,8 @@ def scanned_record(s, t, q, stop):
     found = free[stack : stack + 4 * widest]
     bits = free[stack + 4 * widest : stack + 4 * widest + words]
     tokens, exits, most = scan_subtree(s, t, q, stop, found, depths)
+    if not room(s, RECORD_INTS, tokens + 2 * exits + 2 * most + 2):
+        return -1
     ints = i32(s, RECORD_INTS)
     records = i32(s, RECORDS)
     o = s[3 * RECORDS + 2]
@@ -513,7 +571,8 @@ def dense_within(s, record, most):
     else:
         row = records[o + P_DENSE] * words
         rows = i32(s, DENSE)
-        bits[:] = rows[row : row + words]
+        for w in range(words):
+            bits[w] = rows[row + w]
         for k in range(first + kept, first + tokens):
             bits[ints[k] >> 5] &= ~bit(ints[k])
     made = dense_row(s, bits, 0)

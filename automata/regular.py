@@ -58,12 +58,29 @@ __all__ = [
     "nonempty_part",
     "nullable",
     "plainly_has_text",
+    "relation",
     "star",
     "union",
     "utf8_texts",
 ]  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------- the IR
+
+
+class _Node:
+    """An expression that remembers its hash: it is asked for at every level above, and would be found anew by each."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+    def _remembered_hash(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            fields = self.__match_args__  # type: ignore[attr-defined]
+            own = hash((type(self), *(getattr(self, name) for name in fields)))
+            object.__setattr__(self, "_hash", own)
+            return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +94,12 @@ class Epsilon:
 
 
 @dataclass(frozen=True, slots=True)
-class CharClass:
+class CharClass(_Node):
     """One code point of the ranges (first, last): sorted, disjoint, not adjacent. Surrogates do not count."""
 
     ranges: Ranges
+
+    __hash__ = _Node._remembered_hash
 
     def __post_init__(self) -> None:
         before = -2
@@ -105,22 +124,28 @@ class Language:
 
 
 @dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(_Node):
     items: tuple[Regular, ...]
+
+    __hash__ = _Node._remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Alternation:
+class Alternation(_Node):
     items: tuple[Regular, ...]
+
+    __hash__ = _Node._remembered_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(_Node):
     """`least` to `most` texts of the item in a row; `most` None: any number from `least` on."""
 
     item: Regular
     least: int
     most: int | None
+
+    __hash__ = _Node._remembered_hash
 
     def __post_init__(self) -> None:
         if not 0 <= self.least < 2**31 or (self.most is not None and not self.least <= self.most < 2**31):
@@ -128,8 +153,10 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Intersection:
+class Intersection(_Node):
     items: tuple[Regular, ...]
+
+    __hash__ = _Node._remembered_hash
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -137,35 +164,43 @@ class Intersection:
 
 
 @dataclass(frozen=True, slots=True)
-class Complement:
+class Complement(_Node):
     """The well-formed UTF-8 texts that are not in the item."""
 
     item: Regular
 
+    __hash__ = _Node._remembered_hash
+
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(_Node):
     """The texts of `left` that are not in `right`, whatever bytes they are of."""
 
     left: Regular
     right: Regular
 
+    __hash__ = _Node._remembered_hash
+
 
 @dataclass(frozen=True, slots=True)
-class Interspersed:
+class Interspersed(_Node):
     """The item's texts with any number of the bytes in `data` put in anywhere."""
 
     item: Regular
     data: bytes
 
+    __hash__ = _Node._remembered_hash
+
 
 @dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(_Node):
     """The item's texts with each of the bytes in `old` replaced by the byte `new`, or by nothing (None)."""
 
     item: Regular
     old: bytes
     new: int | None
+
+    __hash__ = _Node._remembered_hash
 
 
 Regular: TypeAlias = (
@@ -391,6 +426,16 @@ def difference(left: ByteDfa, right: ByteDfa, limits: RegularLimits = DEFAULT_LI
     from .determinize import DIFFERENCE, combined
 
     return combined(left, right, DIFFERENCE, Budget(limits))
+
+
+def relation(left: ByteDfa, right: ByteDfa) -> tuple[bool, bool]:
+    """(whether a text is in both, whether one is in `left` alone), of two languages that are not empty.
+
+    Languages that part at their first characters are told apart in 3 us; nothing is made.
+    """
+    from .determinize import related
+
+    return related(left, right)
 
 
 def complement(dfa: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:

@@ -27,6 +27,7 @@ from .names_kernels import (
 )
 from .table_kernels import (
     ACCEPTS,
+    BETWEEN,
     BOTTOM,
     CALLS,
     CELL_INDEX,
@@ -43,7 +44,7 @@ from .table_kernels import (
     I_MIN,
     I_SATURATE,
     ITEMS,
-    L_FLAGS,
+    L_NEAR,
     LEAF,
     LEAF_DONE,
     LEAF_INFO,
@@ -84,6 +85,7 @@ from .table_kernels import (
     WIDTH,
     context_at,
     i32,
+    leaf_flags,
     leaf_step,
     member,
     mix,
@@ -127,7 +129,7 @@ def want(ctx, row):
 def is_done(ctx, s, row):
     """Whether a frame in this row can do nothing but end."""
     if row >= LEAF:
-        return i32(s, LEAF_INFO)[LEAF_WIDTH * (row - LEAF) + L_FLAGS] & LEAF_DONE != 0
+        return leaf_flags(s, row - LEAF) & LEAF_DONE != 0
     return i32(ctx, ROWS)[ROW_WIDTH * row + R_FLAGS] & DONE != 0
 
 
@@ -135,12 +137,13 @@ def is_done(ctx, s, row):
 def ends_here(ctx, s, row, x, y):
     """Whether the frame may end in this state (expanded)."""
     if row >= LEAF:
-        return i32(s, LEAF_INFO)[LEAF_WIDTH * (row - LEAF) + L_FLAGS] & ACCEPTS != 0
+        return leaf_flags(s, row - LEAF) & ACCEPTS != 0
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
     flags = rows[o + R_FLAGS]
     if flags & COUNTED:
-        return flags & ENDS != 0 and x == 0 and y >= rows[o + R_MIN]
+        body = x if x else rows[o + R_BODY]
+        return flags & ENDS != 0 and leaf_flags(s, body) & ACCEPTS != 0 and y >= rows[o + R_MIN]
     return flags & ENDS != 0
 
 
@@ -198,31 +201,29 @@ def progress_after_call(ctx, rows, o, y):
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int32[::1])")
 def step_counted(ctx, s, row, x, y, b, out):
-    """One byte of a counted body; x = 0 stands for its start, the boundary between iterations."""
+    """One byte of a counted body; x = 0 stands for its start."""
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
-    if x == 0:
-        if b == rows[o + R_CLOSE]:
-            if y < rows[o + R_MIN]:
-                return False
-            out[0] = rows[o + R_CLOSE_TO]
-            out[1] = 0
-            out[2] = 0
-            return True
-        if rows[o + R_MAX] >= 0 and y >= rows[o + R_MAX]:
+    q = x if x else rows[o + R_BODY]
+    if b == rows[o + R_CLOSE] and leaf_flags(s, q) & ACCEPTS:
+        if y < rows[o + R_MIN]:
             return False
-        x = rows[o + R_BODY]
-    x2 = leaf_step(s, x, b)
-    if x2 == 0:
+        out[0] = rows[o + R_CLOSE_TO]
+        out[1] = 0
+        out[2] = 0
+        return True
+    q = leaf_step(s, q, b)
+    if q == 0:
+        return False
+    if leaf_flags(s, q) & BETWEEN:
+        y += 1
+    most = rows[o + R_MAX]
+    if most >= 0 and y + i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_NEAR] > most:
         return False
     out[0] = row
-    if x2 == rows[o + R_BODY]:
-        out[1] = 0
-        # Without a maximum nothing depends on the count beyond the minimum.
-        out[2] = y if rows[o + R_MAX] < 0 and y >= rows[o + R_MIN] else y + 1
-    else:
-        out[1] = x2
-        out[2] = y
+    out[1] = 0 if q == rows[o + R_BODY] else q
+    # Without a maximum nothing depends on the count beyond the minimum.
+    out[2] = rows[o + R_MIN] if most < 0 and y > rows[o + R_MIN] else y
     return True
 
 

@@ -19,7 +19,7 @@ from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
-from .record_kernels import count_marks, mark_wide, write_leaf
+from .record_kernels import count_marks, mark_wide, measure_body, write_leaf
 from .table_kernels import (
     DEFERRED,
     DENSE,
@@ -75,12 +75,13 @@ MEMORY = 256 << 20
 class Store:
     """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
 
-    __slots__ = ("__weakref__", "_leaves", "_misc", "context", "lock", "tables")
+    __slots__ = ("__weakref__", "_bodies", "_leaves", "_misc", "context", "lock", "tables")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         load_kernels()
         self.lock = threading.RLock()
         self._leaves: dict[bytes, int] = {}
+        self._bodies: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         words = (vocabulary.size + 31) // 32
         self.tables = GrowingTables(
             SLOTS,
@@ -146,14 +147,36 @@ class Store:
         known = self._leaves.get(dfa.digest)
         if known is not None:
             return known
+        row = self._leaves[dfa.digest] = self._written(dfa)
+        return row
+
+    def body(self, dfa: ByteDfa, unit: ByteDfa) -> tuple[int, int]:
+        """(row of the start state of a counted body, the most iterations that any of its states needs).
+
+        unit : as in fragment.Text. The caller holds the lock.
+        """
+        known = self._bodies.get((dfa.digest, unit.digest))
+        if known is not None:
+            return known
+        row = self._written(dfa)
+        start = row if dfa == unit else self.leaf(unit)
+        n = dfa.n_states - 1
+        scratch = np.zeros((2, n), np.int32)
+        near = measure_body(self.context.ctypes.data, row - LEAF, n, start - LEAF, scratch[0], scratch[1])
+        if near < 0:
+            raise ValueError("a state of a counted body is in different places of an iteration")
+        self._bodies[dfa.digest, unit.digest] = row, near
+        return row, near
+
+    def _written(self, dfa: ByteDfa) -> int:
+        """Row of the start state of an automaton that is new."""
         table = dfa.table
         first = self.tables.count(LEAF_INFO) // LEAF_WIDTH
         row = self._extend(LEAVES, table.size - table.shape[1])
         class_at = self._extend(LEAF_CLASSES, 256)
         self._extend(LEAF_INFO, LEAF_WIDTH * (dfa.n_states - 1))
-        views = (self.tables.view(slot) for slot in (LEAVES, LEAF_INFO, LEAF_CLASSES))
-        write_leaf(*views, table, dfa.accepting, dfa.byte_class, first, row, class_at)
-        self._leaves[dfa.digest] = LEAF + first
+        leaves, info, classes = self.tables.view(LEAVES), self.tables.view(LEAF_INFO), self.tables.view(LEAF_CLASSES)
+        write_leaf(leaves, info, classes, table, dfa.accepting, dfa.byte_class, first, row, class_at)
         return LEAF + first
 
     def _extend(self, slot: int, n: int) -> int:

@@ -10,7 +10,7 @@ the store. What registers mean depends on the row's kind:
 
     kind      x                                     y
     plain     length of the white-space run         progress of the frame (members: a cell; items: a count)
-    counted   state of the body's leaf DFA          iterations of the body that are complete
+    counted   state of the body's leaf DFA, 0: start iterations of the body that are complete
     names     place in the name trie, or ~cell      progress of the members (a cell)
     class     0 at the start, then ~cell            progress of the members (a cell)
     leaf      0                                     0
@@ -97,7 +97,7 @@ S_RUNS, S_FOLLOWED, S_LONGEST, S_ROWS = range(4)
 # ------------------------------------------------------------------------------------------------ widths
 
 LEAF = 1 << 24
-ROW_WIDTH, LEAF_WIDTH = 16, 5
+ROW_WIDTH, LEAF_WIDTH = 16, 6
 RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 
 # Row fields.
@@ -116,15 +116,17 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
     R_BODY,
     R_MIN,
     R_MAX,
-) = range(14)
+    R_NEAR,
+) = range(15)
 # Row flags. DONE: the frame ends here and nothing else can happen, so the state is never on a stack.
 # CLASS: beside NAMES, the names of one class, by an automaton of their own.
 EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS, CLASS = 1, 2, 4, 8, 16, 32, 64, 128
 
-# Leaf info: flags, the DFA's start state, the state of `like` content that this one is as wide as (0: none), and where
-# its row and its DFA's classes begin.
-L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS = range(5)
-ACCEPTS, LEAF_DONE = 1, 2
+# Leaf info: flags, the DFA's start state, the state of `like` content that this one is as wide as (0: none), where its
+# row and its DFA's classes begin, and, of a counted body, the fewest iterations that lead from it to acceptance.
+L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS, L_NEAR = range(6)
+# BETWEEN: the state of a counted body lies between two iterations; entering it completes one.
+ACCEPTS, LEAF_DONE, BETWEEN = 1, 2, 4
 
 CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3
 # Cell 0 is the progress of an object without members.
@@ -168,6 +170,8 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
     D_STRING,
     D_LENGTH,
 ) = range(29)
+# What D_BARE says: members have values; strings of an array; a string by itself.
+ALONE = 2
 # One class of names in a members descriptor: start of its leaf, its names row, the row after a name, its witness bit,
 # the number of its language, how many names that has (-1: without end), and where the numbers of names that each state
 # leads to begin (0: all without end), with the first state that they are of.
@@ -213,6 +217,11 @@ def u8(ctx, slot):
 def store_of(ctx):
     """The store's context, int64[3 * SLOTS]."""
     return i64_at(ctx[3 * STORE], 3 * SLOTS)
+
+
+@device
+def leaf_flags(s, q):
+    return i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS]
 
 
 @device

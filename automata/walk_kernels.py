@@ -94,10 +94,7 @@ from .table_kernels import (
     EXPANDED,
     FRAME_WIDTH,
     FRAMES,
-    L_FLAGS,
     LEAF,
-    LEAF_INFO,
-    LEAF_WIDTH,
     M_ACCEPTS,
     M_BASE,
     M_BASES,
@@ -158,6 +155,7 @@ from .table_kernels import (
     WORK_WIDTH,
     bit,
     i32,
+    leaf_flags,
     leaf_step,
     member,
     room,
@@ -288,7 +286,7 @@ def note_depth(ctx, s, ref):
 @subroutine("boolean(int64[::1], int64, int64)")
 def leaf_may_begin(s, t, q):
     """Whether a leaf in state q has something to say below place t: deep in the tree few bytes follow a place."""
-    if i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS != 0:
+    if leaf_flags(s, q) & ACCEPTS != 0:
         return True
     first = i32(s, T_CHILD_FIRST)
     byte = u8(s, T_CHILD_BYTE)

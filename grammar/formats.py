@@ -17,9 +17,9 @@ from functools import cache
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import Regular, compile_regular
 from . import formats_host, formats_idn, formats_regex, formats_time, formats_uri
-from .format_digests import SPELLINGS, VALUES
 from .json_text import json_spelled, quoted
 from .kept_automata import kept
+from .kept_digests import SPELLINGS, VALUES
 from .regex_syntax import fullmatch_language
 
 __all__ = ["FORMATS", "format_language", "format_note", "format_strings"]

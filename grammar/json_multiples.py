@@ -23,6 +23,8 @@ import numpy as np
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from .json_numbers import EXPONENTS, MANTISSA_DIGITS, exponents_from, scaled
+from .kept_automata import kept
+from .kept_digests import MULTIPLES
 
 __all__ = ["common_multiple", "multiples_of"]
 
@@ -88,6 +90,11 @@ class _Table:
 @lru_cache(maxsize=1024)
 def multiples_of(value: Decimal) -> ByteDfa:
     """The spellings of all multiples of a positive decimal. Raises LimitError where that takes too many states."""
+    name = str(value)
+    return kept(f"multiples-{name}", MULTIPLES[name], lambda: _made(value)) if name in MULTIPLES else _made(value)
+
+
+def _made(value: Decimal) -> ByteDfa:
     p, k = _ratio(value)
     zeros = 0
     while k == 0 and p % 10 == 0 and gcd(p // 10, 10) != 1 and gcd(p, 10) == 10 and p % 100 == 0:

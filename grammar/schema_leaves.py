@@ -10,7 +10,6 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
-from ..automata.fragment import Target
 from ..automata.regular import (
     Language,
     Regular,
@@ -22,10 +21,10 @@ from ..automata.regular import (
 )
 from .json_numbers import NUMBER, decimal_of, number_constant
 from .json_text import json_spelled, quoted, string_content
-from .schema_strings import strings_language, strings_target
+from .schema_strings import strings_language
 
 __all__ = [
-    "any_scalar", "boolean", "constants_language", "constants_targets", "exactly", "null", "number", "one_of",
+    "any_scalar", "boolean", "constants_language", "exactly", "null", "number", "one_of",
     "spelled_names", "spelling", "string",
 ]  # fmt: skip
 
@@ -92,16 +91,6 @@ def constants_language(constants: list[Any]) -> ByteDfa:
     if any(value is None for value in constants):
         literals += ("null",)
     return _constants(strings, numbers, literals)
-
-
-def constants_targets(constants: list[Any]) -> tuple[Target, ...]:
-    """States whose languages together are the spellings of scalar constants: one, or two where the strings are many."""
-    strings = tuple(sorted(value for value in constants if isinstance(value, str)))
-    target = strings_target(strings) if strings else None
-    if target is None or isinstance(target, ByteDfa):
-        return (constants_language(constants),)
-    others = [value for value in constants if not isinstance(value, str)]
-    return (target, *([constants_language(others)] if others else []))
 
 
 @lru_cache(maxsize=4096)

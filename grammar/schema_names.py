@@ -24,6 +24,7 @@ from ..automata.regular import (
     difference,
     intersection,
     literal,
+    relation,
 )
 from .schema_keywords import Sub
 from .schema_strings import pattern_values
@@ -104,9 +105,11 @@ def classes(languages: Iterable[ByteDfa], within: Iterable[ByteDfa]) -> list[tup
     for language in languages:
         split: list[tuple[ByteDfa, tuple[bool, ...]]] = []
         for part, inside in found:
-            for piece, is_in in ((intersection(part, language), True), (difference(part, language), False)):
-                if not piece.is_empty:
-                    split.append((piece, (*inside, is_in)))
+            some, others = (False, True) if language.is_empty else relation(part, language)
+            if some:
+                split.append((intersection(part, language) if others else part, (*inside, True)))
+            if others:
+                split.append((difference(part, language) if some else part, (*inside, False)))
         if len(split) > MOST_CLASSES:
             raise LimitError("classes of member names (by the patterns that they match)", len(split), MOST_CLASSES)
         found = split  # type: ignore[assignment]

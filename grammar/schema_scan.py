@@ -23,11 +23,10 @@ from typing import Any, NamedTuple
 from ..automata.errors import GrammarError, LimitError, UnsupportedError
 from .formats import FORMATS, format_note
 from .json_numbers import decimal_of
-from .json_values import is_text
 from .regex_syntax import search_language
 from .schema_context import Contexts
 from .schema_keywords import TYPES, assertions
-from .schema_leaves import constants_targets
+from .schema_leaves import constants_language
 from .schema_references import draft_named
 from .schema_strings import StringSet, string_target
 
@@ -38,6 +37,7 @@ _MOST_DIGITS = 400
 _MOST_REQUIRED = 1 << 24
 _DEEPEST_CONSTANT = 60
 _LARGE_ENUM = 10_000
+_MOST_ENUM = 1 << 20  # 44 bytes each in the table of a grammar
 # Numbers of an enumeration of which it is plain that their automaton, with all spellings, is beyond every budget.
 _MOST_NUMBERS = 20_000
 # Patterns whose automata may be beyond every budget: counts of hundreds, counts of tens where the place at which they
@@ -337,14 +337,18 @@ def _check_enum(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer: s
     if not isinstance(value, list):
         raise _wrong(pointer, "an array", value)
     _check_constant(value, pointer)
-    # What may be too large for one automaton is made before a text begins, not in the middle of it.
+    # What is too large is refused before a text begins, not in the middle of it.
     scalars = [item for item in value if not isinstance(item, (list, dict))]
-    if sum(len(item) if isinstance(item, str) else 8 for item in scalars) > _LARGE_ENUM:
-        numbers = sum(isinstance(item, (int, float, Decimal)) and not isinstance(item, bool) for item in scalars)
+    size = sum(len(item) if isinstance(item, str) else 8 for item in scalars)
+    if size > _LARGE_ENUM:
+        numbers = [item for item in scalars if isinstance(item, (int, float, Decimal)) and not isinstance(item, bool)]
         try:
-            if numbers > _MOST_NUMBERS:
-                raise LimitError("numbers of an enumeration", numbers, _MOST_NUMBERS)
-            constants_targets([item for item in scalars if is_text(item)])
+            if size > _MOST_ENUM:
+                raise LimitError("characters of an enumeration", size, _MOST_ENUM)
+            if len(numbers) > _MOST_NUMBERS:
+                raise LimitError("numbers of an enumeration", len(numbers), _MOST_NUMBERS)
+            if numbers:
+                constants_language(numbers)
         except LimitError as error:
             scan.drop(schema, "enum", _above(pointer), f"{len(value)} values: {error}")
 

@@ -26,7 +26,6 @@ from .schema_leaves import (
     any_scalar,
     boolean,
     constants_language,
-    constants_targets,
     exactly,
     null,
     number,
@@ -38,7 +37,7 @@ from .schema_leaves import (
 from .schema_names import any_name
 from .schema_numbers import number_language
 from .schema_objects import ObjectPlan
-from .schema_strings import string_target
+from .schema_strings import ListedString, string_target
 from .schema_values import ANYTHING, SchemaValues
 
 __all__ = ["SchemaStates", "Style"]
@@ -222,19 +221,19 @@ class SchemaStates:
     # ------------------------------------------------------------------------------------------------ values
 
     def expand_value(self, conjunction: Conjunction, depth: int) -> Fragment:
-        """One leaf automaton for all scalars, and a call for each array, object, counted string or large automaton."""
+        """One leaf automaton for most scalars, one list of constants that are strings, and a call for each array,
+        object, counted string and large automaton."""
         leaves: dict[ByteDfa, None] = {}
         others: dict[Target, None] = {}
+        listed: dict[bytes, None] = {}
         for branch in self._values.branches(conjunction):
             constants = branch.constants
             if constants is not None:
-                scalars = [value for value in constants if not isinstance(value, (list, dict))]
-                for target in constants_targets(scalars) if scalars else ():
-                    if isinstance(target, ByteDfa):
-                        leaves[target] = None
-                    else:
-                        others[target] = None
+                listed.update((value.encode(), None) for value in constants if isinstance(value, str))
                 others.update((self.constant(v, depth), None) for v in constants if isinstance(v, (list, dict)))
+                scalars = [value for value in constants if not isinstance(value, (str, list, dict))]
+                if scalars:
+                    leaves[constants_language(scalars)] = None
                 continue
             if conjunction == ANYTHING:
                 leaves[any_scalar()] = None
@@ -250,6 +249,8 @@ class SchemaStates:
                 others[ArrayState(self, branch.array, depth)] = None
             if "object" in branch.types and branch.objects.has_value(question)[0]:
                 others[ObjectState(self, branch.objects, depth)] = None
+        if listed:
+            others[ListedString(tuple(listed))] = None
         calls = [(target, None) for target in others]
         small = [leaf for leaf in leaves if leaf.n_states <= _SMALL]
         calls += [(leaf, None) for leaf in leaves if leaf.n_states > _SMALL]

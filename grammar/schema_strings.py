@@ -2,15 +2,17 @@
 
 A `StringSet` holds everything that a schema says of a string. Each pattern is compiled by itself, once in the process;
 the combination keeps lengths for the last, since a length bound multiplies an automaton by the number of code points.
-Bounds that the patterns imply are dropped (`^[a-z]{2,8}$` with maxLength 255), a product that fits a table becomes one
-(most automata of a schema are small, and a table is the fastest state there is), and a larger one is counted
-(counted_strings.py).
+Bounds that the patterns imply are dropped (`^[a-z]{2,8}$` with maxLength 255), and a small product becomes a table. A
+larger one is the patterns' automaton and a number, if any text that has begun can be completed to all numbers of code
+points that are asked for and not too few (there is no least, or every text can grow by one); where a text's length
+depends on its content, states know what lengths are left (counted_strings.py).
 
 Cost: 30 to 300 us for a usual pattern; a look-up for what was met before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +24,8 @@ from ..automata.budget import RegularLimits
 from ..automata.byte_dfa import ByteDfa
 from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError, UnsupportedError
-from ..automata.fragment import Fragment, Payload, Text
+from ..automata.fragment import Fragment, OneString, Payload, Text
+from ..automata.name_counts import text_lengths
 from ..automata.regular import (
     ANY_CHAR,
     EMPTY,
@@ -34,19 +37,18 @@ from ..automata.regular import (
     utf8_texts,
 )
 from .counted_strings import AcceptedLengths, CountedString, CountedStrings
-from .enumerated_strings import Enumeration
 from .formats import FORMATS, format_language, format_strings
 from .json_text import SPELLING_LIMITS, json_spelled, numbered_classes, quoted, string_content
 from .regex_syntax import counted_search, parse, search_language
 
 __all__ = [
-    "StringSet", "pattern_values", "spelled_strings", "string_admits", "string_is_empty", "string_language",
-    "string_target", "string_values", "strings_language", "strings_target",
+    "ListedString", "StringSet", "pattern_values", "spelled_strings", "string_admits", "string_is_empty",
+    "string_target", "string_values", "strings_language",
 ]  # fmt: skip
 
 
-_SMALL = RegularLimits(dfa_states=300)  # an enumeration that is best as a table
-_SPELLABLE = RegularLimits(dfa_states=3_000)  # spelling takes two to eight times as many, and may take 20,000
+_FEW = 16  # lengths that a table holds as well as a number
+_TABLE = 512  # states times lengths beyond which they are counted
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -94,17 +96,16 @@ def _unbounded_values(pattern: str) -> ByteDfa:
 def _told_lengths(pattern: str) -> tuple[int, int | None] | None:
     """Bounds on the length that stand for a bound in the pattern; None where it is better left in.
 
-    It is taken out with lookaround, which many products go into, and where the automaton may be too large to be
-    spelled.
+    It is taken out with lookaround, which many products go into, and where a number costs less than a state for each
+    length.
     """
     counted = counted_search(pattern, "ecma")
-    if counted is not None and not parse(pattern, "ecma").lookaround:
-        try:
-            compile_regular(search_language(pattern, "ecma"), _SPELLABLE)
-            return None
-        except LimitError:
-            pass
-    return None if counted is None else counted[1:]
+    if counted is None:
+        return None
+    _, least, most = counted
+    if max(least, most or 0) <= _FEW and not parse(pattern, "ecma").lookaround:
+        return None
+    return least, most
 
 
 class _Parts(NamedTuple):
@@ -144,10 +145,12 @@ def _of_any_length(strings: StringSet) -> ByteDfa:
 
 
 def _bounds_that_matter(values: ByteDfa, least: int, most: int | None) -> tuple[int, int | None]:
-    lengths = _accepted_lengths(values)
-    if lengths is not None and least and not lengths.some(0, least - 1):
+    if values.is_empty:
+        return 0, None
+    lengths = text_lengths(values)
+    if least <= lengths.least:
         least = 0
-    if lengths is not None and most is not None and not lengths.some(most + 1, None):
+    if most is not None and lengths.most is not None and lengths.most <= most:
         most = None
     return least, most
 
@@ -178,6 +181,9 @@ def string_is_empty(strings: StringSet) -> bool:
     values, least, most = _parts(strings)
     if values.is_empty or (least == 0 and most is None) or values == utf8_texts():
         return values.is_empty
+    known = text_lengths(values)
+    if known.growing or least <= known.least:
+        return most is not None and most < max(least, known.least)
     lengths = _accepted_lengths(values)
     return CountedStrings(values, least, most).is_empty if lengths is None else not lengths.some(least, most)
 
@@ -232,17 +238,6 @@ def spelled_strings(strings: StringSet) -> ByteDfa:
     return quoted(json_spelled(string_values(strings)))
 
 
-def string_language(strings: StringSet) -> ByteDfa | None:
-    """The JSON strings of a set; None where only their length is bounded, which a counter does.
-
-    Raises LimitError where they do not fit one automaton: `string_target` has a state for them.
-    """
-    values, least, most = _parts(strings)
-    if values == utf8_texts() and (least or most is not None):
-        return None
-    return spelled_strings(strings)
-
-
 @lru_cache(maxsize=256)
 def string_target(strings: StringSet) -> Payload | ByteDfa:
     """The state of a JSON string of a set that is not empty, before its opening quote.
@@ -250,13 +245,17 @@ def string_target(strings: StringSet) -> Payload | ByteDfa:
     Raises LimitError where not even the values of any length fit one automaton.
     """
     values, least, most = _parts(strings)
+    if least == 0 and most is None:
+        return spelled_strings(strings)
+    if values == utf8_texts():
+        return Opened(CountedText(least, most))
+    if values.n_states * max(least, most or 0) > _TABLE and (least == 0 or text_lengths(values).growing):
+        with contextlib.suppress(LimitError):
+            return Opened(CountedText(least, most, json_spelled(values)))
     try:
-        language = string_language(strings)
+        return spelled_strings(strings)
     except LimitError:
-        if least == 0 and most is None:
-            raise
         return Opened(CountedString(CountedStrings(values, least, most), 1, 0))
-    return Opened(CountedText(least, most)) if language is None else language
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,13 +270,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class CountedText:
-    """The rest of a string of bounded length, after its opening quote."""
+    """The rest of a string of bounded length, after its opening quote: of any content, or of this."""
 
     least: int
     most: int | None
+    content: ByteDfa | None = None
 
     def expand(self) -> Text:
-        return Text(string_content(), self.least, self.most, 0x22)
+        return Text(string_content(), self.least, self.most, 0x22, self.content)
 
 
 # ------------------------------------------------------------------------------------------------ enumerations
@@ -314,17 +314,13 @@ def strings_language(strings: tuple[str, ...], limits: RegularLimits = SPELLING_
     return minimized(table, accepting, class_of)
 
 
-@lru_cache(maxsize=256)
-def strings_target(strings: tuple[str, ...]) -> Payload | ByteDfa:
-    """The state of a JSON string that is one of some, before its opening quote: an automaton, or a trie for many.
+class ListedString(NamedTuple):
+    """A JSON string that is one of some (UTF-8 values, each once), before its opening quote."""
 
-    There must be one, and none may have a lone surrogate. PERF: an automaton takes 60 us for each of the strings, a
-    trie 1 ms for the first mask of 600 (the names of time zones).
-    """
-    try:
-        return quoted(json_spelled(strings_language(strings, _SMALL)))
-    except LimitError:
-        return Opened(Enumeration(strings).start())
+    values: tuple[bytes, ...]
+
+    def expand(self) -> OneString:
+        return OneString(self.values, string_content())
 
 
 def _common(left: bytes, right: bytes) -> int:

@@ -97,6 +97,7 @@ class SchemaValues:
         self._complements: dict[int, list[Alternative]] = {}
         self._alternatives: dict[tuple[int, bool], list[Terms]] = {}
         self._by_conjunction: dict[Conjunction, list[Branch]] = {}
+        self._refused: dict[Conjunction, tuple[str, int, int]] = {}
         self._nonempty: set[Conjunction] = set()
         self._empty: set[Conjunction] = set()
         self._comparing = False
@@ -180,12 +181,22 @@ class SchemaValues:
         if known is None and len(conjunction) == 1 and self._nodes[conjunction[0]].is_alone:
             known = self._by_conjunction[conjunction] = [Branch(self, conjunction)]
         elif known is None:
-            plain = self._product([self._alternatives_of(number, (), False)[0] for number in conjunction])
-            found: dict[Conjunction, None] = {}
-            for terms in plain:
-                found.update(dict.fromkeys(self._placed(_numbers_of(terms))))
-            known = self._by_conjunction[conjunction] = [Branch(self, numbers) for numbers in found]
+            known = self._by_conjunction[conjunction] = self._multiplied_out(conjunction)
         return known
+
+    def _multiplied_out(self, conjunction: Conjunction) -> list[Branch]:
+        """The branches of a conjunction; the same LimitError again where there are too many."""
+        refused = self._refused.get(conjunction)
+        if refused is not None:
+            raise LimitError(*refused)
+        found: dict[Conjunction, None] = {}
+        try:
+            for terms in self._product([self._alternatives_of(number, (), False)[0] for number in conjunction]):
+                found.update(dict.fromkeys(self._placed(_numbers_of(terms))))
+        except LimitError as error:
+            self._refused[conjunction] = (error.limit, error.given, error.allowed)
+            raise
+        return [Branch(self, numbers) for numbers in found]
 
     def _placed(self, numbers: Conjunction) -> Iterator[Conjunction]:
         """A conjunction whose wanted members (Inner.SOME_MEMBER) are declared ones, or undeclared ones."""

@@ -17,11 +17,11 @@ from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import GrammarError, UnsupportedError
 from bridle.automata.regular import compile_regular
 from bridle.grammar import formats, formats_idn, regex_syntax, schema_scan
-from bridle.grammar.format_digests import SPELLINGS, VALUES
 from bridle.grammar.formats import FORMATS, format_language, format_note
 from bridle.grammar.formats_host import charged
 from bridle.grammar.json_text import json_spelled, quoted
 from bridle.grammar.kept_automata import kept
+from bridle.grammar.kept_digests import SPELLINGS, VALUES
 from naive_formats import JUDGES, NARROWED
 
 SUITE = Path(__file__).resolve().parents[2] / "shared" / "data" / "json-schema-test-suite"
@@ -376,12 +376,12 @@ def test_no_two_letters_or_marks_of_internationalized_names_compose():
 def test_the_automata_of_a_format_are_those_whose_digests_are_in_the_source(name):
     values = compile_regular(formats._LANGUAGES[name][0]())  # made anew, whatever the disk holds
     found = values.digest.hex(), quoted(json_spelled(values)).digest.hex()
-    assert found == (VALUES[name], SPELLINGS[name]), "the language has changed: write these into format_digests.py"
+    assert found == (VALUES[name], SPELLINGS[name]), "the language has changed: write these into kept_digests.py"
 
 
 def test_a_kept_automaton_is_read_back_and_a_damaged_one_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path))
     made = format_language("uuid")
+    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path))
     digest = made.digest.hex()
 
     def fail() -> ByteDfa:
@@ -401,8 +401,8 @@ def test_a_kept_automaton_is_read_back_and_a_damaged_one_is_made_again(tmp_path,
 
 
 def test_an_automaton_of_another_digest_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path))
     made = format_language("uuid")
+    monkeypatch.setenv("BRIDLE_CACHE_DIR", str(tmp_path))
     assert kept("uuid", "00" * 16, lambda: made) is made
     assert not list(tmp_path.glob("automata/*"))
     # A whole file under the wrong name is no better than none.

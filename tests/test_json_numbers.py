@@ -11,6 +11,8 @@ from decimal import Decimal
 import pytest
 
 import bridle
+from bridle.grammar import json_multiples
+from bridle.grammar.kept_digests import MULTIPLES
 from bridle.grammar.schema_numbers import NumberSet, number_admits, number_is_empty, number_language
 
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
@@ -144,3 +146,10 @@ def test_large_divisors_that_are_powers_of_ten_are_small_automata():
 def test_a_divisor_with_too_many_remainders_is_refused_with_the_number():
     with pytest.raises(bridle.LimitError, match="multipleOf"):
         number_language(NumberSet(multiples=decimals("1048577")))
+
+
+@pytest.mark.parametrize("value", sorted(MULTIPLES))
+def test_the_multiples_that_are_kept_are_those_whose_digests_are_in_the_source(value):
+    made = json_multiples._made(Decimal(value))  # made anew, whatever the disk holds
+    assert made.digest.hex() == MULTIPLES[value], "the language has changed: write this into kept_digests.py"
+    assert json_multiples.multiples_of(Decimal(value)) == made

@@ -98,7 +98,7 @@ class Frames:
                 yield (*below, (dfa, int(dfa.transitions[state, byte])))
         elif isinstance(top, tuple) and isinstance(top[0], Text):
             text, state, count = top
-            to = int(text.body.transitions[state, byte])
+            to = int(text.unit.transitions[state, byte])
             if to and not (state == 1 and text.most is not None and count >= text.most):
                 yield (*below, (text, to, count + (state == 1)))
         elif isinstance(shape := self.shape(top), Fragment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,21 +17,21 @@ import naive_regex
 from bridle.automata.budget import RegularLimits
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import LimitError, UnsupportedError
+from bridle.automata.fragment import Target
+from bridle.automata.name_counts import text_lengths
 from bridle.automata.regular import ANY_CHAR, Intersection, Repeat, alternation, compile_regular, literal
 from bridle.grammar.counted_strings import AcceptedLengths, CountedString, CountedStrings
-from bridle.grammar.enumerated_strings import Enumeration
-from bridle.grammar.json_text import json_spelled
+from bridle.grammar.json_text import json_spelled, quoted
 from bridle.grammar.regex_syntax import counted_search
-from bridle.grammar.schema_leaves import constants_targets
 from bridle.grammar.schema_strings import (
+    CountedText,
+    ListedString,
     Opened,
     StringSet,
     pattern_values,
-    quoted,
     spelled_strings,
     string_admits,
     string_is_empty,
-    string_language,
     string_target,
     string_values,
     strings_language,
@@ -89,11 +90,9 @@ def test_a_set_has_the_strings_that_satisfy_all_of_it(strings: StringSet) -> Non
     assert [values.accepts(text.encode()) for text in TEXTS] == expected
     assert [string_admits(strings, text) for text in TEXTS] == expected
     assert string_is_empty(strings) == values.is_empty
-    language = string_language(strings)
-    if language is not None:
-        language.verify()
-        assert [language.accepts(json.dumps(text).encode()) for text in TEXTS] == expected
-        assert language == spelled_strings(strings)
+    language = spelled_strings(strings)
+    language.verify()
+    assert [language.accepts(json.dumps(text).encode()) for text in TEXTS] == expected
 
 
 @pytest.mark.parametrize(
@@ -108,16 +107,16 @@ def test_a_pattern_alone_is_empty_where_its_automaton_is(pattern: str, empty: bo
 
 
 def test_only_a_length_is_left_to_a_counter_whatever_says_so() -> None:
-    assert string_language(StringSet()) is not None
-    assert string_language(StringSet(least=2, most=10**6)) is None
-    assert string_language(StringSet(patterns=("", "x?"), most=5000)) is None
-    assert string_language(StringSet(patterns=("^[^]{3,2000000}$",))) is None
+    assert isinstance(string_target(StringSet()), ByteDfa)
+    assert string_target(StringSet(least=2, most=10**6)) == Opened(CountedText(2, 10**6))
+    assert string_target(StringSet(patterns=("", "x?"), most=5000)) == Opened(CountedText(0, 5000))
+    assert string_target(StringSet(patterns=("^[^]{3,2000000}$",))) == Opened(CountedText(3, 2000000))
     assert not string_is_empty(StringSet(least=5)) and string_is_empty(StringSet(least=5, most=4))
 
 
 def test_bounds_that_a_pattern_implies_cost_nothing() -> None:
-    alone = string_values(StringSet(("^[a-z]{2,20}$",)))
-    assert string_values(StringSet(("^[a-z]{2,20}$",), least=1, most=10**6)) is alone
+    alone = string_values(StringSet(("^[a-z]{2,8}$",)))
+    assert string_values(StringSet(("^[a-z]{2,8}$",), least=1, most=10**6)) is alone
     assert string_values(StringSet(("^(?:...)*$",), least=1, most=5)) == pattern_values("^...$")
     assert string_is_empty(StringSet(("^(?:...)*$",), least=10**6, most=10**6))
     assert not string_is_empty(StringSet(("^(?:...)*$",), least=10**6, most=10**6 + 2))
@@ -177,6 +176,69 @@ def move_within(moved: list[set], callee: ByteDfa, state: int, then: object) -> 
             moved[byte].add(then)
 
 
+class Source(NamedTuple):
+    """A grammar of one state."""
+
+    root: Target
+    notes: tuple[str, ...] = ()
+
+
+# Patterns that grow by one code point at a time, or have no least number of them: their automaton and a number do.
+NUMBERED = [
+    ("^a+$", 2, 5), ("a", 0, 3), ("a", 2, None), ("^(?:..)*$", 0, 5), ("^(?:...)*b$", 0, 9), (r"^\S+@\S+$", 3, 4),
+    (r"^\S+@\S+$", 5, None), ("😀|é", 2, 3), ("^[^a-z]*$", 1, 2), (r"[\n\u0001\"\\]", 2, 2), ("^(?:aa|bbb)*$", 0, 7),
+    ("^[\\ud000-\\ud7ff𝒶-𝒹]+x?$", 1, 2), ("^(?!.*aa)", 0, 4), ("^(?:a{3}|b{5})$", 0, 4), ("^$|^a{4}", 0, 3),
+    ("b$", 4, 4),
+]  # fmt: skip
+PIECES = [
+    b"a", b"b", b"aa", b"aab", b"bbb", b'a"', b'"', b"@", b"a@b", b'@a"', b"\\", b"u", b"\\u00", b"61", b"6", b"1",
+    b"x", b"\\n", b'\\"', b"\xc3\xa9", b"\xc3", b"\xa9", "😀".encode(), b"\xf0\x9f", b"\x98\x80", b"1a1",
+    b"a1a1a1a1a", b" ", b"\\ud83d", b"\\ude00", "𝒶".encode(), b"aaaaaaa", b"aaaaaa",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "least", "most"), NUMBERED)
+def test_an_automaton_and_a_number_are_the_product(pattern: str, least: int, most: int | None) -> None:
+    table = spelled_strings(StringSet((pattern,), least=least, most=most))
+    body = json_spelled(pattern_values(pattern))
+    vocabulary = vocabulary_of([*PIECES, b'"a', b'"@'])
+    compiled = bridle.compile(Source(Opened(CountedText(least, most, body))), vocabulary)
+    check_against_table(compiled, table)
+
+
+def check_against_table(compiled: bridle.Compiled, table: ByteDfa) -> None:
+    """Asserts that bytes, masks and ends are those of an automaton, wherever tokens lead."""
+    vocabulary = compiled.vocabulary
+    waiting, met = [b""], {1}
+    while waiting and len(met) < 400:
+        text = waiting.pop(0)
+        state = table.state_after(text)
+        matcher = bridle.Matcher(compiled)
+        assert matcher.accept_bytes(text)
+        assert matcher.next_bytes()[:256].tolist() == (table.transitions[state] != 0).astype(int).tolist(), text
+        assert matcher.is_accepting() == bool(table.accepting[state])
+        after = {i: table.state_after(token, state) for i, token in enumerate(vocabulary.tokens) if token}
+        assert allowed_tokens(matcher) - {*vocabulary.stop_token_ids} == {i for i, to in after.items() if to}, text
+        for i, to in after.items():
+            if to and to not in met:
+                met.add(to)
+                waiting.append(text + vocabulary.tokens[i])
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "a", "^a{3}$", "^a{2,5}$", "^(?:..)*$", "^(?:..)*b", "^a*b?$", "^$|^é{4}", "^[^]+😀$"]
+)
+def test_the_least_and_the_most_code_points_of_a_language(pattern: str) -> None:
+    values = pattern_values(pattern)
+    of_length = [not string_values(StringSet((pattern,), least=n, most=n)).is_empty for n in range(30)]
+    lengths = text_lengths(values)
+    assert lengths.least == of_length.index(True)
+    assert lengths.most == (None if any(of_length[20:]) else max(n for n in range(30) if of_length[n]))
+    if lengths.growing:
+        assert all(of_length[lengths.least :])
+    assert lengths.growing == (pattern in ("", "a", "^(?:..)*b", "^[^]+😀$"))
+
+
 def test_no_counted_string_of_lengths_that_a_pattern_does_not_have() -> None:
     even = pattern_values("^(?:..)*$")
     assert CountedStrings(even, 5, 5).is_empty and CountedStrings(even, 10**6 + 1, 10**6 + 1).is_empty
@@ -187,7 +249,7 @@ def test_no_counted_string_of_lengths_that_a_pattern_does_not_have() -> None:
 def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> None:
     schema = {"type": "string", "pattern": r"^https?://\S+$", "minLength": 10, "maxLength": 3000}
     with pytest.raises(LimitError):
-        string_language(StringSet((r"^https?://\S+$",), least=10, most=3000))
+        spelled_strings(StringSet((r"^https?://\S+$",), least=10, most=3000))
     grammar = bridle.Grammar.from_json_schema(schema)
     assert bridle.validate(grammar, json.dumps("http://" + "é" * 2993)).ok
     assert not bridle.validate(grammar, json.dumps("http://" + "é" * 2994)).ok
@@ -207,7 +269,7 @@ def test_what_is_too_large_for_a_table_is_counted_to_the_last_code_point() -> No
 def test_a_large_repetition_that_the_length_tells_is_a_length(pattern: str) -> None:
     strings = StringSet((pattern,))
     with pytest.raises(LimitError):
-        string_language(strings)
+        spelled_strings(strings)
     assert not string_is_empty(strings)
     assert not isinstance(string_target(strings), type(pattern_values("a")))
     text = {"^[": "x", "^\\": "é" * 200, "^x": "x" * 6001}[pattern[:2]] + ("!" if pattern.endswith("!$") else "")
@@ -267,28 +329,13 @@ def test_an_enumeration_is_the_union_of_its_strings(strings: list[str]) -> None:
     assert made == compile_regular(alternation(*map(literal, strings)))
 
 
-def walked(target: object, table: ByteDfa) -> None:
-    """Asserts that a target without calls is a table's language."""
-    waiting: list = [(target, 1)]
-    met = set(waiting)
-    while waiting:
-        state, in_table = waiting.pop()
-        assert bool(table.accepting[in_table]) == (state is None)
-        targets: list = [()] * 256
-        for low, high, after in state.expand().edges if state is not None else ():
-            assert targets[low : high + 1] == [()] * (high + 1 - low)
-            targets[low : high + 1] = [(after,)] * (high + 1 - low)
-        assert [bool(found) for found in targets] == (table.transitions[in_table] != 0).tolist()
-        for byte in range(256):
-            if targets[byte] and (pair := (targets[byte][0], int(table.transitions[in_table, byte]))) not in met:
-                met.add(pair)
-                waiting.append(pair)
-
-
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.text('ab\u00e9\u20ac\U0001f600\U0010ffff\n/\\"\x01', max_size=3), min_size=1, max_size=8))
-def test_an_enumeration_as_a_trie_has_all_spellings_of_its_strings(strings: list[str]) -> None:
-    walked(Opened(Enumeration(tuple(strings)).start()), quoted(json_spelled(strings_language(tuple(strings)))))
+@given(st.lists(st.text('abé€😀\U0010ffff\n/\\"\x01', max_size=3), min_size=1, max_size=8, unique=True))
+def test_a_listed_string_has_all_spellings_of_its_strings(strings: list[str]) -> None:
+    table = quoted(json_spelled(strings_language(tuple(strings))))
+    vocabulary = vocabulary_of([*PIECES, b'"a', b'"\\u00', "€".encode()[:2], b"\\u20Ac", b"\\/", b"\\uDBff\\uDFFF"])
+    compiled = bridle.compile(Source(ListedString(tuple(value.encode() for value in strings))), vocabulary)
+    check_against_table(compiled, table)
 
 
 def test_a_large_enumeration_is_a_trie_beside_its_other_constants() -> None:
@@ -301,9 +348,6 @@ def test_a_large_enumeration_is_a_trie_beside_its_other_constants() -> None:
         assert bridle.validate(grammar, json.dumps(value, ensure_ascii=False)).ok
     for text in (json.dumps(many[0][:-1]), json.dumps(many[0] + "a"), "13", '"', "true"):
         assert not bridle.validate(grammar, text).ok
-    targets = constants_targets([*many, 12, None])
-    assert len(targets) == 2 and isinstance(targets[1], ByteDfa) and targets[1].accepts(b"null")
-    assert len(constants_targets([*many[:3], 12])) == 1
 
 
 def test_strings_without_a_spelling_are_in_no_language() -> None:
