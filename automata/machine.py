@@ -34,7 +34,7 @@ from .expand_kernels import (
 from .fragment import Fragment, Items, Layout, Members, OneString, Strings, Target, Text
 from .growing_tables import GrowingTables
 from .limits import Limits
-from .mask_kernels import allowed_bytes, make_mask
+from .mask_kernels import allowed_bytes, make_mask, reference_mask
 from .name_counts import MOST, name_counts
 from .step_kernels import DEAD_AT, SCRATCH_SIZE, UNKNOWN, may_end, step_bytes, step_token
 from .table_kernels import (
@@ -168,6 +168,17 @@ class Machine:
         with self.store.lock:
             try:
                 while (status := make_mask(address, ref)) != OK:
+                    self._serve(status)
+            except BaseException:
+                self.store.forget_walk()
+                raise
+
+    def write_reference_mask(self, ref: int, bitmask: np.ndarray, row: int) -> None:
+        """Writes the configuration's mask as steps by single bytes tell it, and memoises none."""
+        address = self.address
+        with self.store.lock:
+            try:
+                while (status := reference_mask(address, ref, bitmask, row)) != OK:
                     self._serve(status)
             except BaseException:
                 self.store.forget_walk()

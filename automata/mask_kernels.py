@@ -9,6 +9,8 @@ form a trie (CONTEXTS holds (row, x, y, context above)), and CONTEXT_MASK says a
 
 INVARIANT: NODE_MASK, SET_MASK and CONTEXT_MASK are set after all that they refer to is written (a fence lies between),
 so `fill_known` and `fill_batch` need no lock.
+
+`reference_mask` makes the same mask without any of this, for tests.
 """
 
 from __future__ import annotations
@@ -76,6 +78,8 @@ from .table_kernels import (
     STOPS,
     WANTS_ROOM,
     WANTS_ROWS,
+    WORK,
+    WORK_WIDTH,
     bit,
     context_at,
     find_quad,
@@ -91,7 +95,9 @@ from .walk_kernels import (
     allow,
     allow_dense,
     misc,
+    push,
     start_walk,
+    step_on,
     walk_node,
 )
 
@@ -389,4 +395,48 @@ def allowed_bytes(address, ref, out):
         if status != OK:
             return status
         out[b] = 1 if to != DEAD else 0
+    return OK
+
+
+# ------------------------------------------------------------------------------------------------ the slow twin
+
+# In M_WALKING while `reference_mask` steps: no node's number.
+STEPPING = 1 << 40
+
+
+@kernel("int64(int64, int64, int32[:, ::1], int64)")
+def reference_mask(address, ref, bitmask, row):
+    """Writes a configuration's mask by stepping configurations through the token tree: OK, or why the caller has to
+    serve and call again.
+
+    bitmask : int32[rows, words], out; the caller has checked that `row` is one of its rows.
+    No record, context or memo of a mask is read or made; what it shares with `make_mask` is the step by one byte. The
+    caller holds the writers' lock, and sets M_WALKING to -1 when it gives up in between.
+    """
+    ctx = context_at(address)
+    s = store_of(ctx)
+    state = misc(s)
+    if state[M_WALKING] != STEPPING:
+        if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH)):
+            return WANTS_ROOM
+        status, _, bottom = close_over(ctx, s, i32(ctx, SCRATCH), ref, -1)
+        if status != OK:
+            return status
+        start_walk(ctx, s, BOTTOM)
+        push(s, 0, ref, 0, 0, 0)
+        state[M_WALKING] = STEPPING
+        state[M_ACCEPTS] = 1 if bottom else 0
+    status = step_on(ctx, s)
+    if status != OK:
+        return status
+    state[M_WALKING] = -1
+    words = bitmask[row]
+    words[:] = 0
+    out = i32(s, OUT)
+    for k in range(s[3 * OUT + 2]):
+        words[out[k] >> 5] |= bit(out[k])
+    if state[M_ACCEPTS]:
+        stops = i32(s, STOPS)
+        for k in range(s[3 * STOPS + 2]):
+            words[stops[k] >> 5] |= bit(stops[k])
     return OK
