@@ -155,7 +155,24 @@ def deep_records() -> Row:
     return row_of("config/40-members", schema, [first, {names[0]: "", names[2]: []}], [{names[0]: ""}])
 
 
+def arrays_60_deep() -> Row:
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}}}
+    return row_of("deep-arrays/60-levels", schema, [nested(60, lambda inner: [inner, []], []), []], [[[0]]])
+
+
+def anything_20_deep() -> Row:
+    schema: dict[str, Any] = nested(20, lambda inner: {"type": "object", "properties": {"x": inner}}, {})
+    value = nested(20, lambda inner: {"x": inner}, {"free": [1, {"form": None}]})
+    return row_of("unconstrained/under-20-levels", schema, [value, {"x": {"x": {}}}], [{"x": {"x": 1}}])
+
+
+def nested(levels: int, wrap: Callable[[Any], Any], inner: Any) -> Any:
+    for _ in range(levels):
+        inner = wrap(inner)
+    return inner
+
+
 GENERATED: tuple[Callable[[], Row], ...] = (
     enum_of_2000, enum_of_phrases, optional_strings, optional_of_all_kinds, any_of_30_objects, any_of_with_common_keys,
-    one_of_25_commands, many_patterns, deep_records,
+    one_of_25_commands, many_patterns, deep_records, arrays_60_deep, anything_20_deep,
 )  # fmt: skip
