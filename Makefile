@@ -3,14 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+BENCH_INSTALLED := .venv/.bench-installed
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint kernels
+.PHONY: demo test test-slow lint kernels bench
 .DEFAULT_GOAL := test
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hf,test]'
+	touch $@
+
+$(BENCH_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	touch $@
 
 # Compiled once into the cache, or every pytest worker would do it at the same time.
@@ -19,6 +24,10 @@ kernels: $(INSTALLED)
 
 demo: kernels
 	$(BIN)/python bench/demo.py
+
+# Other engines beside this one, on the committed corpus.
+bench: kernels $(BENCH_INSTALLED)
+	$(BIN)/python bench/maskbench.py --plot bench/distributions.png
 
 test: lint kernels
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
