@@ -43,14 +43,15 @@ import llvmlite
 import numba
 import numpy as np
 from numba import carray, config, types
+from numba.core import cgutils
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 from .cache_dir import cache_folders
 
 __all__ = [
-    "ProgressLine", "acquire", "compile_all", "device", "fence", "i32_at", "i64_at", "kernel", "load_kernels",
-    "subroutine", "u8_at",
+    "ProgressLine", "acquire", "compile_all", "copy_bytes", "device", "fence", "i32_at", "i64_at", "kernel",
+    "load_kernels", "subroutine", "u8_at",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -365,6 +366,21 @@ if JIT:
         return carray(_u8_pointer(address), n, np.uint8)
 
     @intrinsic
+    def copy_bytes(typing_context, to, source, n):  # type: ignore[no-untyped-def]
+        """Copies n bytes from one address to another (int64 each); the two do not overlap.
+
+        PERF: a loop over elements is not always made into this: 16 KB take 0.1 us so, and 1.1 us by elements.
+        """
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            pointer = context.get_value_type(types.CPointer(types.uint8))
+            places = [builder.inttoptr(address, pointer) for address in arguments[:2]]
+            cgutils.raw_memcpy(builder, *places, arguments[2], 1)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64), generate
+
+    @intrinsic
     def fence(typing_context):  # type: ignore[no-untyped-def]
         """A sequentially consistent memory fence: what was written before it is seen before what is written after."""
 
@@ -386,6 +402,10 @@ if JIT:
 
 else:
     i32_at, i64_at, u8_at = _python_view(np.int32), _python_view(np.int64), _python_view(np.uint8)
+
+    def copy_bytes(to: int, source: int, n: int) -> None:  # type: ignore[misc]
+        """Copies n bytes from one address to another."""
+        ctypes.memmove(int(to), int(source), int(n))
 
     def acquire() -> None:  # type: ignore[misc]
         """Nothing: the interpreter orders its own reads."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from .kernel import (
     acquire,
+    copy_bytes,
     device,
     fence,
     i64_at,
@@ -329,15 +330,10 @@ def write_mask(ctx, s, mask, bitmask, row):
     masks = i32(ctx, MASKS)
     ints = i32(ctx, MASK_INTS)
     m = MASK_WIDTH * mask
-    # PERF: element by element; the assignment of a slice of one array to a slice of another takes four times as long.
     if masks[m] >= 0:
-        dense = i32(s, DENSE)
-        o = masks[m] * words
-        for w in range(words):
-            bitmask[row, w] = dense[o + w]
+        copy_bytes(bitmask.ctypes.data + 4 * words * row, s[3 * DENSE] + 4 * words * masks[m], 4 * words)
     else:
-        for w in range(words):
-            bitmask[row, w] = 0
+        bitmask[row][:] = 0
     for k in range(masks[m + 1], masks[m + 1] + masks[m + 2]):
         bitmask[row, ints[k] >> 5] |= bit(ints[k])
     if masks[m + 3]:
