@@ -31,9 +31,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["cache_folders", "read_sealed", "write_sealed"]
+__all__ = ["MAGIC", "cache_folders", "read_sealed", "sealed", "unsealed", "write_sealed"]
 
-_MAGIC = b"bridle\x00\x01"
+MAGIC = b"bridle\x00\x01"
 _DIGEST = slice(8, 40)
 _HEADER_LENGTH = slice(40, 44)
 _ALIGNMENT = 64
@@ -76,7 +76,7 @@ def _private_temporary_folder() -> Path | None:
 
 def write_sealed(name: str, kind: str, arrays: Mapping[str, np.ndarray]) -> Path | None:
     """Keeps `arrays` as `name` ("vocabularies/…") in the first cache folder that takes it; None where none does."""
-    content = _sealed(kind, arrays)
+    content = sealed(kind, arrays)
     for folder in cache_folders():
         path = folder / name
         try:
@@ -99,13 +99,14 @@ def read_sealed(name: str, kind: str) -> dict[str, np.ndarray] | None:
     """The read-only arrays that were written as `name` under this `kind`, from the first folder that has them whole."""
     for folder in cache_folders():
         with contextlib.suppress(OSError):
-            arrays = _unsealed((folder / name).read_bytes(), kind)
+            arrays = unsealed((folder / name).read_bytes(), kind)
             if arrays is not None:
                 return arrays
     return None
 
 
-def _sealed(kind: str, arrays: Mapping[str, np.ndarray]) -> bytes:
+def sealed(kind: str, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The content of a file of arrays."""
     payload = {name: np.ascontiguousarray(a, dtype=a.dtype.newbyteorder("<")) for name, a in arrays.items()}
     listed = [[name, array.dtype.str, array.size] for name, array in payload.items()]
     assert all(dtype in _INTEGERS for _, dtype, _ in listed), listed
@@ -116,12 +117,12 @@ def _sealed(kind: str, arrays: Mapping[str, np.ndarray]) -> bytes:
         parts += [bytes(-position % _ALIGNMENT), array.tobytes()]
         position += -position % _ALIGNMENT + array.nbytes
     body = b"".join(parts)
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return MAGIC + hashlib.sha256(body).digest() + body
 
 
-def _unsealed(content: bytes, kind: str) -> dict[str, np.ndarray] | None:
+def unsealed(content: bytes, kind: str) -> dict[str, np.ndarray] | None:
     """None unless `content` is whole, of this `kind`, and lists plain integer arrays that fill it to its end."""
-    if content[:8] != _MAGIC or hashlib.sha256(memoryview(content)[40:]).digest() != content[_DIGEST]:
+    if content[:8] != MAGIC or hashlib.sha256(memoryview(content)[40:]).digest() != content[_DIGEST]:
         return None
     try:
         (length,) = struct.unpack("<I", content[_HEADER_LENGTH])

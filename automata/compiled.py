@@ -5,12 +5,18 @@ Compiling makes no state but the root: everything else comes into being when a m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, Protocol, overload
 
+from .errors import SavedGrammarError
 from .fragment import Target
 from .limits import Limits
 from .machine import Machine
+from .precompute import SAVED_STATES, STATES, Precomputed, Precomputing, Progress, Search
+from .saved_tables import Extent, Saved, SavedMachine, write_saved
 from .store import store_for
 from .vocabulary import Vocabulary
 
@@ -27,19 +33,56 @@ class Source(Protocol):
     def notes(self) -> Sequence[str]: ...
 
 
+class _Once:
+    """A grammar that is made when it is first asked for."""
+
+    __slots__ = ("_lock", "_made", "_make")
+
+    def __init__(self, make: Callable[[], Source]) -> None:
+        self._make = make
+        self._made: Source | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Source:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
 class Compiled:
     """A grammar compiled for one vocabulary; shared by threads. Make matchers of it with `Matcher(compiled)`.
 
     grammar : what it was made from. vocabulary : whose tokens its masks are about. limits : its budgets.
     """
 
-    __slots__ = ("__weakref__", "_machine", "grammar", "limits", "vocabulary")
+    __slots__ = ("__weakref__", "_grammar", "_kept", "_machine", "limits", "vocabulary")
 
     def __init__(self, grammar: Source, vocabulary: Vocabulary, limits: Limits) -> None:
-        self.grammar = grammar
+        self._grammar: Source | _Once = grammar
         self.vocabulary = vocabulary
         self.limits = limits
         self._machine = Machine(grammar.root, store_for(vocabulary), limits)
+        self._kept: Extent | None = None
+
+    @classmethod
+    def of_saved(cls, saved: Saved, vocabulary: Vocabulary, grammar: Callable[[], Source]) -> Compiled:
+        """What a file holds. grammar : makes it again, when it is first asked for."""
+        compiled = cls.__new__(cls)
+        made = _Once(grammar)
+        compiled._grammar = made
+        compiled.vocabulary = vocabulary
+        compiled.limits = saved.limits
+        machine = SavedMachine(saved, vocabulary, lambda: made().root)
+        compiled._machine = machine
+        compiled._kept = Extent.of(machine)
+        return compiled
+
+    @property
+    def grammar(self) -> Source:
+        """What it was made from."""
+        found = self._grammar
+        return found() if isinstance(found, _Once) else found
 
     @property
     def machine(self) -> Machine:
@@ -48,9 +91,94 @@ class Compiled:
         if machine.is_full or machine.store.is_full:
             with machine.store.lock:
                 if self._machine is machine:
+                    self._kept = None
                     self._machine = Machine(self.grammar.root, store_for(self.vocabulary), self.limits)
                 machine = self._machine
         return machine
+
+    @overload
+    def precompute(
+        self,
+        *,
+        states: int = STATES,
+        seconds: float | None = None,
+        background: Literal[False] = False,
+        progress: Progress | None = None,
+    ) -> Precomputed: ...
+
+    @overload
+    def precompute(
+        self,
+        *,
+        states: int = STATES,
+        seconds: float | None = None,
+        background: Literal[True],
+        progress: Progress | None = None,
+    ) -> Precomputing: ...
+
+    def precompute(
+        self,
+        *,
+        states: int = STATES,
+        seconds: float | None = None,
+        background: bool = False,
+        progress: Progress | None = None,
+    ) -> Precomputed | Precomputing:
+        """Makes states and masks ahead of time: afterwards a mask is a lookup and a copy, wherever this came to.
+
+        It goes from the empty text to all that tokens lead to, what is near and new first, until nothing is left or a
+        budget is met; the report says which. Matchers that are in use go on meanwhile and change over when it ends.
+
+        states : configurations that it reaches at the most. seconds : how long it may take (None: as long as it does).
+        background : run in a thread and return at once, with a handle: `wait(timeout)`, `done`, `report`, `cancel()`.
+        progress : called a few times a second, with the configurations reached and those still to be followed.
+        """
+        search = Search(self._root_again, self.vocabulary, self.limits)
+        if background:
+            handle = Precomputing(search, lambda report: self._change_over(search, report))
+            handle.start(states, seconds, progress)
+            return handle
+        report = search.run(states, seconds, progress)
+        self._change_over(search, report)
+        return report
+
+    def _root_again(self) -> Target:
+        """The first state of the grammar made anew.
+
+        A search must not share with decoding threads what a grammar finds out about itself while its states are made;
+        and a file can only be gone through again if it began with a grammar to which nothing had happened.
+        """
+        again = getattr(self.grammar, "again", None)
+        root: Target = (self.grammar if again is None else again()).root
+        return root
+
+    def _change_over(self, search: Search, report: Precomputed) -> None:
+        if report.stopped != "cancelled":
+            self._adopt(search.machine)
+
+    def _adopt(self, machine: Machine) -> Extent:
+        """Puts matchers on another machine; what it holds now, no text of a user has gone into."""
+        kept = Extent.of(machine)
+        with self._machine.store.lock:
+            self._kept = kept
+            self._machine = machine
+        return kept
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Keeps the grammar and all that `precompute` has made in one file; `bridle.load(path, vocabulary)` reads it.
+
+        Nothing that was made for the texts of a matcher is in the file. A grammar that was not precomputed is now, up
+        to 2,000 configurations. Raises OSError; SavedGrammarError for a grammar that was not made of JSON or text.
+        """
+        recipe = getattr(self.grammar, "recipe", None)
+        if recipe is None:
+            raise SavedGrammarError(f"{self.grammar!r} cannot be saved: it does not know what it was made from")
+        kept = self._kept
+        if kept is None:
+            search = Search(self._root_again, self.vocabulary, self.limits)
+            search.run(SAVED_STATES, None, None)
+            kept = self._adopt(search.machine)
+        write_saved(Path(path), kept, recipe, self.vocabulary, self.limits)
 
     @property
     def n_states(self) -> int:

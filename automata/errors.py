@@ -6,6 +6,7 @@
     │   ├── UnsatisfiableError  well formed, but no text is a sentence of it
     │   └── ParseError          (grammar.python_types) a text whose value a Python type does not admit
     ├── LimitError              a counted budget was met: which one, the number given and the number allowed
+    ├── SavedGrammarError       a file that is no saved grammar, is damaged, or was written by another version of bridle
     ├── VocabularyError         a vocabulary that contradicts itself or its tokenizer
     └── ConflictError           (integrations.hf) another logits processor forbids all that the grammar allows
 
@@ -22,6 +23,7 @@ __all__ = [
     "BridleError",
     "GrammarError",
     "LimitError",
+    "SavedGrammarError",
     "UnsatisfiableError",
     "UnsupportedError",
     "VocabularyError",
@@ -117,6 +119,10 @@ def nested_too_deeply(what: str) -> LimitError:
     """The error for nesting that overran the interpreter's stack (a RecursionError)."""
     deepest = sys.getrecursionlimit()
     return LimitError(f"nesting of {what}", deepest + 1, deepest)
+
+
+class SavedGrammarError(BridleError):
+    """A file from which no compiled grammar can be loaded, or a grammar of which no file can be made."""
 
 
 class VocabularyError(BridleError):

@@ -80,3 +80,8 @@ class GrowingTables:
         self._arrays[slot] = new
         self.context[3 * slot + 1] = new.size
         self.context[3 * slot] = new.ctypes.data
+
+    def forget_replaced(self) -> None:
+        """Frees the arrays that were replaced: for an owner whose tables nobody else reads yet."""
+        self.nbytes -= sum(array.nbytes for array in self._kept)
+        self._kept.clear()

@@ -10,6 +10,8 @@ new, empty one, and each matcher moves over by replaying its text the next time 
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -109,16 +111,29 @@ _INDEXES = {
 }
 # Memos that are as long as the table whose elements they are about: (memo, elements of the table for one of its own).
 _FOLLOWERS = {NODES: (NODE_MASK, 4), SETS: (SET_MASK, 1), CONTEXTS: (CONTEXT_MASK, 4)}
+# A grammar notes what it finds out about itself, and machines with other locks may be made of the same one.
+_expanding = threading.RLock()
 _NO_INTS = np.zeros(0, np.int32)
 _BARE = Layout()
 
 
 class Machine:
-    """States, stack and memos of one grammar over one store. `start`: the configuration of the empty text."""
+    """States, stack and memos of one grammar over one store.
 
-    __slots__ = ("_allowance", "_payloads", "_rows", "_tables", "address", "context", "limits", "start", "store")
+    start : the configuration of the empty text. log : rows in the order of their expansion, which decides what number
+    every row has.
+    """
+
+    __slots__ = ("_allowance", "_payloads", "_rows", "_tables", "address", "context", "limits", "log", "start", "store")
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
+        self._set_up(store, limits)
+        begin_tables(self.address)
+        with store.lock:
+            self.start: int = root_node(self.address, self._row(root))
+
+    def _set_up(self, store: Store, limits: Limits) -> None:
+        """Makes the tables, empty."""
         self.store = store
         self.limits = limits
         self._tables = GrowingTables(SLOTS, _CAPACITIES, _INDEXES)
@@ -126,11 +141,9 @@ class Machine:
         self.context = self._tables.context
         self.context[3 * STORE] = store.context.ctypes.data
         self.address: int = self.context.ctypes.data
-        begin_tables(self.address)
         self._payloads: dict[int, Any] = {}
         self._rows: dict[Any, int] = {None: 0}
-        with store.lock:
-            self.start: int = root_node(self.address, self._row(root))
+        self.log: list[int] = []
 
     # ------------------------------------------------------------------------------------------------ questions
 
@@ -192,6 +205,18 @@ class Machine:
             while (status := allowed_bytes(address, ref, out)) != OK:
                 self._serve(status)
         return out
+
+    def run(self, kernel: Callable[[], int]) -> int:
+        """Calls a kernel until it wants nothing more of this machine; the status that is left."""
+        with self.store.lock:
+            while OK < (status := kernel()) <= TOO_AMBIGUOUS:
+                self._serve(status)
+        return status
+
+    @property
+    def tables(self) -> GrowingTables:
+        """States, stack and memos, for those who hold the store's lock."""
+        return self._tables
 
     @property
     def is_full(self) -> bool:
@@ -280,8 +305,10 @@ class Machine:
         payload = self._payloads.get(row)
         if payload is None:
             return
+        self.log.append(row)
         try:
-            shape = payload.expand()
+            with _expanding:
+                shape = payload.expand()
         except RecursionError:
             raise nested_too_deeply("a grammar") from None
         if isinstance(shape, Fragment):

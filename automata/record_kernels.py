@@ -10,7 +10,8 @@ quote of a counted string or of a member's name): the children by that byte of p
 whether or not they have children themselves; their tokens are not in the record.
 
 Needs, of a counted body: the iterations that a token completes and the fewest that must follow. Tokens are stored in
-ascending order of need, so the tokens within a bound are a prefix of the list. Elsewhere all needs are 0.
+ascending order of need, so the tokens within a bound are a prefix of the list. Elsewhere all needs are 0. A record with
+a dense row and no need beyond 1 has no list.
 
 A leaf state that is as wide as plain string content (L_LIKE: it is in a string whose pattern is still unanchored, say)
 has that content's record but for its closing quotes, so a pattern's many states cost 200 short paths each, not the
@@ -501,7 +502,9 @@ def scanned_record(s, t, q, stop):
         for k in range(tokens):
             bits[ints[at + k] >> 5] |= bit(ints[at + k])
         records[o + P_DENSE] = dense_row(s, bits, 0)
-    at += tokens
+    # Where no token needs more than one iteration, those within a bound are none or all: the row says it.
+    if records[o + P_DENSE] < 0 or most > 1:
+        at += tokens
     records[o + P_EXIT], records[o + P_EXITS] = at, exits
     half = found.shape[0] // 2
     for k in range(2 * exits):

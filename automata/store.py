@@ -200,6 +200,16 @@ class Store:
         mark_wide(self.context.ctypes.data, row - LEAF, n, start, scratch[0], scratch[1])
         return row
 
+    @property
+    def leaf_rows(self) -> dict[bytes, int]:
+        """Digest of each leaf DFA, in the order of their registration, and the row of its start state."""
+        return self._leaves
+
+    @property
+    def body_rows(self) -> dict[tuple[bytes, bytes], tuple[int, int]]:
+        """Digests of each counted body and of its unit, in the order of their registration, and what `body` says."""
+        return self._bodies
+
     def forget_walk(self) -> None:
         """Drops a walk that was given up half-way. The caller holds the lock."""
         self._misc[M_WALKING] = -1

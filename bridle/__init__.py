@@ -27,7 +27,9 @@ _PUBLIC = {
     "LimitError": ("bridle.automata.errors", "LimitError"),
     "Limits": ("bridle.automata.limits", "Limits"),
     "Matcher": ("bridle.automata.matcher", "Matcher"),
+    "Precomputed": ("bridle.automata.precompute", "Precomputed"),
     "Rejection": ("bridle.automata.matcher", "Rejection"),
+    "SavedGrammarError": ("bridle.automata.errors", "SavedGrammarError"),
     "UnsatisfiableError": ("bridle.automata.errors", "UnsatisfiableError"),
     "UnsupportedError": ("bridle.automata.errors", "UnsupportedError"),
     "Verdict": ("bridle.grammar.validation", "Verdict"),
@@ -37,6 +39,7 @@ _PUBLIC = {
     "compile": ("bridle.automata.compiled", "compile_grammar"),
     "fill_next_token_bitmasks": ("bridle.automata.matcher", "fill_next_token_bitmasks"),
     "integrations": ("bridle.integrations", ""),
+    "load": ("bridle.grammar.saved_grammars", "load"),
     "parse": ("bridle.grammar.python_types", "parse"),
     "sampler": ("bridle.sampler", ""),
     "validate": ("bridle.grammar.validation", "validate"),
@@ -50,7 +53,9 @@ __all__ = [
     "LimitError",
     "Limits",
     "Matcher",
+    "Precomputed",
     "Rejection",
+    "SavedGrammarError",
     "UnsatisfiableError",
     "UnsupportedError",
     "Verdict",
@@ -60,6 +65,7 @@ __all__ = [
     "compile",
     "fill_next_token_bitmasks",
     "integrations",
+    "load",
     "parse",
     "sampler",
     "validate",
@@ -73,15 +79,18 @@ if TYPE_CHECKING:
         BridleError,
         GrammarError,
         LimitError,
+        SavedGrammarError,
         UnsatisfiableError,
         UnsupportedError,
         VocabularyError,
     )
     from .automata.limits import Limits
     from .automata.matcher import Matcher, Rejection, allocate_token_bitmask, fill_next_token_bitmasks
+    from .automata.precompute import Precomputed
     from .automata.vocabulary import Vocabulary
     from .grammar.grammar import Grammar
     from .grammar.python_types import parse
+    from .grammar.saved_grammars import load
     from .grammar.validation import Verdict, validate
 
 

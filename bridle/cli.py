@@ -1,4 +1,5 @@
-"""The command line: `bridle generate` writes a text inside a grammar, `bridle validate` judges texts that exist.
+"""The command line: `bridle generate` writes a text inside a grammar, `bridle validate` judges texts that exist,
+`bridle compile` keeps a grammar's masks in a file.
 
 Idea. A command is a page: read the grammar from one of three options, do one thing, say what came of it. What a
 command produces (the text, the verdicts) goes to stdout; what went wrong and what it cost goes to stderr. Exit codes:
@@ -266,7 +267,101 @@ def _complaint(grammar: Grammar, name: str, data: bytes, verdict: Verdict) -> st
     return f"{name}:{line}:{column}: {fault}{place}\n{caret(text, at)}\n    expected: {expected}{more}"
 
 
-# ------------------------------------------------------------------------------------------------ both
+# ------------------------------------------------------------------------------------------------ compile
+
+
+@app.command("compile")
+def compile_(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where it is kept.")],
+    schema: Schema = None,
+    regex: Regex = None,
+    ebnf: Ebnf = None,
+    resource: Resource = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="A folder, a name on the hub, a tekken.json or a SentencePiece .model; default: the model in the box.",
+        ),
+    ] = None,
+    precompute: Annotated[
+        bool, typer.Option("--precompute", help="Reach all that tokens lead to, not the first 2,000 configurations.")
+    ] = False,
+    states: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="With --precompute: as many configurations at the most.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=0, help="With --precompute: as long at the most.")
+    ] = None,
+) -> None:
+    """Compile a grammar for a tokenizer ahead of time, into a file that `bridle.load` reads.
+
+    Exits with 1 if a counted budget was met within the grammar, and with 2 if the grammar is malformed or something is
+    missing.
+    """
+    if not precompute and not (states is None and seconds is None):
+        raise typer.BadParameter("--states and --seconds belong to --precompute")
+    grammar = _grammar(schema, regex, ebnf, resource)
+    vocabulary = _vocabulary(tokenizer)
+    from .automata.compiled import compile_grammar
+    from .automata.precompute import SAVED_STATES, STATES
+
+    compiled = compile_grammar(grammar, vocabulary)
+    most = states or (STATES if precompute else SAVED_STATES)
+    report = compiled.precompute(states=most, seconds=seconds, progress=_tell if sys.stderr.isatty() else None)
+    try:
+        compiled.save(output)
+    except OSError as error:
+        _exit(_UNUSABLE, f"{output}: {error.strerror}")
+    came_to = "all that tokens lead to" if report.complete else _STOPPED[report.stopped]
+    typer.echo(
+        f"{report.reached:,} configurations in {report.seconds:,.1f} s, {came_to}:"
+        f" {output}, {output.stat().st_size / 1e6:,.1f} MB",
+        err=True,
+    )
+    if report.error is not None:
+        _exit(_INCOMPLETE, f"what lies behind is not there: {report.error}")
+
+
+_STOPPED = {
+    "states": "the first of more",
+    "seconds": "the first of more",
+    "memory": "as many as the memory holds",
+    "texts": "all but those that hold a text of their own",
+    "limit": "up to a limit",
+}
+
+
+def _tell(reached: int, waiting: int) -> None:
+    """A line that is written over; the last one is erased by what the command says at the end."""
+    line = f"\r{reached:,} configurations, {waiting:,} to follow"
+    sys.stderr.write(f"{line:<60}" if waiting else f"\r{'':<60}\r")
+    sys.stderr.flush()
+
+
+def _vocabulary(tokenizer: str | None) -> Vocabulary:
+    """The vocabulary of a model's folder, a name on the hub, or a tokenizer's own file; as wide as the logits."""
+    from .automata.errors import BridleError
+    from .automata.vocabulary import Vocabulary
+
+    path = Path(tokenizer or "")
+    try:
+        if tokenizer is not None and path.is_file():
+            read = Vocabulary.from_tekken if path.suffix == ".json" else Vocabulary.from_sentencepiece
+            return read(path)
+        _hf()
+        from transformers import AutoConfig, AutoTokenizer
+
+        from .integrations.hf.loading import BOX
+
+        source = tokenizer or BOX
+        width = int(AutoConfig.from_pretrained(source).get_text_config(decoder=True).vocab_size)
+        return Vocabulary.from_hf(AutoTokenizer.from_pretrained(source), size=width)
+    except (OSError, ValueError, BridleError) as error:
+        _exit(_UNUSABLE, f"the tokenizer {tokenizer or 'in the box'} cannot be read: {error}")
+
+
+# ------------------------------------------------------------------------------------------------ all
 
 
 def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None, resources: list[str] | None) -> Grammar:

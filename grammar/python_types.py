@@ -59,6 +59,7 @@ def from_pydantic(model_or_type: Any, *, by_alias: bool = True, **options: Any) 
         notes=(*notes, *grammar.notes),
         unenforced=(*gaps, *grammar.unenforced),
         reading=grammar.reading_root,
+        recipe=grammar._recipe,
     )
 
 

@@ -333,3 +333,38 @@ def test_the_default_prompt_names_the_schemas_title(folder: Path) -> None:
     assert _default_prompt(Path("person.json")) == "Describe a person as JSON:\n"
     assert _default_prompt(Path("true.json")) == "Describe a record as JSON:\n"
     assert _default_prompt(None) == ""
+
+
+# ------------------------------------------------------------------------------------------------ compile
+
+
+def test_compile_keeps_a_grammar_that_load_reads(folder: Path) -> None:
+    pytest.importorskip("transformers")
+    answer = run("compile", "--ebnf", "ab.gbnf", "--precompute", "-o", "ab.bridle")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout == "" and "all that tokens lead to: ab.bridle, " in answer.stderr
+    from bridle.integrations import hf
+
+    model, tokenizer = hf.load()
+    compiled = bridle.load(folder / "ab.bridle", hf.vocabulary_of(model, tokenizer))
+    assert bridle.Matcher(compiled).accept_bytes("aab")
+
+
+def test_compile_says_what_its_budget_left_out(folder: Path) -> None:
+    import vocabularies
+
+    tekken = str(vocabularies.tekken_file())
+    arguments = ("compile", "--schema", "person.json", "--tokenizer", tekken, "-o", "person.bridle")
+    answer = run(*arguments, "--precompute", "--states", "50")
+    assert answer.exit_code == 0 and "50 configurations in " in answer.stderr and "the first of more" in answer.stderr
+    assert run(*arguments, "--states", "50").exit_code == 2
+    assert bridle.load(folder / "person.bridle", vocabularies.tekken()).n_states > 1
+
+
+def test_compile_names_a_tokenizer_or_a_folder_that_is_not_there(folder: Path) -> None:
+    pytest.importorskip("transformers")
+    answer = run("compile", "--ebnf", "ab.gbnf", "--tokenizer", "no/such/folder/at/all", "-o", "ab.bridle")
+    assert answer.exit_code == 2 and "no/such/folder/at/all" in answer.stderr
+    (folder / "bad.model").write_bytes(b"no model")
+    answer = run("compile", "--ebnf", "ab.gbnf", "--tokenizer", "bad.model", "-o", "ab.bridle")
+    assert answer.exit_code == 2 and "bad.model" in answer.stderr and not (folder / "ab.bridle").exists()

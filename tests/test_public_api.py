@@ -15,7 +15,7 @@ import bridle
 CONTRACT = {
     "BridleError", "Grammar", "GrammarError", "LimitError", "Limits", "Matcher", "UnsatisfiableError",
     "UnsupportedError", "Vocabulary", "VocabularyError", "allocate_token_bitmask", "compile",
-    "fill_next_token_bitmasks", "integrations", "parse", "sampler", "validate",
+    "fill_next_token_bitmasks", "integrations", "load", "parse", "sampler", "validate",
 }  # fmt: skip
 
 

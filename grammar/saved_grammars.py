@@ -1,0 +1,61 @@
+"""Loading a compiled grammar from the file that `Compiled.save` wrote, and what makes a grammar again: its recipe.
+
+A *recipe* is what a `from_…` method was given, as JSON values: {"kind": "json_schema", "schema": …}. The grammar itself
+is not needed to decode what was precomputed, so it is made when somebody asks for it, or for a state that is not there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..automata.compiled import Compiled
+from ..automata.errors import SavedGrammarError
+from ..automata.saved_tables import read_saved
+from ..automata.vocabulary import Vocabulary
+from .grammar import Grammar
+from .schema_scan import Gap
+
+__all__ = ["grammar_of", "load"]
+
+
+def load(path: str | os.PathLike[str], vocabulary: Vocabulary) -> Compiled:
+    """The compiled grammar that `Compiled.save` wrote, with its states and masks.
+
+    Raises VocabularyError for another vocabulary than that which it was compiled for; SavedGrammarError for a file that
+    is damaged, is something else, or was written by another version of bridle; OSError.
+    Nothing in the file is executed. Yet it says what the grammar is: load what you would also compile.
+    """
+    saved = read_saved(Path(path), vocabulary)
+    recipe = saved.recipe
+    if recipe.get("kind") not in _MAKERS:
+        raise SavedGrammarError(f"{os.fspath(path)} holds an unknown kind of grammar, {recipe.get('kind')!r}")
+    return Compiled.of_saved(saved, vocabulary, lambda: grammar_of(recipe))
+
+
+def grammar_of(recipe: Mapping[str, Any]) -> Grammar:
+    """The grammar that a recipe makes."""
+    try:
+        grammar = _MAKERS[recipe["kind"]](recipe)
+        grammar.source = recipe["source"]
+        grammar.notes = tuple(recipe["notes"])
+        grammar.unenforced = tuple(Gap(*gap) for gap in recipe["unenforced"])
+        return grammar
+    except (KeyError, TypeError) as error:
+        raise SavedGrammarError(f"the recipe of a saved grammar is malformed: {error!r}") from error
+
+
+def _from_json_schema(recipe: Mapping[str, Any]) -> Grammar:
+    options = dict(recipe["options"])
+    if options["separators"] is not None:
+        options["separators"] = tuple(options["separators"])
+    return Grammar.from_json_schema(recipe["schema"], **options)
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
+    "json_schema": _from_json_schema,
+    "regex": lambda recipe: Grammar.from_regex(recipe["pattern"], dialect=recipe["dialect"]),
+    "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
+}
