@@ -301,6 +301,18 @@ def measure_body(address, first, n, unit, like, waiting):
     return most
 
 
+@subroutine("boolean(int64[::1], int64, int64, int64, int32[::1], int64)")
+def some_state_is_open(s, first, n, content, tried, kinds):
+    """Whether a state of a leaf DFA goes on with every byte that content does; most states fail at the first ones."""
+    for q in range(first, first + n):
+        i = 0
+        while i < kinds and (leaf_step(s, content, tried[i]) == 0 or leaf_step(s, q, tried[i]) != 0):
+            i += 1
+        if i == kinds:
+            return True
+    return False
+
+
 @kernel("void(int64, int64, int64, int64, int32[::1], int32[::1])")
 def mark_wide(address, first, n, content, like, waiting):
     """Finds the states of a leaf DFA (first .. first + n - 1) that allow, and lead on to, just what content does.
@@ -316,6 +328,8 @@ def mark_wide(address, first, n, content, like, waiting):
         return
     tried = np.empty(256, np.int32)
     kinds = joint_bytes(s, first, content, tried)
+    if not some_state_is_open(s, first, n, content, tried, kinds):
+        return
     like[start - first] = content
     waiting[0] = start
     held = 1

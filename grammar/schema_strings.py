@@ -48,7 +48,7 @@ __all__ = [
 
 
 _FEW = 16  # lengths that a table holds as well as a number
-_TABLE = 512  # states times lengths beyond which they are counted
+_TABLE = 32  # states times lengths beyond which they are counted
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
