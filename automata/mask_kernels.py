@@ -361,9 +361,12 @@ def fill_known(address, ref, bitmask, row):
 def fill_batch(contexts, refs, bitmask, rows, done):
     """Writes the memoised masks of a batch; done[i] = 1 where it was memoised. Reads only.
 
-    contexts : int64[n], addresses of the machines' contexts. refs, rows : int64[n]. done : uint8[n], out.
+    contexts : int64[n], addresses of the machines' contexts, 0 for none. refs, rows : int64[n]. done : uint8[n], out.
     """
     for i in range(contexts.shape[0]):
+        if contexts[i] == 0:
+            done[i] = 0
+            continue
         ctx = context_at(contexts[i])
         mask = known_mask(ctx, refs[i])
         if mask != UNKNOWN_MASK:

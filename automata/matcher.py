@@ -18,11 +18,11 @@ import numpy as np
 from .compiled import Compiled
 from .errors import LimitError
 from .machine import Machine
-from .mask_kernels import BAD_SHAPE, fill_batch, fill_known
+from .mask_kernels import BAD_SHAPE, fill_known
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
 
-__all__ = ["Matcher", "Rejection", "allocate_token_bitmask", "fill_next_token_bitmasks"]
+__all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
 
 History: TypeAlias = "tuple[History, int, int | bytes] | None"
 
@@ -88,7 +88,7 @@ class Matcher:
         if self._terminated:
             return self._fill_stops(bitmask, row)
         self._move()
-        _check_row(bitmask, row, self.compiled.vocabulary.size)
+        check_row(bitmask, row, self.compiled.vocabulary.size)
         try:
             self._machine.write_reference_mask(self._ref, bitmask, row)
         except LimitError as error:
@@ -104,7 +104,7 @@ class Matcher:
             raise self._placed(error) from None
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
-        _check_row(bitmask, row, self.compiled.vocabulary.size)
+        check_row(bitmask, row, self.compiled.vocabulary.size)
         bitmask[row] = 0
         words = bitmask[row].view(np.uint32)
         for token in self.compiled.vocabulary.stop_token_ids:
@@ -383,42 +383,12 @@ def as_array(bitmask: Any) -> np.ndarray:
     raise TypeError(f"a bitmask is a NumPy array or a CPU torch tensor, not {type(bitmask).__name__}")
 
 
-def fill_next_token_bitmasks(matchers: Sequence[Matcher], bitmask: Any, rows: Sequence[int] | None = None) -> None:
-    """Fills one row for each matcher (row i for the i-th, or rows[i]); grammars may differ, the vocabulary may not.
-
-    What is memoised is written in one call without the interpreter's lock; masks are made first where they are not.
-    """
-    array = as_array(bitmask)
-    places = np.arange(len(matchers)) if rows is None else np.asarray(rows, np.int64)
-    if len(places) != len(matchers):
-        raise ValueError(f"{len(matchers)} matchers, but {len(places)} rows")
-    if not matchers:
-        return
-    vocabulary = matchers[0].compiled.vocabulary
-    for row in (int(places.min()), int(places.max())):
-        _check_row(array, row, vocabulary.size)
-    for matcher in matchers:
-        if matcher.compiled.vocabulary is not vocabulary and matcher.compiled.vocabulary != vocabulary:
-            raise ValueError("all matchers of a batch must share one vocabulary")
-    live = [i for i, matcher in enumerate(matchers) if not matcher._terminated]
-    contexts = np.array([matchers[i]._address for i in live], np.int64)
-    refs = np.array([matchers[i]._ref for i in live], np.int64)
-    done = np.zeros(len(live), np.uint8)
-    fill_batch(contexts, refs, array, places[live], done)
-    for k, i in enumerate(live):
-        if not done[k]:
-            matchers[i].fill_next_token_bitmask(array, int(places[i]))
-    for i, matcher in enumerate(matchers):
-        if matcher._terminated:
-            matcher.fill_next_token_bitmask(array, int(places[i]))
-
-
 def _encoded(data: bytes | str) -> bytes:
     # A lone surrogate becomes bytes that no grammar allows.
     return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
 
 
-def _check_row(bitmask: np.ndarray, row: int, size: int) -> None:
+def check_row(bitmask: np.ndarray, row: int, size: int) -> None:
     """ValueError unless a row can be filled; what `fill_known` checks for itself on the fast path."""
     if bitmask.dtype != np.int32 or bitmask.ndim != 2 or not bitmask.flags.c_contiguous or not 0 <= row < len(bitmask):
         raise _bad_shape(bitmask, row, size)

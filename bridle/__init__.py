@@ -37,7 +37,7 @@ _PUBLIC = {
     "VocabularyError": ("bridle.automata.errors", "VocabularyError"),
     "allocate_token_bitmask": ("bridle.automata.matcher", "allocate_token_bitmask"),
     "compile": ("bridle.automata.compiled", "compile_grammar"),
-    "fill_next_token_bitmasks": ("bridle.automata.matcher", "fill_next_token_bitmasks"),
+    "fill_next_token_bitmasks": ("bridle.automata.batch_fill", "fill_next_token_bitmasks"),
     "integrations": ("bridle.integrations", ""),
     "load": ("bridle.grammar.saved_grammars", "load"),
     "parse": ("bridle.grammar.python_types", "parse"),
@@ -73,6 +73,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import integrations, sampler
+    from .automata.batch_fill import fill_next_token_bitmasks
     from .automata.compiled import Compiled
     from .automata.compiled import compile_grammar as compile
     from .automata.errors import (
@@ -85,7 +86,7 @@ if TYPE_CHECKING:
         VocabularyError,
     )
     from .automata.limits import Limits
-    from .automata.matcher import Matcher, Rejection, allocate_token_bitmask, fill_next_token_bitmasks
+    from .automata.matcher import Matcher, Rejection, allocate_token_bitmask
     from .automata.precompute import Precomputed
     from .automata.vocabulary import Vocabulary
     from .grammar.grammar import Grammar

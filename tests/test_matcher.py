@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -170,6 +171,89 @@ def test_a_batch_is_filled_like_its_matchers(compiled):
             matcher.fill_next_token_bitmask(single)
             assert (bitmask[row] == single[0]).all()
     assert (bitmask[2] == -1).all()
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 5, 999])
+def test_a_large_batch_is_filled_in_parts(compiled, threads):
+    other = bridle.compile(bridle.Grammar.from_regex("[ab]{3}"), compiled.vocabulary)
+    texts = [b"", b'{"name":"', b'{"name":"a', b"a", b"ab", b"abb"]
+    matchers = [bridle.Matcher(other if i % 6 > 2 else compiled) for i in range(150)]
+    for i, matcher in enumerate(matchers):
+        assert matcher.accept_bytes(texts[i % 6])
+        if i % 18 == 5:
+            assert matcher.accept_token(compiled.vocabulary.stop_token_ids[0])
+    rows = list(range(200, 50, -1))
+    for _ in range(2):
+        bitmask = bridle.allocate_token_bitmask(201, compiled.vocabulary.size)
+        bridle.fill_next_token_bitmasks(matchers, bitmask, rows, threads=threads)
+        single = bridle.allocate_token_bitmask(1, compiled.vocabulary.size)
+        for matcher, row in zip(matchers, rows, strict=True):
+            matcher.fill_next_token_bitmask(single)
+            assert (bitmask[row] == single[0]).all()
+        assert (bitmask[:51] == -1).all()
+
+
+def test_a_batch_that_does_not_fit_is_refused_before_anything_is_written(compiled):
+    matchers = [bridle.Matcher(compiled), bridle.Matcher(compiled)]
+    bitmask = bridle.allocate_token_bitmask(2, compiled.vocabulary.size)
+    for arguments in ({"rows": [0]}, {"rows": [0, 2]}, {"rows": [-1, 0]}, {"threads": 0}):
+        with pytest.raises(ValueError):
+            bridle.fill_next_token_bitmasks(matchers, bitmask, **arguments)
+    elsewhere = bridle.compile(compiled.grammar, vocabulary_of([*TOKENS, b"zz"]))
+    with pytest.raises(ValueError, match="one vocabulary"):
+        bridle.fill_next_token_bitmasks([matchers[0], bridle.Matcher(elsewhere)], bitmask)
+    assert (bitmask == -1).all()
+
+
+def test_masks_are_right_while_their_tables_are_replaced_under_other_threads():
+    """Eviction: grammars outgrow their memory over and over, and the masks that are read meanwhile are never torn."""
+    limits = bridle.Limits(memory=50_000)
+    vocabulary = vocabulary_of(TOKENS)
+    grammar = bridle.Grammar.from_json_schema({"type": "object", "minProperties": 3})  # names that were typed are kept
+    compiled = bridle.compile(grammar, vocabulary, limits=limits)
+    reference = bridle.compile(grammar, vocabulary)
+    machines: list[int] = [id(compiled._machine)]
+    faults: list[str] = []
+    stop = threading.Event()
+
+    def decode(number: int) -> None:
+        rng = random.Random(number)
+        bitmask = bridle.allocate_token_bitmask(3, vocabulary.size)
+        expected = bridle.allocate_token_bitmask(1, vocabulary.size)
+        while not stop.is_set():
+            matchers = [bridle.Matcher(compiled) for _ in range(3)]
+            twins = [bridle.Matcher(reference) for _ in range(3)]
+            for _ in range(40):
+                bridle.fill_next_token_bitmasks(matchers, bitmask, threads=3)
+                for k in range(3):
+                    twins[k].fill_next_token_bitmask(expected)
+                    if (bitmask[k] != expected[0]).any():
+                        faults.append(f"another mask after {twins[k].text()!r}")
+                        stop.set()
+                    allowed = np.flatnonzero(np.unpackbits(expected.view(np.uint8), bitorder="little"))
+                    choices = [t for t in allowed.tolist() if t not in vocabulary.stop_token_ids]
+                    if not choices:
+                        matchers[k].reset()
+                        twins[k].reset()
+                        continue
+                    token = rng.choice(choices)
+                    if not (matchers[k].accept_token(token) and twins[k].accept_token(token)):
+                        faults.append(f"token {token} refused after {twins[k].text()!r}")
+                        stop.set()
+            if id(compiled._machine) != machines[-1]:
+                machines.append(id(compiled._machine))
+
+    decoders = [threading.Thread(target=decode, args=(number,)) for number in range(3)]
+    for decoder in decoders:
+        decoder.start()
+    until = time.monotonic() + 20
+    while len(machines) < 6 and not stop.is_set() and time.monotonic() < until:
+        time.sleep(0.05)
+    stop.set()
+    for decoder in decoders:
+        decoder.join()
+    assert not faults
+    assert len(machines) >= 3, "the tables were never replaced"
 
 
 def test_a_grammar_over_its_memory_starts_anew_and_matchers_follow():

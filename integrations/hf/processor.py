@@ -39,8 +39,9 @@ import torch
 from transformers import LogitsProcessor
 from transformers.generation.candidate_generator import AssistedCandidateGeneratorDifferentTokenizers
 
+from ...automata.batch_fill import fill_next_token_bitmasks
 from ...automata.errors import BridleError
-from ...automata.matcher import allocate_token_bitmask, fill_next_token_bitmasks
+from ...automata.matcher import allocate_token_bitmask
 from ...sampler.bitmask import apply_token_bitmask_inplace
 from .prefix_states import PrefixState, PrefixStates
 
