@@ -11,6 +11,8 @@ Together the old ones are smaller than the new one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,27 +21,49 @@ __all__ = ["GrowingTables"]
 Reindex = Callable[["GrowingTables", np.ndarray], None]
 
 
+class _Layout(NamedTuple):
+    """Where the tables of an owner begin: the same for all of its kind.
+
+    context : as GrowingTables has it, with offsets in bytes for addresses; addresses : the places of these in it.
+    size : of the block. index_places, index_masks : what the block begins with where a hash index is.
+    """
+
+    context: np.ndarray
+    addresses: np.ndarray
+    size: int
+    index_places: np.ndarray
+    index_masks: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def _layout(slots: int, capacities: tuple[tuple[int, int], ...], indexes: frozenset[int]) -> _Layout:
+    context, at = np.zeros(3 * slots, np.int64), 0
+    places, masks = [], []
+    for slot, n in capacities:
+        context[3 * slot : 3 * slot + 2] = 4 * at, n
+        if slot in indexes:
+            places.append(at)
+            masks.append(n - 2)
+        at += n + (n & 1)  # eight-byte steps, so that every table is aligned
+    addresses = np.array([3 * slot for slot, _ in capacities], np.intp)
+    return _Layout(context, addresses, at, np.array(places, np.intp), np.array(masks, np.int32))
+
+
 class GrowingTables:
     """The tables of one owner. `context` is int64[3 * slots]: address, capacity and count (in elements) of each."""
 
     __slots__ = ("_arrays", "_block", "_indexes", "_kept", "context", "nbytes")
 
     def __init__(self, slots: int, capacities: dict[int, int], indexes: dict[int, Reindex]) -> None:
-        self.context = np.zeros(3 * slots, np.int64)
+        layout = _layout(slots, tuple(capacities.items()), frozenset(indexes))
         self._indexes = indexes
         self._kept: list[np.ndarray] = []
         self._arrays: dict[int, np.ndarray] = {}
-        # Eight-byte steps, so that every table is aligned.
-        self._block = np.zeros(sum(n + (n & 1) for n in capacities.values()), np.int32)
+        self._block = np.zeros(layout.size, np.int32)
+        self._block[layout.index_places] = layout.index_masks
         self.nbytes = self._block.nbytes  # bytes of all tables, the replaced ones that are kept included
-        base, at = self._block.ctypes.data, 0
-        context = self.context
-        for slot, n in capacities.items():
-            context[3 * slot] = base + 4 * at
-            context[3 * slot + 1] = n
-            if slot in indexes:
-                self._block[at] = n - 2
-            at += n + (n & 1)
+        self.context = layout.context.copy()
+        self.context[layout.addresses] += self._block.ctypes.data
 
     def put(self, slot: int, array: np.ndarray) -> None:
         """Makes a whole array (contiguous, kept alive here) a table that is full."""

@@ -219,12 +219,13 @@ def store_of(ctx):
     return i64_at(ctx[3 * STORE], 3 * SLOTS)
 
 
-@device
+@subroutine("int64(int64[::1], int64)")
 def leaf_flags(s, q):
+    """The flags of a leaf state."""
     return i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS]
 
 
-@device
+@subroutine("int64(int64[::1], int64, int64)")
 def leaf_step(s, q, b):
     """The leaf state after byte b in leaf state q; 0: none."""
     info = i32(s, LEAF_INFO)
@@ -263,7 +264,7 @@ def bit(i):
     return 1 << (i & 31) if i & 31 != 31 else -(1 << 31)
 
 
-@device
+@subroutine("int64(int64, int64)")
 def mix(h, a):
     """31-bit hash step; the product stays below 2^63, so machine code and plain Python agree."""
     h = (int(h) ^ (int(a) & 0x7FFFFFFF)) * 0x9E3779B1
@@ -320,12 +321,12 @@ def find_quad(ctx, table, index, a, b, c, d):
         h = (h + 1) & mask
 
 
-@device
+@subroutine("int64(int64[::1], int64, int64, int64, int64)")
 def cell(ctx, a, b, c, tag):
     return intern_quad(ctx, CELLS, CELL_INDEX, a, b, c, tag)
 
 
-@device
+@subroutine("int64(int64[::1], int64, int64, int64, int64)")
 def node(ctx, row, x, y, parents):
     return intern_quad(ctx, NODES, NODE_INDEX, row, x, y, parents)
 
@@ -380,7 +381,7 @@ def node_set(ctx, ids, n):
     return ~o
 
 
-@device
+@subroutine("int64(int64[::1], int64)")
 def width(ctx, ref):
     """How many nodes a stack reference names."""
     if ref >= 0:
@@ -388,7 +389,7 @@ def width(ctx, ref):
     return i32(ctx, SETS)[~ref]
 
 
-@device
+@subroutine("int64(int64[::1], int64, int64)")
 def member(ctx, ref, i):
     """The i-th node of a stack reference."""
     if ref >= 0:

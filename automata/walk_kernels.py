@@ -184,7 +184,7 @@ def misc(s):
     return i64_at(s[3 * MISC], M_BASE + MOST_BASES)
 
 
-@device
+@subroutine("void(int64[::1], int64)")
 def allow(s, token):
     """Adds a token to the walk's output, once. The caller has made sure of room in OUT."""
     seen = i32(s, SEEN)
@@ -252,7 +252,7 @@ def allow_record(s, record, most):
 # ------------------------------------------------------------------------------------------------ items and frames
 
 
-@device
+@subroutine("void(int64[::1], int64, int64, int64, int64, int64)")
 def push(s, t, row, x, y, below):
     """Queues an item; the caller has made sure of room."""
     work = i32(s, WORK)
@@ -349,7 +349,7 @@ def may_follow(ctx, s, t, row):
     return False
 
 
-@device
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def push_if(ctx, s, t, row, x, y, below):
     """Queues an item, unless it is plain to see that it would find nothing."""
     if may_follow(ctx, s, t, row):
@@ -375,7 +375,7 @@ def pop(ctx, s, t, below):
             push_if(ctx, s, t, nodes[4 * q], nodes[4 * q + 1], nodes[4 * q + 2], nodes[4 * q + 3])
 
 
-@device
+@subroutine("int64(int64[::1], int64)")
 def pop_width(ctx, below):
     """How many items a pop may queue."""
     return 1 if below >= FRAME else width(ctx, below)
@@ -415,7 +415,7 @@ def take_marks(ctx, s, t, row, x, y, below):
             enter(ctx, s, below_t[i], row, x + 1, y, below)
 
 
-@device
+@subroutine("int64(int64[::1], int64)")
 def marks_room(ctx, below):
     """The most items that `take_marks` queues at one place: white space, a separator, a close that ends the frame."""
     return 5 + pop_width(ctx, below)

@@ -1,5 +1,5 @@
 """The command line: `bridle generate` writes a text inside a grammar, `bridle validate` judges texts that exist,
-`bridle compile` keeps a grammar's masks in a file.
+`bridle compile` keeps a grammar's masks in a file, `bridle warmup` makes what is made once per machine.
 
 Idea. A command is a page: read the grammar from one of three options, do one thing, say what came of it. What a
 command produces (the text, the verdicts) goes to stdout; what went wrong and what it cost goes to stderr. Exit codes:
@@ -23,6 +23,7 @@ Cost: `--help` 0.1 s, all of it the interpreter and typer without rich; `validat
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -337,6 +338,49 @@ def _tell(reached: int, waiting: int) -> None:
     line = f"\r{reached:,} configurations, {waiting:,} to follow"
     sys.stderr.write(f"{line:<60}" if waiting else f"\r{'':<60}\r")
     sys.stderr.flush()
+
+
+@app.command()
+def warmup(
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="T",
+            help="Prepare this one, too: a model's folder, a name on the hub, or a tokenizer's own file.",
+        ),
+    ] = None,
+) -> None:
+    """Make now what is made once per machine: machine code, automata of formats, a tokenizer's tree.
+
+    All of it goes into the cache folder ($BRIDLE_CACHE_DIR, else $XDG_CACHE_HOME/bridle, else ~/.cache/bridle), where
+    every later process finds it. A container image that was warmed up starts as fast as any.
+    """
+    from .automata.cache_dir import cache_folders
+    from .automata.kernel import load_kernels
+    from .automata.matcher import Matcher, allocate_token_bitmask
+    from .grammar.grammar import Grammar
+
+    began = time.perf_counter()
+    load_kernels()
+    from .automata.compiled import compile_grammar
+    from .grammar.warming import keep_automata
+
+    _say(f"kernels: {time.perf_counter() - began:.1f} s")
+    began = time.perf_counter()
+    n = sum(1 for _ in keep_automata())
+    _say(f"{n} automata of formats and numbers: {time.perf_counter() - began:.1f} s")
+    if tokenizer is not None:
+        began = time.perf_counter()
+        vocabulary = _vocabulary(tokenizer)
+        matcher = Matcher(compile_grammar(Grammar.from_json_schema(True), vocabulary))
+        matcher.fill_next_token_bitmask(allocate_token_bitmask(1, vocabulary.size))
+        _say(f"{vocabulary!r}: {time.perf_counter() - began:.1f} s to its first mask")
+    _say(f"kept in {cache_folders()[0] if cache_folders() else 'no folder: none can be written to'}")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _vocabulary(tokenizer: str | None) -> Vocabulary:

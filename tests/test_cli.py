@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import bridle
+import vocabularies
 from bridle.cli import app
 
 PERSON = {
@@ -351,7 +352,6 @@ def test_compile_keeps_a_grammar_that_load_reads(folder: Path) -> None:
 
 
 def test_compile_says_what_its_budget_left_out(folder: Path) -> None:
-    import vocabularies
 
     tekken = str(vocabularies.tekken_file())
     arguments = ("compile", "--schema", "person.json", "--tokenizer", tekken, "-o", "person.bridle")
@@ -368,3 +368,32 @@ def test_compile_names_a_tokenizer_or_a_folder_that_is_not_there(folder: Path) -
     (folder / "bad.model").write_bytes(b"no model")
     answer = run("compile", "--ebnf", "ab.gbnf", "--tokenizer", "bad.model", "-o", "ab.bridle")
     assert answer.exit_code == 2 and "bad.model" in answer.stderr and not (folder / "ab.bridle").exists()
+
+
+# ------------------------------------------------------------------------------------------------ warmup
+
+
+def test_warmup_keeps_what_later_processes_need(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    # The kernels of this machine stand in for compiling them anew, which takes most of a minute.
+    from bridle.automata.cache_dir import cache_folders
+
+    cache.mkdir()
+    for folder in cache_folders():
+        if (folder / "kernels").is_dir():
+            (cache / "kernels").symlink_to(folder / "kernels")
+            break
+    answer = process("", "warmup", "--tokenizer", str(vocabularies.tekken_file()), BRIDLE_CACHE_DIR=str(cache))
+    assert answer.returncode == 0, answer.stderr
+    assert "automata of formats" in answer.stderr and "first mask" in answer.stderr and str(cache) in answer.stderr
+    kept = {path.name.rpartition("-")[0] for path in (cache / "automata").iterdir()}
+    assert {"email-strings", "uuid-values", "multiples-1"} <= kept
+    assert list((cache / "vocabularies").iterdir())
+    before = {path: path.stat().st_mtime_ns for path in cache.glob("[av]*/*")}
+    again = process("", "warmup", "--tokenizer", str(vocabularies.tekken_file()), BRIDLE_CACHE_DIR=str(cache))
+    assert again.returncode == 0 and {path: path.stat().st_mtime_ns for path in cache.glob("[av]*/*")} == before
+
+
+def test_warmup_says_what_is_wrong_with_a_tokenizer(tmp_path: Path) -> None:
+    answer = run("warmup", "--tokenizer", str(tmp_path / "absent.json"))
+    assert answer.exit_code == 2 and "cannot be read" in answer.output
