@@ -456,8 +456,93 @@ def index_record(s, t, q, stop):
 
 
 @subroutine("int64(int64[::1], int64, int64, int64)")
+def plain_record(s, t, q, stop):
+    """As scanned_record, where nothing is counted: tokens are bits at once, and a list only as long as they are few.
+
+    PERF: half of the time of a scan that lists and sorts its tokens; it is what the first mask of most states costs.
+    """
+    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    leaves, info = i32(s, LEAVES), i32(s, LEAF_INFO)
+    byte, end, depth = u8(s, T_BYTE), i32(s, T_END), i32(s, T_DEPTH)
+    token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
+    stack = i64_at(s[3 * MISC], 16)[M_DEEPEST] + 2
+    places = end[t] - t
+    if not (
+        room(s, OUT, places + stack + words + LONGEST_LIST)
+        and room(s, RECORDS, RECORD_WIDTH)
+        and room_index(s, RECORD_INDEX, 1)
+        and room(s, RECORD_INTS, 2 * places + LONGEST_LIST)
+        and room(s, DENSE, words)
+        and room_index(s, DENSE_INDEX, 1)
+    ):
+        return -1
+    base = s[3 * OUT + 2]
+    free = i32(s, OUT)[base:]
+    bits = free[:words]
+    states = free[words : words + stack]
+    listed = free[words + stack : words + stack + LONGEST_LIST]
+    left = free[words + stack + LONGEST_LIST : words + stack + LONGEST_LIST + places]
+    bits[:] = 0
+    classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
+    top = depth[t]
+    states[0] = q
+    tokens, exits = 0, 0
+    i, stop_at = t + 1, end[t]
+    while i < stop_at:
+        d = depth[i] - top
+        q1 = states[d - 1]
+        b = byte[i]
+        if b == stop and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
+            left[exits] = i
+            exits += 1
+            i = end[i]
+            continue
+        q2 = leaves[info[LEAF_WIDTH * q1 + L_ROW] + classes[b]]
+        if q2 == 0:
+            i = end[i]
+            continue
+        flags = info[LEAF_WIDTH * q2 + L_FLAGS]
+        if stop == CLOSING and b == QUOTE and flags & LEAF_DONE:
+            left[exits] = i
+            exits += 1
+            i = end[i]
+            continue
+        for k in range(token_first[i], token_first[i + 1]):
+            token = token_ids[k]
+            bits[token >> 5] |= bit(token)
+            if tokens < LONGEST_LIST:
+                listed[tokens] = token
+            tokens += 1
+        states[d] = q2
+        if end[i] > i + 1 and stop == -1 and flags & ACCEPTS:
+            left[exits] = i
+            exits += 1
+        i += 1
+    records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
+    o, at = s[3 * RECORDS + 2], s[3 * RECORD_INTS + 2]
+    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, stop
+    records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
+    records[o + P_LIST], records[o + P_TOKENS], records[o + P_DENSE] = at, tokens, -1
+    if tokens > LONGEST_LIST:
+        records[o + P_DENSE] = dense_row(s, bits, 0)
+    else:
+        for k in range(tokens):
+            ints[at + k] = listed[k]
+        at += tokens
+    records[o + P_EXIT], records[o + P_EXITS] = at, exits
+    for k in range(exits):
+        ints[at + 2 * k] = left[k]
+        ints[at + 2 * k + 1] = 0
+    s[3 * RECORD_INTS + 2] = at + 2 * exits
+    return index_record(s, t, q, stop)
+
+
+@subroutine("int64(int64[::1], int64, int64, int64)")
 def scanned_record(s, t, q, stop):
     """The record of (t, q, stop) by a scan of the subtree; -1 without room."""
+    info = i32(s, LEAF_INFO)
+    if leaf_flags(s, info[LEAF_WIDTH * q + L_START]) & BETWEEN == 0:
+        return plain_record(s, t, q, stop)
     words = i64_at(s[3 * MISC], 16)[M_WORDS]
     token_first = i32(s, T_TOKEN_FIRST)
     end = i32(s, T_END)
