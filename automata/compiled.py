@@ -17,7 +17,7 @@ from .limits import Limits
 from .machine import Machine
 from .precompute import SAVED_STATES, STATES, Precomputed, Precomputing, Progress, Search
 from .saved_tables import Extent, Saved, SavedMachine, write_saved
-from .store import store_for
+from .shared_stores import store_for
 from .vocabulary import Vocabulary
 
 __all__ = ["Compiled", "compile_grammar"]

@@ -252,15 +252,11 @@ class Machine:
             for row in rows:
                 self._expand(row)
             return
-        for tables in (self._tables, self.store.tables):
-            n = int(tables.context[3 * FULL + 1])
-            if n:
-                slot = int(tables.context[3 * FULL])
-                tables.context[3 * FULL + 1] = 0
-                if tables is self._tables:
-                    self._grow(slot, n)
-                else:
-                    tables.grow(slot, n)
+        n = int(self.context[3 * FULL + 1])
+        if n:
+            self.context[3 * FULL + 1] = 0
+            self._grow(int(self.context[3 * FULL]), n)
+        self.store.make_room()
 
     def _grow(self, slot: int, n: int) -> None:
         tables = self._tables

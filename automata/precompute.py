@@ -52,7 +52,7 @@ from .precompute_kernels import (
     keep_steps,
     put_numbers,
 )
-from .store import MEMORY, Store
+from .store import Store
 from .table_kernels import (
     BOTTOM,
     COUNTED,
@@ -186,10 +186,10 @@ class Search:
         if until is not None and time.perf_counter() >= until:
             return "seconds"
         # Half is left to those who will decode: a machine that is full is replaced, and all of this lost.
-        if machine.tables.nbytes > machine.limits.memory // 2 or machine.store.nbytes > MEMORY // 2:
+        if machine.tables.nbytes > machine.limits.memory // 2 or machine.store.nbytes > machine.store.budget // 2:
             machine.tables.forget_replaced()
             machine.store.tables.forget_replaced()
-            if machine.tables.nbytes > machine.limits.memory // 2 or machine.store.nbytes > MEMORY // 2:
+            if machine.tables.nbytes > machine.limits.memory // 2 or machine.store.nbytes > machine.store.budget // 2:
                 return "memory"
         return ""
 

@@ -647,6 +647,15 @@ def record_of(s, t, q, stop):
     return wide_record(s, t, q, like, pattern)
 
 
+@kernel("int64(int64, int64, int64)")
+def make_record(address, q, stop):
+    """Makes the record of leaf state q for the whole token tree: its id, or -1 without room.
+
+    address : the store's context.
+    """
+    return record_of(context_at(address), 0, q, stop)
+
+
 @subroutine("int64(int64[::1], int64, int64)")
 def dense_within(s, record, most):
     """Dense row of a record's tokens that need at most `most` iterations, made if new; -1 without room."""

@@ -65,16 +65,19 @@ from .table_kernels import (
 )
 from .vocabulary import Vocabulary
 
-__all__ = ["check_saved", "set_starts"]
+__all__ = ["check_saved", "is_sound_store", "set_starts"]
 
 if TYPE_CHECKING:
     Arrays = dict[str, np.ndarray]
 
 _TYPES = {"about": "u1", "leaf_digests": "u1", "body_digests": "u1", "start": "i8"}
+_STORE_NAMES = (
+    "leaves", "leaf_classes", "leaf_info", "records", "record_ints", "dense", "leaf_digests", "leaf_rows",
+    "body_digests", "body_rows",
+)  # fmt: skip
 _NAMES = (
     "about", "rows", "edges", "calls", "data", "nodes", "sets", "cells", "steps", "contexts", "masks", "mask_ints",
-    "leaves", "leaf_classes", "leaf_info", "records", "record_ints", "dense", "node_mask", "set_mask", "context_mask",
-    "log", "leaf_digests", "leaf_rows", "body_digests", "body_rows", "start",
+    "node_mask", "set_mask", "context_mask", "log", "start", *_STORE_NAMES,
 )  # fmt: skip
 _DIGEST = 16
 _DEEPER = -1
@@ -87,14 +90,27 @@ def check_saved(path: Path, arrays: Arrays, vocabulary: Vocabulary) -> None:
     faults = _Faults()
     if sorted(arrays) != sorted(_NAMES):
         raise SavedGrammarError(f"{path} is malformed: it holds {', '.join(sorted(arrays))}")
-    _check_lengths(faults, arrays, vocabulary)
+    _check_lengths(faults, arrays, vocabulary, _NAMES)
+    _check_machine_lengths(faults, arrays)
     faults.raise_any(path)  # the rest reads the arrays as tables
     _check_store(faults, arrays, vocabulary)
+    _check_masks(faults, arrays, vocabulary)
     faults.raise_any(path)
     _check_rows(faults, arrays)
     faults.raise_any(path)
     _check_stack(faults, arrays, vocabulary)
     faults.raise_any(path)
+
+
+def is_sound_store(arrays: Arrays, vocabulary: Vocabulary) -> bool:
+    """Whether arrays may be the tables of a vocabulary's store."""
+    faults = _Faults()
+    if sorted(arrays) != sorted(_STORE_NAMES):
+        return False
+    _check_lengths(faults, arrays, vocabulary, _STORE_NAMES)
+    if not faults.found:
+        _check_store(faults, arrays, vocabulary)
+    return not faults.found
 
 
 def set_starts(sets: np.ndarray) -> list[int]:
@@ -138,25 +154,32 @@ def _places(first: np.ndarray, length: np.ndarray) -> np.ndarray:
     return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(first - (ends - length), length)
 
 
-def _check_lengths(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> None:
+def _check_lengths(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary, names: tuple[str, ...]) -> None:
     words = (vocabulary.size + 31) // 32
     widths = {
         "rows": ROW_WIDTH, "edges": 2, "calls": 2, "nodes": 4, "cells": 4, "steps": 4, "contexts": 4,
         "masks": MASK_WIDTH, "leaf_classes": 256, "leaf_info": LEAF_WIDTH, "records": RECORD_WIDTH, "dense": words,
         "leaf_digests": _DIGEST, "body_digests": 2 * _DIGEST,
     }  # fmt: skip
-    for name in _NAMES:
+    for name in names:
         faults(f"type of {name}", arrays[name].dtype == np.dtype(_TYPES.get(name, "i4")))
         faults(f"length of {name}", len(arrays[name]) % widths.get(name, 1) == 0)
     sizes = {name: len(array) for name, array in arrays.items()}
-    for name, of, each in (("node_mask", "nodes", 4), ("set_mask", "sets", 1), ("context_mask", "contexts", 4)):
-        faults(f"length of {name}", sizes[name] == sizes[of] // each)
     faults("length of leaf_rows", sizes["leaf_rows"] == sizes["leaf_digests"] // _DIGEST)
     faults("length of body_rows", sizes["body_rows"] == sizes["body_digests"] // _DIGEST)
-    least = {"rows": ROW_WIDTH, "nodes": 4, "cells": 8, "leaves": 1, "leaf_classes": 256, "leaf_info": LEAF_WIDTH}
+    least = {"leaves": 1, "leaf_classes": 256, "leaf_info": LEAF_WIDTH}
+    faults("tables that are empty", all(sizes[name] >= n for name, n in least.items()))
+    faults("leaf numbers", sizes["leaf_info"] // LEAF_WIDTH < LEAF)
+
+
+def _check_machine_lengths(faults: _Faults, arrays: Arrays) -> None:
+    sizes = {name: len(array) for name, array in arrays.items()}
+    for name, of, each in (("node_mask", "nodes", 4), ("set_mask", "sets", 1), ("context_mask", "contexts", 4)):
+        faults(f"length of {name}", sizes[name] == sizes[of] // each)
+    least = {"rows": ROW_WIDTH, "nodes": 4, "cells": 8}
     faults("tables that are empty", all(sizes[name] >= n for name, n in least.items()))
     faults("length of start", sizes["start"] == 1)
-    faults("row numbers", sizes["rows"] // ROW_WIDTH < LEAF and sizes["leaf_info"] // LEAF_WIDTH < LEAF)
+    faults("row numbers", sizes["rows"] // ROW_WIDTH < LEAF)
 
 
 def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> None:
@@ -199,6 +222,10 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     allowed = np.repeat(records[needed, P_TOKENS].astype(np.int64) + 1, most)
     faults("lengths by need", _within(ints[_places(records[needed, P_NEEDS], most)], allowed))
     faults("rows by need", _within(ints[_places(records[needed, P_ROWS], most)], dense, least=-1))
+
+
+def _check_masks(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> None:
+    dense, tokens = len(arrays["dense"]) // ((vocabulary.size + 31) // 32), len(vocabulary.tokens)
     masks = arrays["masks"].reshape(-1, MASK_WIDTH)
     faults("rows of masks", _within(masks[:, 0], dense, least=-1))
     faults("tokens of masks", _spans(masks[:, 1], masks[:, 2], len(arrays["mask_ints"])))

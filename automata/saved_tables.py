@@ -41,9 +41,8 @@ from .fragment import Target
 from .growing_tables import GrowingTables
 from .limits import Limits
 from .machine import Machine
-from .record_kernels import P_MOST, P_ROWS
 from .saved_checks import check_saved, set_starts
-from .store import Store
+from .saved_stores import SavedStore, StoreExtent, fill_index, fill_table
 from .table_kernels import (
     CALLS,
     CELL_INDEX,
@@ -53,25 +52,14 @@ from .table_kernels import (
     CONTEXT_MASK,
     CONTEXTS,
     DATA,
-    DENSE,
-    DENSE_INDEX,
     EDGES,
     EMPTY_STRING,
-    LEAF_CLASSES,
-    LEAF_INFO,
-    LEAVES,
-    M_WORDS,
     MASK_INTS,
     MASK_WIDTH,
     MASKS,
-    MISC,
     NODE_INDEX,
     NODE_MASK,
     NODES,
-    RECORD_INDEX,
-    RECORD_INTS,
-    RECORD_WIDTH,
-    RECORDS,
     ROW_WIDTH,
     ROWS,
     SET_INDEX,
@@ -89,10 +77,6 @@ _MACHINE = {
     "rows": ROWS, "edges": EDGES, "calls": CALLS, "data": DATA, "nodes": NODES, "sets": SETS, "cells": CELLS,
     "steps": STEPS, "contexts": CONTEXTS, "masks": MASKS, "mask_ints": MASK_INTS,
 }  # fmt: skip
-_STORE = {
-    "leaves": LEAVES, "leaf_classes": LEAF_CLASSES, "leaf_info": LEAF_INFO, "records": RECORDS,
-    "record_ints": RECORD_INTS, "dense": DENSE,
-}  # fmt: skip
 # Memos that run along another table: memo, table, elements of the table for one of its own.
 _MEMOS = {
     "node_mask": (NODE_MASK, "nodes", 4),
@@ -109,8 +93,7 @@ class Extent:
 
     machine: Machine
     counts: dict[str, int]
-    leaves: int
-    bodies: int
+    store: StoreExtent
     log: int
 
     @classmethod
@@ -118,48 +101,29 @@ class Extent:
         """All that a machine holds now."""
         with machine.store.lock:
             counts = {name: machine.tables.count(slot) for name, slot in _MACHINE.items()}
-            counts |= {name: machine.store.tables.count(slot) for name, slot in _STORE.items()}
-            leaves, bodies = len(machine.store.leaf_rows), len(machine.store.body_rows)
-            return cls(machine, counts, leaves, bodies, len(machine.log))
+            return cls(machine, counts, StoreExtent.of(machine.store), len(machine.log))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Copies of the tables as they were."""
         machine, store = self.machine, self.machine.store
         with store.lock:
             found = {name: machine.tables.view(slot)[: self.counts[name]].copy() for name, slot in _MACHINE.items()}
-            found |= {name: store.tables.view(slot)[: self.counts[name]].copy() for name, slot in _STORE.items()}
+            found |= self.store.arrays(store)
             for name, (slot, of, each) in _MEMOS.items():
                 found[name] = machine.tables.view(slot)[: self.counts[of] // each].copy()
             found["log"] = np.array(machine.log[: self.log], np.int32)
             later = [row for row in machine.log[self.log :] if row < self.counts["rows"] // ROW_WIDTH]
-            leaves = list(store.leaf_rows.items())[: self.leaves]
-            bodies = list(store.body_rows.items())[: self.bodies]
         found["rows"].reshape(-1, ROW_WIDTH)[later] = 0
-        found["leaf_digests"] = np.frombuffer(b"".join(digest for digest, _ in leaves), np.uint8)
-        found["leaf_rows"] = np.array([row for _, row in leaves], np.int32)
-        found["body_digests"] = np.frombuffer(b"".join(body + unit for (body, unit), _ in bodies), np.uint8)
-        found["body_rows"] = np.array([number for _, told in bodies for number in told], np.int32)
         found["start"] = np.array([machine.start], np.int64)
-        _clear_later(found, int(store.tables.view(MISC)[M_WORDS]))
+        _clear_later(found)
         return found
 
 
-def _needs_of(records: np.ndarray) -> list[tuple[int, int]]:
-    """Where records keep dense rows by need, and how many."""
-    table = records.reshape(-1, RECORD_WIDTH)
-    table = table[table[:, P_MOST] > 0]
-    return [(first, most + 1) for first, most in table[:, [P_ROWS, P_MOST]].tolist()]
-
-
-def _clear_later(found: dict[str, np.ndarray], words: int) -> None:
+def _clear_later(found: dict[str, np.ndarray]) -> None:
     """Forgets, in copies, what elements within the extent have come to know behind it."""
     masks = len(found["masks"]) // MASK_WIDTH
     for name in _MEMOS:
         found[name][found[name] > masks] = 0
-    ints = found["record_ints"]
-    for first, rows in _needs_of(found["records"]):
-        known = ints[first : first + rows]
-        known[known >= len(found["dense"]) // words] = -1
 
 
 def write_saved(path: Path, extent: Extent, recipe: Mapping[str, Any], vocabulary: Vocabulary, limits: Limits) -> None:
@@ -235,25 +199,6 @@ def bridle_digest() -> str:
 # ------------------------------------------------------------------------------------------------ what comes back
 
 
-class _SavedStore(Store):
-    """A store that begins with the leaves, records and rows of a file."""
-
-    __slots__ = ()
-
-    def __init__(self, vocabulary: Vocabulary, arrays: Mapping[str, np.ndarray]) -> None:
-        super().__init__(vocabulary)
-        for name, slot in _STORE.items():
-            _fill(self.tables, slot, arrays[name], self.tables.grow)
-        words = int(self._misc[M_WORDS])
-        _index(self.tables, RECORD_INDEX, len(arrays["records"]) // RECORD_WIDTH)
-        _index(self.tables, DENSE_INDEX, len(arrays["dense"]) // words)
-        digests, rows = arrays["leaf_digests"].tobytes(), arrays["leaf_rows"].tolist()
-        self._leaves.update((digests[16 * k : 16 * k + 16], row) for k, row in enumerate(rows))
-        digests, rows = arrays["body_digests"].tobytes(), arrays["body_rows"].reshape(-1, 2).tolist()
-        for k, (row, near) in enumerate(rows):
-            self._bodies[digests[32 * k : 32 * k + 16], digests[32 * k + 16 : 32 * k + 32]] = row, near
-
-
 class SavedMachine(Machine):
     """A machine that begins with the tables of a file, and makes the grammar when a row is wanted that has none."""
 
@@ -262,18 +207,18 @@ class SavedMachine(Machine):
     def __init__(self, saved: Saved, vocabulary: Vocabulary, root: Callable[[], Target]) -> None:
         """root : makes the grammar's first state anew."""
         arrays = saved.arrays
-        self._set_up(_SavedStore(vocabulary, arrays), saved.limits)
+        self._set_up(SavedStore(vocabulary, arrays), saved.limits)
         self._root: Callable[[], Target] | None = root
         self.start = int(arrays["start"][0])
         self.log.extend(arrays["log"].tolist())
         tables = self._tables
         for name, slot in _MACHINE.items():
-            _fill(tables, slot, arrays[name], self._grow)
+            fill_table(tables, slot, arrays[name], self._grow)
         for name, (slot, _, _) in _MEMOS.items():
             tables.view(slot)[: len(arrays[name])] = arrays[name]
         for index, slot in _INDEXES.items():
-            _index(tables, index, tables.count(slot) // 4)
-        _index(tables, SET_INDEX, len(set_starts(arrays["sets"])))
+            fill_index(tables, index, tables.count(slot) // 4)
+        fill_index(tables, SET_INDEX, len(set_starts(arrays["sets"])))
 
     def _expand(self, row: int) -> None:
         if self._root is not None:
@@ -317,18 +262,3 @@ def _strings_of(tables: GrowingTables) -> dict[int, bytes]:
         if k > EMPTY_STRING:
             strings[k] = strings[int(cells[k, 0])] + bytes((int(cells[k, 1]),))
     return strings
-
-
-def _fill(tables: GrowingTables, slot: int, array: np.ndarray, grow: Callable[[int, int], None]) -> None:
-    """Makes an array the used part of a table."""
-    if array.size > tables.view(slot).size:
-        grow(slot, array.size)
-    tables.view(slot)[: array.size] = array
-    tables.context[3 * slot + 2] = array.size
-
-
-def _index(tables: GrowingTables, slot: int, entries: int) -> None:
-    """Fills a hash index from its table."""
-    tables.context[3 * slot + 2] = 0
-    tables.grow(slot, entries)
-    tables.context[3 * slot + 2] = entries

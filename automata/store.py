@@ -4,14 +4,13 @@ A leaf DFA is registered once by its digest, so equal leaves of different gramma
 store also owns the scratch of walks, and with it the writers' lock: whoever expands, steps anew or makes a mask for any
 grammar of the vocabulary holds `lock`; what is memoised is read without.
 
-A store is never emptied: when it has outgrown its budget, the vocabulary gets a new one (`store_for`), machines made
-from then on use that, and the old one is freed with the last machine that refers to it.
+A store is never emptied: when it has outgrown its budget, the vocabulary gets a new one (shared_stores.py), machines
+made from then on use that, and the old one is freed with the last machine that refers to it.
 """
 
 from __future__ import annotations
 
 import threading
-import weakref
 
 import numpy as np
 
@@ -19,12 +18,13 @@ from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
-from .record_kernels import count_marks, mark_wide, measure_body, write_leaf
+from .record_kernels import count_marks, make_record, mark_wide, measure_body, write_leaf
 from .table_kernels import (
     DEFERRED,
     DENSE,
     DENSE_INDEX,
     FRAMES,
+    FULL,
     LEAF,
     LEAF_CLASSES,
     LEAF_INFO,
@@ -65,21 +65,21 @@ from .table_kernels import (
 from .token_trie import TokenTrie
 from .vocabulary import Vocabulary
 
-__all__ = ["Store", "store_for"]
+__all__ = ["Store"]
 
 _SPACE = b" \t\n\r"
-# Bytes of leaf automata, records and dense rows after which a vocabulary gets a new store.
-MEMORY = 256 << 20
 
 
 class Store:
     """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
 
-    __slots__ = ("__weakref__", "_bodies", "_leaves", "_misc", "context", "lock", "tables")
+    __slots__ = ("__weakref__", "_bodies", "_leaves", "_memory", "_misc", "context", "lock", "tables")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         load_kernels()
         self.lock = threading.RLock()
+        # Not the vocabulary itself, which would never be freed: stores are kept by it.
+        self._memory = vocabulary.memory
         self._leaves: dict[bytes, int] = {}
         self._bodies: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         words = (vocabulary.size + 31) // 32
@@ -193,7 +193,7 @@ class Store:
         known = self._leaves.get(dfa.digest)
         if known is not None:
             return known
-        start = self.leaf(content) - LEAF
+        start = self.body(content, content)[0] - LEAF
         row = self.leaf(dfa)
         n = dfa.n_states - 1
         scratch = np.zeros((2, n), np.int32)
@@ -210,6 +210,18 @@ class Store:
         """Digests of each counted body and of its unit, in the order of their registration, and what `body` says."""
         return self._bodies
 
+    def make_record(self, row: int, stop: int) -> None:
+        """Makes the record of a leaf state for the whole token tree. The caller holds the lock."""
+        while make_record(self.context.ctypes.data, row - LEAF, stop) < 0:
+            self.make_room()
+
+    def make_room(self) -> None:
+        """Grows the table that a kernel had no room in."""
+        n = int(self.context[3 * FULL + 1])
+        if n:
+            self.context[3 * FULL + 1] = 0
+            self.tables.grow(int(self.context[3 * FULL]), n)
+
     def forget_walk(self) -> None:
         """Drops a walk that was given up half-way. The caller holds the lock."""
         self._misc[M_WALKING] = -1
@@ -221,8 +233,13 @@ class Store:
 
     @property
     def is_full(self) -> bool:
-        """Whether the tables have outgrown their budget."""
-        return self.tables.nbytes > MEMORY
+        """Whether the tables have outgrown the vocabulary's budget."""
+        return self.tables.nbytes > self._memory.bytes
+
+    @property
+    def budget(self) -> int:
+        """Bytes that the tables may take."""
+        return self._memory.bytes
 
 
 def _space_runs(trie: TokenTrie) -> np.ndarray:
@@ -242,16 +259,3 @@ def _space_runs(trie: TokenTrie) -> np.ndarray:
     longest = max((length for _, length in runs), default=0)
     entries = [value for run in sorted(followed) + sorted(runs) for value in run]
     return np.array([len(runs), len(followed), longest, *[-1] * (longest + 1), *entries], np.int32)
-
-
-_stores: weakref.WeakKeyDictionary[Vocabulary, Store] = weakref.WeakKeyDictionary()
-_stores_lock = threading.Lock()
-
-
-def store_for(vocabulary: Vocabulary) -> Store:
-    """The store that new machines of a vocabulary use."""
-    with _stores_lock:
-        store = _stores.get(vocabulary)
-        if store is None or store.is_full:
-            store = _stores[vocabulary] = Store(vocabulary)
-        return store

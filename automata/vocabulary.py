@@ -30,10 +30,23 @@ from .errors import VocabularyError
 from .token_trie import TokenTrie
 from .tokenizer_bytes import TokenizerBytes, read_hf, read_sentencepiece, read_tekken, read_tiktoken
 
-__all__ = ["Vocabulary"]
+__all__ = ["MemoryBudget", "Vocabulary"]
 
 StopIds = SupportsIndex | Iterable[SupportsIndex]
 _MAX_SIZE = 2**31 - 64  # ids and offsets are int32
+
+
+class MemoryBudget:
+    """How many bytes the automata, records and dense mask rows may take that all grammars of a vocabulary share.
+
+    When they have outgrown it, grammars begin anew, and what they had is freed as soon as no matcher is on it. A
+    grammar's own states, stack and memos have a budget of their own, `Limits.memory`.
+    """
+
+    __slots__ = ("bytes",)
+
+    def __init__(self, bytes: int = 256 << 20) -> None:
+        self.bytes = bytes
 
 
 class Vocabulary:
@@ -48,6 +61,7 @@ class Vocabulary:
     token_offsets : int32[len(tokens) + 1], token i is token_bytes[token_offsets[i]:token_offsets[i + 1]]; read-only
     max_token_bytes : length of the longest token in bytes
     trie : TokenTrie, made on first use
+    memory : MemoryBudget of what all its grammars share; `vocabulary.memory.bytes = …` sets it at any time
     """
 
     __slots__ = (
@@ -56,6 +70,7 @@ class Vocabulary:
         "_trie",
         "fingerprint",
         "max_token_bytes",
+        "memory",
         "size",
         "special_tokens",
         "stop_token_ids",
@@ -108,13 +123,20 @@ class Vocabulary:
         self.fingerprint = self._digest(flat)
         self._trie: TokenTrie | None = None
         self._lock = threading.Lock()
+        self.memory = MemoryBudget()
         self._load()
 
     def _load(self) -> None:
-        """Loads the kernels: a vocabulary is made when a program starts, a grammar in the middle of a request."""
-        from .kernel import load_kernels  # it needs numba, which importing this file must not
+        """Loads the kernels, the tree and the store that grammars begin with.
+
+        A vocabulary is made when a program starts, a grammar in the middle of a request.
+        """
+        # They need numba, which importing this file must not.
+        from .kernel import load_kernels
+        from .shared_stores import store_for
 
         load_kernels()
+        store_for(self)
 
     def _digest(self, flat: bytes) -> str:
         rest = ["bridle vocabulary 1", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import bridle
-from bridle.automata.store import store_for
+from bridle.automata.shared_stores import store_for
 from corpus import read_rows, text_of
 from engines import Bridle, Tokens, llama3, tekken
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .automata.beginnings import begin_with
+
 __version__ = "0.1.0"
 
 # Public name -> (module, name there).
@@ -93,6 +95,9 @@ if TYPE_CHECKING:
     from .grammar.python_types import parse
     from .grammar.saved_grammars import load
     from .grammar.validation import Verdict, validate
+
+
+begin_with("bridle.grammar.common_leaves")
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import bridle
 import naive
 import vocabularies
-from bridle.automata import store
+from bridle.automata.shared_stores import store_for
 from oracle import allowed_tokens, vocabulary_of
 
 SCHEMA = {
@@ -280,17 +280,17 @@ def test_a_grammar_over_its_memory_starts_anew_and_matchers_follow():
     assert allowed_tokens(matcher) == allowed_tokens(twin)
 
 
-def test_a_vocabulary_over_its_memory_starts_anew_and_matchers_follow(monkeypatch):
+def test_a_vocabulary_over_its_memory_starts_anew_and_matchers_follow():
     vocabulary = bridle.Vocabulary([*TOKENS, b"", b"the only one"], stop_token_ids=len(TOKENS))
     compiled = bridle.compile(bridle.Grammar.from_json_schema(SCHEMA), vocabulary)
     matcher = bridle.Matcher(compiled)
     assert matcher.accept_bytes('{"name":"x')
     before, first = allowed_tokens(matcher), compiled._machine.store
-    monkeypatch.setattr(store, "MEMORY", 1)
+    vocabulary.memory.bytes = 1
     assert matcher.accept_bytes('y"')
-    monkeypatch.undo()
+    vocabulary.memory.bytes = 256 << 20
     assert compiled._machine.store is not first
-    assert store.store_for(vocabulary) is compiled._machine.store
+    assert store_for(vocabulary) is compiled._machine.store
     matcher.rollback(1)
     assert allowed_tokens(matcher) == before
 
