@@ -428,8 +428,8 @@ def difference(left: ByteDfa, right: ByteDfa, limits: RegularLimits = DEFAULT_LI
     return combined(left, right, DIFFERENCE, Budget(limits))
 
 
-def relation(left: ByteDfa, right: ByteDfa) -> tuple[bool, bool]:
-    """(whether a text is in both, whether one is in `left` alone), of two languages that are not empty.
+def relation(left: ByteDfa, right: ByteDfa) -> tuple[bool, bool, bool]:
+    """Whether a text is in both, one in `left` alone, one in `right` alone, of two languages that are not empty.
 
     Languages that part at their first characters are told apart in 3 us; nothing is made.
     """

@@ -83,22 +83,24 @@ class Store:
         self._leaves: dict[bytes, int] = {}
         self._bodies: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         words = (vocabulary.size + 31) // 32
+        trie = vocabulary.trie
         self.tables = GrowingTables(
             SLOTS,
             {
-                # Room for the large automata of formats: pages that are not written to take no memory.
+                # Room for the large automata of formats, and for scans of the whole tree, which would otherwise grow
+                # tables in the middle of a request: pages that are not written to take no memory.
                 LEAVES: 1 << 20,
                 LEAF_INFO: LEAF_WIDTH << 15,
                 LEAF_CLASSES: 256 << 7,
-                RECORDS: RECORD_WIDTH * 256,
-                RECORD_INDEX: (1 << 10) + 1,
-                RECORD_INTS: 1 << 14,
-                DENSE: 4 * words,
-                DENSE_INDEX: (1 << 7) + 1,
+                RECORDS: RECORD_WIDTH << 12,
+                RECORD_INDEX: (1 << 13) + 1,
+                RECORD_INTS: 8 * trie.n_nodes,
+                DENSE: 128 * words,
+                DENSE_INDEX: (1 << 9) + 1,
                 WORK: 1 << 13,
                 DEFERRED: 1 << 10,
                 FRAMES: 1 << 12,
-                OUT: len(vocabulary.tokens) + words + 64,
+                OUT: 5 * max(len(vocabulary.tokens), trie.n_nodes) + 2 * words + 1024,
                 SEEN: words,
             },
             {
@@ -111,7 +113,7 @@ class Store:
         self.context[3 * LEAVES + 2] = 1
         self.context[3 * LEAF_INFO + 2] = LEAF_WIDTH
         self.context[3 * LEAF_CLASSES + 2] = 256
-        self._put_vocabulary(vocabulary, vocabulary.trie)
+        self._put_vocabulary(vocabulary, trie)
         self._misc = np.zeros(M_BASE + MOST_BASES, np.int64)
         self._misc[M_WORDS] = words
         self._misc[M_SPACE] = self.tables.view(SPACES)[S_LONGEST]

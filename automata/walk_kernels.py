@@ -186,7 +186,10 @@ def misc(s):
 
 @subroutine("void(int64[::1], int64)")
 def allow(s, token):
-    """Adds a token to the walk's output, once. The caller has made sure of room in OUT."""
+    """Adds a token to the walk's output, once.
+
+    INVARIANT: OUT is longer than the vocabulary, so there is room for all of them.
+    """
     seen = i32(s, SEEN)
     if seen[token >> 5] & bit(token):
         return
@@ -242,8 +245,6 @@ def allow_record(s, record, most):
                 return False
         allow_dense(s, row)
         return True
-    if not room(s, OUT, n):
-        return False
     for k in range(records[o + P_LIST], records[o + P_LIST] + n):
         allow(s, ints[k])
     return True
@@ -478,7 +479,7 @@ def walk_leaf(ctx, s, t, row, below):
     queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
     if not room(s, WORK, WORK_WIDTH * (exits * queued + pop_width(ctx, below))):
         return False
-    if not room(s, OUT, AHEAD) or not allow_record(s, record, -1):
+    if not allow_record(s, record, -1):
         return False
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
@@ -510,7 +511,7 @@ def walk_counted(ctx, s, t, row, x, y, below):
     ends = close < 0 or is_done(ctx, s, rows[r + R_CLOSE_TO])
     simple = exits > 0 and ends and one_below(ctx, s, below, out)
     queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
-    if not room(s, WORK, WORK_WIDTH * (exits + 2) * queued) or not room(s, OUT, 2 * exits + AHEAD):
+    if not room(s, WORK, WORK_WIDTH * (exits + 2) * queued):
         return False
     if not allow_record(s, record, left):
         return False
@@ -609,7 +610,7 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
     records = i32(s, RECORDS)
     o = RECORD_WIDTH * record
     exits = records[o + P_EXITS]
-    if not room(s, WORK, WORK_WIDTH * exits * marks_room(ctx, below)) or not room(s, OUT, 2 * exits + AHEAD):
+    if not room(s, WORK, WORK_WIDTH * exits * marks_room(ctx, below)):
         return False
     if not (room_for_a_byte(ctx) and allow_record(s, record, -1)):
         return False
@@ -671,7 +672,7 @@ def walk_class(ctx, s, t, row, d, c, x, y, below):
         typed, q = ~i32(ctx, CELLS)[4 * ~x], i32(ctx, CELLS)[4 * ~x + 1]
     clean = is_clean(ctx, y, typed)
     if not clean and data[o + C_SIZES] != 0:
-        if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD) and room(s, OUT, 256 * AHEAD)):
+        if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD)):
             return False
         children = i32(s, T_CHILD_FIRST)
         for i in range(children[t], children[t + 1]):
@@ -684,7 +685,7 @@ def walk_class(ctx, s, t, row, d, c, x, y, below):
     records = i32(s, RECORDS)
     r = RECORD_WIDTH * record
     exits = records[r + P_EXITS]
-    if not room(s, WORK, WORK_WIDTH * exits) or not room(s, OUT, 2 * exits + AHEAD):
+    if not room(s, WORK, WORK_WIDTH * exits):
         return False
     if not allow_record(s, record, -1):
         return False
@@ -711,7 +712,7 @@ def try_name_byte(ctx, s, t, row, d, x, y, b, below, out):
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
 def walk_declared_name(ctx, s, t, row, d, x, y, below):
     """Inside a name that must be a declared one: the few bytes that go on. False without room."""
-    if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD) and room(s, OUT, 256 * AHEAD)):
+    if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD)):
         return False
     out = i32(ctx, SCRATCH)
     data = i32(ctx, DATA)
@@ -774,7 +775,6 @@ def walk_plain(ctx, s, t, row, x, y, below):
     if not (
         room(s, WORK, WORK_WIDTH * (need + pop_width(ctx, below) * (rows[o + R_EDGES] * 256 + 8)))
         and room(s, FRAMES, FRAME_WIDTH * rows[o + R_CALLS])
-        and room(s, OUT, 256 * need)
         and room_for_a_byte(ctx)
     ):
         return False

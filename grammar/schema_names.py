@@ -105,9 +105,10 @@ def classes(languages: Iterable[ByteDfa], within: Iterable[ByteDfa]) -> list[tup
     for language in languages:
         split: list[tuple[ByteDfa, tuple[bool, ...]]] = []
         for part, inside in found:
-            some, others = (False, True) if language.is_empty else relation(part, language)
+            some, others, more = (False, True, False) if language.is_empty else relation(part, language)
             if some:
-                split.append((intersection(part, language) if others else part, (*inside, True)))
+                both = part if not others else intersection(part, language) if more else language
+                split.append((both, (*inside, True)))
             if others:
                 split.append((difference(part, language) if some else part, (*inside, False)))
         if len(split) > MOST_CLASSES:
