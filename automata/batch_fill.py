@@ -10,7 +10,6 @@ Cost, Llama 3: 0.3 us a row in one thread beside 0.2 us to look at its matcher; 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import LimitError
 from .mask_kernels import fill_batch
 from .matcher import Matcher, as_array, check_row
 
@@ -36,7 +36,8 @@ def fill_next_token_bitmasks(
 
     bitmask : as for `Matcher.fill_next_token_bitmask`. rows : each at most once. threads : how many may write at the
     same time; None: as many as the process has processors, where the batch is large enough to be worth it.
-    Raises what `Matcher.fill_next_token_bitmask` does; ValueError for rows that do not fit or several vocabularies.
+    Raises ValueError for rows that do not fit or several vocabularies, before anything is written; LimitError for a
+    text whose budget is met, once all the others' rows are written: its own allows nothing, and the place names it.
     """
     array = as_array(bitmask)
     n = len(matchers)
@@ -53,8 +54,16 @@ def fill_next_token_bitmasks(
     refs = np.array([matcher._ref for matcher in matchers], np.int64)
     done = np.zeros(n, np.uint8)
     _fill_known(addresses, refs, array, places, done, _threads_for(n) if threads is None else min(threads, n))
+    failed: LimitError | None = None
     for i in np.flatnonzero(done == 0).tolist():
-        matchers[i].fill_next_token_bitmask(array, int(places[i]))
+        try:
+            matchers[i].fill_next_token_bitmask(array, int(places[i]))
+        except LimitError as error:
+            array[places[i]] = 0
+            error.place = f"{error.place} of matcher {i}"
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _check_batch(matchers: Sequence[Matcher], array: np.ndarray, places: np.ndarray) -> None:
@@ -96,13 +105,10 @@ def _processors() -> int:
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
-_pools_lock = threading.Lock()
 
 
 def _pool() -> ThreadPoolExecutor:
     """The threads of this process: a fork has none of its parent's."""
     pool = _pools.get(os.getpid())
-    if pool is None:
-        with _pools_lock:
-            pool = _pools.setdefault(os.getpid(), ThreadPoolExecutor(_MOST_THREADS, "bridle fill"))
-    return pool
+    # No thread is started before it is needed, so a pool that comes second costs nothing.
+    return pool or _pools.setdefault(os.getpid(), ThreadPoolExecutor(_MOST_THREADS, "bridle fill"))

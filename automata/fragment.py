@@ -38,7 +38,8 @@ class Fragment:
     edges : (low byte, high byte, target), bounds included; several may share bytes (alternatives, all followed).
     calls : (callee, then): the callee's language comes first, then the frame goes on in `then`.
     ends : whether the frame may also end here.
-    whitespace : how many bytes of JSON white space (space, \\t, \\n, \\r) may pass here before anything else.
+    whitespace : how many bytes of JSON white space (space, \\t, \\n, \\r) may pass here before anything else. No callee
+        then begins with white space of its own.
     """
 
     edges: tuple[tuple[int, int, Target], ...] = ()

@@ -209,8 +209,12 @@ class Machine:
     def run(self, kernel: Callable[[], int]) -> int:
         """Calls a kernel until it wants nothing more of this machine; the status that is left."""
         with self.store.lock:
-            while OK < (status := kernel()) <= TOO_AMBIGUOUS:
-                self._serve(status)
+            try:
+                while OK < (status := kernel()) <= TOO_AMBIGUOUS:
+                    self._serve(status)
+            except BaseException:
+                self.store.forget_walk()
+                raise
         return status
 
     @property

@@ -102,6 +102,8 @@ from .walk_kernels import (
     walk_node,
 )
 
+# Distances to two bounds are one int32 up to here; beyond, counts stay as they are.
+FARTHEST = 30_000
 # What a memo holds beside the id + 1 of a mask.
 UNKNOWN_MASK, DEEPER = 0, -1
 BAD_SHAPE = 7
@@ -146,6 +148,8 @@ def general_y(ctx, s, row, y):
     if y < first:
         return y
     cap = misc(s)[M_DEEPEST] + 1 + near
+    if cap > FARTHEST:
+        return y
     below = within(least - y, cap) if least > y else 0
     above = cap if most < 0 else within(most - y, cap)
     return -1 - (below * (cap + 1) + above)

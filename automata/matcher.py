@@ -75,7 +75,8 @@ class Matcher:
             if status == BAD_SHAPE:
                 raise _bad_shape(bitmask, row, self.compiled.vocabulary.size)
             self._prepare()
-            fill_known(self._address, self._ref, bitmask, row)
+            status = fill_known(self._address, self._ref, bitmask, row)
+            assert status == OK, "a mask that was made is not there"
         return True
 
     def fill_reference_bitmask(self, bitmask: Any, row: int = 0) -> bool:
@@ -159,21 +160,27 @@ class Matcher:
         if self._terminated:
             return False
         data = _encoded(data)
-        self._move()
-        to, length = self._machine.step_bytes(self._ref, data)
+        to, length = self._step_bytes(data)
         if length < len(data):
             return False
         self._history = (self._history, self._ref, data)
         self._ref = to
         return True
 
+    def _step_bytes(self, data: bytes) -> tuple[int, int]:
+        """As Machine.step_bytes, from the present configuration."""
+        self._move()
+        try:
+            return self._machine.step_bytes(self._ref, data)
+        except LimitError as error:
+            raise self._placed(error) from None
+
     def accept_prefix(self, data: bytes | str) -> int:
         """One step by as much of the text as is allowed; returns its length in bytes (no step for none)."""
         if self._terminated:
             return 0
         data = _encoded(data)
-        self._move()
-        to, length = self._machine.step_bytes(self._ref, data)
+        to, length = self._step_bytes(data)
         if length:
             self._history = (self._history, self._ref, data[:length])
             self._ref = to
@@ -267,7 +274,10 @@ class Matcher:
     def is_accepting(self) -> bool:
         """Whether the text so far is a sentence."""
         self._move()
-        return self._machine.may_end(self._ref)
+        try:
+            return self._machine.may_end(self._ref)
+        except LimitError as error:
+            raise self._placed(error) from None
 
     def is_terminated(self) -> bool:
         """Whether a stop token was accepted; from then on only stop tokens are allowed, and accept is False."""
@@ -280,7 +290,10 @@ class Matcher:
         self._move()
         forced, ref = bytearray(), self._ref
         while len(forced) < _LONGEST_FORCED:
-            allowed = self._machine.next_bytes(ref)
+            try:
+                allowed = self._machine.next_bytes(ref)
+            except LimitError as error:
+                raise self._placed(error) from None
             if allowed[256] or allowed.sum() != 1:
                 break
             byte = int(allowed.argmax())
@@ -306,7 +319,10 @@ class Matcher:
     def next_bytes(self) -> np.ndarray:
         """int32[257]: 1 for each byte that may come next; [256]: whether the text may end here."""
         self._move()
-        return self._machine.next_bytes(self._ref)
+        try:
+            return self._machine.next_bytes(self._ref)
+        except LimitError as error:
+            raise self._placed(error) from None
 
     def captures(self) -> dict[str, str]:
         """Named parts of the text; the grammars of this version name none."""
@@ -392,11 +408,13 @@ def check_row(bitmask: np.ndarray, row: int, size: int) -> None:
     """ValueError unless a row can be filled; what `fill_known` checks for itself on the fast path."""
     if bitmask.dtype != np.int32 or bitmask.ndim != 2 or not bitmask.flags.c_contiguous or not 0 <= row < len(bitmask):
         raise _bad_shape(bitmask, row, size)
-    if bitmask.shape[1] != (size + 31) // 32:
+    if bitmask.shape[1] != (size + 31) // 32 or not bitmask.flags.writeable:
         raise _bad_shape(bitmask, row, size)
 
 
 def _bad_shape(bitmask: np.ndarray, row: int, size: int) -> ValueError:
+    if not bitmask.flags.writeable:
+        return ValueError("the bitmask is read-only, so nothing can be filled in; pass a copy")
     return ValueError(
         f"row {row} of a bitmask of {bitmask.dtype} {bitmask.shape} cannot be filled: a vocabulary of {size} needs a"
         f" contiguous int32 [rows, {(size + 31) // 32}], as allocate_token_bitmask(batch, vocabulary.size) makes"

@@ -133,6 +133,7 @@ from .table_kernels import (
     S_FOLLOWED,
     S_LONGEST,
     S_ROWS,
+    S_RUNS,
     SCRATCH,
     SEEN,
     SPACES,
@@ -640,7 +641,10 @@ def exit_class(ctx, s, row, d, c, x, y, t, exit_place, clean, out):
     """As exit_name, in a class. clean : no undeclared name that is there begins with what is typed."""
     data = i32(ctx, DATA)
     o = class_at(ctx, d, c)
-    if clean and data[o + C_SIZE] < 0 and i32(s, T_QUOTES)[exit_place] < 2:
+    # Without its name: that is looked at where another name is closed below, and, where the class has states of few
+    # names, already where one is begun.
+    quotes = i32(s, T_QUOTES)[exit_place]
+    if clean and data[o + C_SIZE] < 0 and (quotes == 0 or (quotes < 2 and data[o + C_SIZES] == 0)):
         out[0] = data[o + C_NEXT]
         out[1] = 0
         out[2] = after_other(ctx, d, y, 0, data[o + C_LANGUAGE], data[o + C_WITNESS])
@@ -712,7 +716,8 @@ def try_name_byte(ctx, s, t, row, d, x, y, b, below, out):
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
 def walk_declared_name(ctx, s, t, row, d, x, y, below):
     """Inside a name that must be a declared one: the few bytes that go on. False without room."""
-    if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD)):
+    # The closing quote of a string by itself ends the frame.
+    if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * (AHEAD + pop_width(ctx, below)))):
         return False
     out = i32(ctx, SCRATCH)
     data = i32(ctx, DATA)
@@ -751,7 +756,12 @@ def walk_space(ctx, s, t, row, x, y, below):
         allow_dense(s, space_row(s, left))
         spaces = i32(s, SPACES)
         first = S_ROWS + spaces[S_LONGEST] + 1
-        for k in range(first, first + 2 * spaces[S_FOLLOWED], 2):
+        runs = spaces[S_FOLLOWED]
+        if i32(ctx, ROWS)[ROW_WIDTH * row + R_FLAGS] & ENDS:
+            # What follows the frame may go on with white space of its own.
+            first += 2 * runs
+            runs = spaces[S_RUNS]
+        for k in range(first, first + 2 * runs, 2):
             if spaces[k + 1] <= left:
                 # One more than the row allows: white space has been walked, the other bytes are left.
                 push(s, spaces[k], row, x + spaces[k + 1] + SPACE_DONE, y, below)
@@ -771,7 +781,7 @@ def walk_plain(ctx, s, t, row, x, y, below):
     """A plain row: its white space, close, separator, edges and calls. False without room."""
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
-    need = AHEAD + 256 * rows[o + R_EDGES] + rows[o + R_CALLS] + i32(s, SPACES)[S_FOLLOWED]
+    need = AHEAD + 256 * rows[o + R_EDGES] + rows[o + R_CALLS] + i32(s, SPACES)[S_RUNS]
     if not (
         room(s, WORK, WORK_WIDTH * (need + pop_width(ctx, below) * (rows[o + R_EDGES] * 256 + 8)))
         and room(s, FRAMES, FRAME_WIDTH * rows[o + R_CALLS])

@@ -46,5 +46,7 @@ def _checked(arrays: dict[str, np.ndarray], digest: str) -> ByteDfa | None:
         accepting, classes = arrays["accepting"].copy(), arrays["classes"].copy()
     except (KeyError, ValueError):
         return None
+    if n < 2 or classes.size != 256 or table.shape[1] != int(classes.max()) + 1 or int(table.max()) >= n:
+        return None
     found = digest_of(table, accepting, classes)
     return ByteDfa(table, accepting, classes, found) if found.hex() == digest else None

@@ -194,7 +194,9 @@ class SchemaValues:
             for terms in self._product([self._alternatives_of(number, (), False)[0] for number in conjunction]):
                 found.update(dict.fromkeys(self._placed(_numbers_of(terms))))
         except LimitError as error:
-            self._refused[conjunction] = (error.limit, error.given, error.allowed)
+            # While alternatives are compared, fewer of them are known to be disjoint than there are.
+            if not self._comparing:
+                self._refused[conjunction] = (error.limit, error.given, error.allowed)
             raise
         return [Branch(self, numbers) for numbers in found]
 

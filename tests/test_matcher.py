@@ -205,6 +205,56 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything_is_written(compile
     assert (bitmask == -1).all()
 
 
+def test_a_budget_that_one_text_meets_is_its_own_in_a_batch():
+    vocabulary = vocabulary_of(TOKENS)
+    schema = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(100)}}
+    small = bridle.compile(bridle.Grammar.from_json_schema(schema), vocabulary, limits=bridle.Limits(states=50))
+    good = bridle.compile(bridle.Grammar.from_regex("[ab]{3}"), vocabulary)
+    bitmask = bridle.allocate_token_bitmask(3, vocabulary.size)
+    matchers = [bridle.Matcher(good), bridle.Matcher(small), bridle.Matcher(good)]
+    assert matchers[2].accept_bytes("ab")
+    with pytest.raises(bridle.LimitError, match="at byte 0 of the text of matcher 1: "):
+        bridle.fill_next_token_bitmasks(matchers, bitmask)
+    assert not bitmask[1].any()
+    for row in (0, 2):
+        single = bridle.allocate_token_bitmask(1, vocabulary.size)
+        matchers[row].fill_next_token_bitmask(single)
+        assert (bitmask[row] == single[0]).all()
+
+
+@pytest.mark.parametrize("ask", ["accept_bytes", "accept_prefix", "next_bytes", "forced_bytes", "is_accepting"])
+def test_a_budget_that_is_met_has_a_place_whatever_was_asked(ask):
+    schema = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(100)}}
+    compiled = bridle.compile(
+        bridle.Grammar.from_json_schema(schema), vocabulary_of(TOKENS), limits=bridle.Limits(states=50)
+    )
+    matcher = bridle.Matcher(compiled)
+    with pytest.raises(bridle.LimitError, match="at byte 0 of the text"):
+        getattr(matcher, ask)(*(["{"] if ask.startswith("accept") else []))
+
+
+def test_a_read_only_bitmask_is_refused_in_words(compiled):
+    bitmask = bridle.allocate_token_bitmask(1, compiled.vocabulary.size)
+    bitmask.flags.writeable = False
+    matcher = bridle.Matcher(compiled)
+    with pytest.raises(ValueError, match="read-only"):
+        matcher.fill_next_token_bitmask(bitmask)
+    with pytest.raises(ValueError, match="read-only"):
+        bridle.fill_next_token_bitmasks([matcher], bitmask)
+
+
+def test_counts_far_from_their_bounds_share_a_mask_however_long_tokens_are():
+    vocabulary = vocabulary_of([b"a", b'"', b"a" * 50_000])
+    grammar = bridle.Grammar.from_json_schema({"type": "string", "minLength": 500_000, "maxLength": 1_000_000})
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+    assert matcher.accept_bytes('"')
+    for _ in range(3):
+        assert allowed_tokens(matcher) == {0, 2}
+        assert matcher.accept_token(0)
+    assert matcher.accept_bytes("a" * 499_990) and allowed_tokens(matcher) == {0, 2}
+    assert matcher.accept_bytes("a" * 460_000) and allowed_tokens(matcher) == {0, 1}
+
+
 def test_masks_are_right_while_their_tables_are_replaced_under_other_threads():
     """Eviction: grammars outgrow their memory over and over, and the masks that are read meanwhile are never torn."""
     limits = bridle.Limits(memory=50_000)
