@@ -18,7 +18,8 @@ has that content's record but for its closing quotes, so a pattern's many states
 whole tree.
 
 Record (int32[RECORD_WIDTH]): t, q, stop, dense row or -1, list offset, tokens, exit offset, exits, offset of the list
-lengths by need (most + 2 of them), most needed, offset of dense rows by need, 0. Exits are pairs (place, iterations).
+lengths by need (most + 2 of them), most needed, offset of dense rows by need, id + 1 of the dense row with the exits'
+tokens (0: not made). Exits are pairs (place, iterations).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from .table_kernels import (
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
+    M_BASE,
     M_DEEPEST,
     M_WORDS,
     MISC,
@@ -89,13 +91,13 @@ FAR = 1 << 30
 # Subtrees smaller than this are scanned even where a record could be copied.
 SMALL_SUBTREE = 256
 # Fields of a record.
-(P_PLACE, P_STATE, P_STOP, P_DENSE, P_LIST, P_TOKENS, P_EXIT, P_EXITS, P_NEEDS, P_MOST, P_ROWS) = range(11)
+P_PLACE, P_STATE, P_STOP, P_DENSE, P_LIST, P_TOKENS, P_EXIT, P_EXITS, P_NEEDS, P_MOST, P_ROWS, P_WITH_EXITS = range(12)
 
 
 @subroutine("int64(int64[::1], int32[::1], int64)")
 def dense_row(s, source, offset):
     """Id of the dense row equal to source[offset : offset + words], appended if new; -1 without room."""
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     rows = i32(s, DENSE)
     if not (room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
         return -1
@@ -381,7 +383,7 @@ def wide_record(s, t, q, c, pattern):
 
     The caller has made sure of room.
     """
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     byte, parent, depth = u8(s, T_BYTE), i32(s, T_PARENT), i32(s, T_DEPTH)
     token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
     child_first = i32(s, T_CHILD_FIRST)
@@ -444,6 +446,7 @@ def wide_record(s, t, q, c, pattern):
 def index_record(s, t, q, stop):
     """Counts the record that was just written and makes it known."""
     o = s[3 * RECORDS + 2]
+    i32(s, RECORDS)[o + P_WITH_EXITS] = 0
     s[3 * RECORDS + 2] = o + RECORD_WIDTH
     s[3 * RECORD_INDEX + 2] += 1
     slots = i32(s, RECORD_INDEX)
@@ -461,11 +464,11 @@ def plain_record(s, t, q, stop):
 
     PERF: half of the time of a scan that lists and sorts its tokens; it is what the first mask of most states costs.
     """
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     leaves, info = i32(s, LEAVES), i32(s, LEAF_INFO)
     byte, end, depth = u8(s, T_BYTE), i32(s, T_END), i32(s, T_DEPTH)
     token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
-    stack = i64_at(s[3 * MISC], 16)[M_DEEPEST] + 2
+    stack = i64_at(s[3 * MISC], M_BASE)[M_DEEPEST] + 2
     places = end[t] - t
     if not (
         room(s, OUT, places + stack + words + LONGEST_LIST)
@@ -543,10 +546,10 @@ def scanned_record(s, t, q, stop):
     info = i32(s, LEAF_INFO)
     if leaf_flags(s, info[LEAF_WIDTH * q + L_START]) & BETWEEN == 0:
         return plain_record(s, t, q, stop)
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     token_first = i32(s, T_TOKEN_FIRST)
     end = i32(s, T_END)
-    stack = 2 * i64_at(s[3 * MISC], 16)[M_DEEPEST] + 2
+    stack = 2 * i64_at(s[3 * MISC], M_BASE)[M_DEEPEST] + 2
     below = token_first[end[t]] - token_first[t + 1]
     places = end[t] - t
     widest = below if below > places else places
@@ -628,7 +631,7 @@ def record_of(s, t, q, stop):
             return -1
     o = RECORD_WIDTH * pattern
     records = i32(s, RECORDS)
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     listed = records[o + P_TOKENS] if records[o + P_DENSE] < 0 else 0
     token_first = i32(s, T_TOKEN_FIRST)
     ints = i32(s, RECORD_INTS)
@@ -667,7 +670,7 @@ def dense_within(s, record, most):
     place = records[o + P_ROWS] + most
     if ints[place] >= 0:
         return ints[place]
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
         return -1
     base = s[3 * OUT + 2]
@@ -702,7 +705,7 @@ def joined_row(s, a, b):
         return i32(s, RECORDS)[RECORD_WIDTH * known + P_DENSE]
     if not (room(s, RECORDS, RECORD_WIDTH) and room_index(s, RECORD_INDEX, 1)):
         return -1
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     dense = i32(s, DENSE)
     base = s[3 * OUT + 2]
     bits = i32(s, OUT)[base : base + words]
@@ -721,6 +724,34 @@ def joined_row(s, a, b):
 
 
 @subroutine("int64(int64[::1], int64)")
+def row_with_exits(s, record):
+    """The dense row of a record's tokens and of those that end at its exits, made if new; -1 without room.
+
+    The record has a dense row. P_WITH_EXITS holds the row's id + 1, or 0.
+    """
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    if records[o + P_WITH_EXITS] > 0:
+        return records[o + P_WITH_EXITS] - 1
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
+    if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+        return -1
+    base = s[3 * OUT + 2]
+    bits = i32(s, OUT)[base : base + words]
+    dense = i32(s, DENSE)
+    for w in range(words):
+        bits[w] = dense[records[o + P_DENSE] * words + w]
+    ints = i32(s, RECORD_INTS)
+    first, ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
+    for k in range(records[o + P_EXIT], records[o + P_EXIT] + 2 * records[o + P_EXITS], 2):
+        for m in range(first[ints[k]], first[ints[k] + 1]):
+            bits[ids[m] >> 5] |= bit(ids[m])
+    row = dense_row(s, bits, 0)
+    records[o + P_WITH_EXITS] = row + 1
+    return row
+
+
+@subroutine("int64(int64[::1], int64)")
 def space_row(s, most):
     """The dense row of the tokens that are white space, of at most `most` bytes; made if new, -1 without room."""
     spaces = i32(s, SPACES)
@@ -728,7 +759,7 @@ def space_row(s, most):
     most = min(most, longest)
     if spaces[S_ROWS + most] >= 0:
         return spaces[S_ROWS + most] + 0
-    words = i64_at(s[3 * MISC], 16)[M_WORDS]
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
         return -1
     base = s[3 * OUT + 2]

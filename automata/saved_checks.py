@@ -30,6 +30,7 @@ from .record_kernels import (
     P_STATE,
     P_STOP,
     P_TOKENS,
+    P_WITH_EXITS,
 )
 from .table_kernels import (
     CELL_SET,
@@ -206,6 +207,7 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     faults("places of records", np.where(joined, _within(-1 - place, dense), _within(place, places)))
     faults("states of records", _within(state, np.where(joined, dense, states)))
     faults("rows of records", _within(records[:, P_DENSE], dense, least=-1))
+    faults("rows of records", _within(records[:, P_WITH_EXITS], dense + 1))
     exits = records[:, P_EXITS].astype(np.int64)
     faults("exits of records", _spans(records[:, P_EXIT], 2 * exits, n))
     needed = records[:, P_MOST] > 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .growing_tables import GrowingTables
-from .record_kernels import P_MOST, P_ROWS
+from .record_kernels import P_MOST, P_ROWS, P_WITH_EXITS
 from .store import Store
 from .table_kernels import (
     DENSE,
@@ -67,6 +67,8 @@ class StoreExtent:
 def _forget_later_rows(found: dict[str, np.ndarray], words: int) -> None:
     """Forgets, in copies, the dense rows by need that records have come to know behind the extent."""
     table, ints = found["records"].reshape(-1, RECORD_WIDTH), found["record_ints"]
+    with_exits = table[:, P_WITH_EXITS]
+    with_exits[with_exits > len(found["dense"]) // words] = 0
     for first, most in table[table[:, P_MOST] > 0][:, [P_ROWS, P_MOST]].tolist():
         known = ints[first : first + most + 1]
         known[known >= len(found["dense"]) // words] = -1

@@ -48,6 +48,7 @@ from .record_kernels import (
     P_TOKENS,
     dense_within,
     record_of,
+    row_with_exits,
     space_row,
 )
 from .step_kernels import (
@@ -613,19 +614,20 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
     exits = records[o + P_EXITS]
     if not room(s, WORK, WORK_WIDTH * exits * marks_room(ctx, below)):
         return False
-    if not (room_for_a_byte(ctx) and allow_record(s, record, -1)):
+    if not room_for_a_byte(ctx):
         return False
+    with_exits = row_with_exits(s, record) if clean and records[o + P_DENSE] >= 0 else -1
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
     out = i32(ctx, SCRATCH)
     deepest = misc(s)[M_DEEPEST]
     colon = after_name(ctx, d, data[d + D_COUNT])
     y1 = after_other(ctx, d, y, 0, 0, 0)
-    simple = has_marks_alone(i32(ctx, ROWS), ROW_WIDTH * colon)
+    simple = clean and has_marks_alone(i32(ctx, ROWS), ROW_WIDTH * colon)
+    refused = False
     for k in range(exits):
         at = ints[first + 2 * k]
-        if simple and clean and leads_away(ctx, s, d, x, t, at):
-            allow_place(s, at)
+        if simple and leads_away(ctx, s, d, x, t, at):
             take_marks(ctx, s, at, colon, 0, y1, below)
             continue
         # The strings of an exit may append several cells a byte: room is looked at for each.
@@ -633,6 +635,17 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
             return False
         if exit_name(ctx, s, row, d, x, y, t, at, clean, out):
             enter(ctx, s, at, out[0], out[1], out[2], below)
+        else:
+            refused = True
+    if with_exits >= 0 and not refused:
+        allow_dense(s, with_exits)
+        return True
+    if not allow_record(s, record, -1):
+        return False
+    for k in range(exits):
+        at = ints[first + 2 * k]
+        if simple and leads_away(ctx, s, d, x, t, at):
+            allow_place(s, at)
     return True
 
 
