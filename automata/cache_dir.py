@@ -37,7 +37,7 @@ MAGIC = b"bridle\x00\x01"
 _DIGEST = slice(8, 40)
 _HEADER_LENGTH = slice(40, 44)
 _ALIGNMENT = 64
-_INTEGERS = ("|u1", "<i4", "<i8")  # the file's byte order is fixed; on another machine they are converted
+_INTEGERS = ("|u1", "<u2", "<i4", "<i8")  # the file's byte order is fixed; on another machine they are converted
 
 
 def cache_folders() -> list[Path]:

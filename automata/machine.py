@@ -139,7 +139,7 @@ class Machine:
         self._tables = GrowingTables(SLOTS, _CAPACITIES, _INDEXES)
         self._allowance = self._tables.nbytes + limits.memory
         self.context = self._tables.context
-        self.context[3 * STORE] = store.context.ctypes.data
+        self.context[3 * STORE] = store.address
         self.address: int = self.context.ctypes.data
         self._payloads: dict[int, Any] = {}
         self._rows: dict[Any, int] = {None: 0}
@@ -177,33 +177,16 @@ class Machine:
 
     def make_mask(self, ref: int) -> None:
         """Makes and memoises the configuration's mask."""
-        address = self.address
-        with self.store.lock:
-            try:
-                while (status := make_mask(address, ref)) != OK:
-                    self._serve(status)
-            except BaseException:
-                self.store.forget_walk()
-                raise
+        self.run(lambda: make_mask(self.address, ref))
 
     def write_reference_mask(self, ref: int, bitmask: np.ndarray, row: int) -> None:
         """Writes the configuration's mask as steps by single bytes tell it, and memoises none."""
-        address = self.address
-        with self.store.lock:
-            try:
-                while (status := reference_mask(address, ref, bitmask, row)) != OK:
-                    self._serve(status)
-            except BaseException:
-                self.store.forget_walk()
-                raise
+        self.run(lambda: reference_mask(self.address, ref, bitmask, row))
 
     def next_bytes(self, ref: int) -> np.ndarray:
         """int32[257]: 1 for each byte that may come next; [256]: whether the text may end."""
         out = np.zeros(257, np.int32)
-        address = self.address
-        with self.store.lock:
-            while (status := allowed_bytes(address, ref, out)) != OK:
-                self._serve(status)
+        self.run(lambda: allowed_bytes(self.address, ref, out))
         return out
 
     def run(self, kernel: Callable[[], int]) -> int:

@@ -328,6 +328,14 @@ def make_mask(address, ref):
 
 
 @device
+def write_stops(s, bitmask, row):
+    """Allows the stop tokens in a row."""
+    stops = i32(s, STOPS)
+    for k in range(s[3 * STOPS + 2]):
+        bitmask[row, stops[k] >> 5] |= bit(stops[k])
+
+
+@device
 def write_mask(ctx, s, mask, bitmask, row):
     """Writes a mask over a whole row of bitmask (int32[rows, words])."""
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
@@ -341,9 +349,7 @@ def write_mask(ctx, s, mask, bitmask, row):
     for k in range(masks[m + 1], masks[m + 1] + masks[m + 2]):
         bitmask[row, ints[k] >> 5] |= bit(ints[k])
     if masks[m + 3]:
-        stops = i32(s, STOPS)
-        for k in range(s[3 * STOPS + 2]):
-            bitmask[row, stops[k] >> 5] |= bit(stops[k])
+        write_stops(s, bitmask, row)
 
 
 @kernel("int64(int64, int64, int32[:, ::1], int64)")
@@ -439,7 +445,5 @@ def reference_mask(address, ref, bitmask, row):
     for k in range(s[3 * OUT + 2]):
         words[out[k] >> 5] |= bit(out[k])
     if state[M_ACCEPTS]:
-        stops = i32(s, STOPS)
-        for k in range(s[3 * STOPS + 2]):
-            words[stops[k] >> 5] |= bit(stops[k])
+        write_stops(s, bitmask, row)
     return OK

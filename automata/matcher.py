@@ -10,8 +10,8 @@ Cost, memoised: 0.4 us to accept, 1.2 us to fill a row of 128,256 tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .table_kernels import DEAD, OK
 
 __all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
 
+_Answer = TypeVar("_Answer")
 History: TypeAlias = "tuple[History, int, int | bytes] | None"
 
 # How far forced text is followed; a grammar may force any amount.
@@ -90,19 +91,13 @@ class Matcher:
             return self._fill_stops(bitmask, row)
         self._move()
         check_row(bitmask, row, self.compiled.vocabulary.size)
-        try:
-            self._machine.write_reference_mask(self._ref, bitmask, row)
-        except LimitError as error:
-            raise self._placed(error) from None
+        self._ask(self._machine.write_reference_mask, self._ref, bitmask, row)
         return True
 
     def _prepare(self) -> None:
         """Makes the mask of the present state."""
         self._move()
-        try:
-            self._machine.make_mask(self._ref)
-        except LimitError as error:
-            raise self._placed(error) from None
+        self._ask(self._machine.make_mask, self._ref)
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
         check_row(bitmask, row, self.compiled.vocabulary.size)
@@ -144,16 +139,16 @@ class Matcher:
         if not 0 <= token < len(vocabulary.tokens) or not vocabulary.tokens[token]:
             return DEAD
         self._move()
-        try:
-            return self._machine.step(self._ref, token)
-        except LimitError as error:
-            raise self._placed(error) from None
+        return self._ask(self._machine.step, self._ref, token)
 
-    def _placed(self, error: LimitError) -> LimitError:
-        """The error with the place in the text at which the budget was met."""
-        if error.place is None:
-            error.place = f"byte {len(self.text())} of the text"
-        return error
+    def _ask(self, question: Callable[..., _Answer], *arguments: Any) -> _Answer:
+        """Asks the machine; a budget that is met in answering gets the place in the text."""
+        try:
+            return question(*arguments)
+        except LimitError as error:
+            if error.place is None:
+                error.place = f"byte {len(self.text())} of the text"
+            raise error from None
 
     def accept_bytes(self, data: bytes | str) -> bool:
         """One step by text, however many tokens it would be. False leaves the state as it was."""
@@ -170,10 +165,7 @@ class Matcher:
     def _step_bytes(self, data: bytes) -> tuple[int, int]:
         """As Machine.step_bytes, from the present configuration."""
         self._move()
-        try:
-            return self._machine.step_bytes(self._ref, data)
-        except LimitError as error:
-            raise self._placed(error) from None
+        return self._ask(self._machine.step_bytes, self._ref, data)
 
     def accept_prefix(self, data: bytes | str) -> int:
         """One step by as much of the text as is allowed; returns its length in bytes (no step for none)."""
@@ -274,10 +266,7 @@ class Matcher:
     def is_accepting(self) -> bool:
         """Whether the text so far is a sentence."""
         self._move()
-        try:
-            return self._machine.may_end(self._ref)
-        except LimitError as error:
-            raise self._placed(error) from None
+        return self._ask(self._machine.may_end, self._ref)
 
     def is_terminated(self) -> bool:
         """Whether a stop token was accepted; from then on only stop tokens are allowed, and accept is False."""
@@ -290,10 +279,7 @@ class Matcher:
         self._move()
         forced, ref = bytearray(), self._ref
         while len(forced) < _LONGEST_FORCED:
-            try:
-                allowed = self._machine.next_bytes(ref)
-            except LimitError as error:
-                raise self._placed(error) from None
+            allowed = self._ask(self._machine.next_bytes, ref)
             if allowed[256] or allowed.sum() != 1:
                 break
             byte = int(allowed.argmax())
@@ -319,10 +305,7 @@ class Matcher:
     def next_bytes(self) -> np.ndarray:
         """int32[257]: 1 for each byte that may come next; [256]: whether the text may end here."""
         self._move()
-        try:
-            return self._machine.next_bytes(self._ref)
-        except LimitError as error:
-            raise self._placed(error) from None
+        return self._ask(self._machine.next_bytes, self._ref)
 
     def captures(self) -> dict[str, str]:
         """Named parts of the text; the grammars of this version name none."""

@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from .kernel import (
+    device,
     i64_at,
     kernel,
     subroutine,
@@ -86,6 +87,8 @@ CLOSING = -2
 JOINED = -3
 # Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
 LONGEST_LIST = 1024
+# No state: see scan_step.
+OUTSIDE = -1
 # No number of iterations.
 FAR = 1 << 30
 # Subtrees smaller than this are scanned even where a record could be copied.
@@ -122,6 +125,35 @@ def dense_row(s, source, offset):
     s[3 * DENSE_INDEX + 2] += 1
     slots[1 + h] = o // words + 1
     return o // words
+
+
+@subroutine("boolean(int64[::1], int64)")
+def room_for_a_row(s, scratch):
+    """Whether one more dense row fits, and so many elements behind the walk's output to make it in."""
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
+    return room(s, OUT, scratch) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)
+
+
+@subroutine("boolean(int64[::1], int64, int64)")
+def room_for_a_record(s, scratch, ints):
+    """As room_for_a_row, and whether one more record fits, with so many elements of its lists."""
+    return (
+        room_for_a_row(s, scratch)
+        and room(s, RECORDS, RECORD_WIDTH)
+        and room_index(s, RECORD_INDEX, 1)
+        and room(s, RECORD_INTS, ints)
+    )
+
+
+@device
+def scan_step(leaves, info, classes, stop, q, b):
+    """The leaf state after byte b of a scan; 0: none; OUTSIDE: the byte is at an exit, what is below it left out."""
+    if b == stop and info[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS:
+        return OUTSIDE
+    to = leaves[info[LEAF_WIDTH * q + L_ROW] + classes[b]]
+    if stop == CLOSING and b == QUOTE and info[LEAF_WIDTH * to + L_FLAGS] & LEAF_DONE:
+        return OUTSIDE
+    return to
 
 
 @subroutine("int64(int64[::1], int64, int64, int64)")
@@ -166,25 +198,16 @@ def scan_subtree(s, t, q, stop, found, depths):
     stop_at = end[t]
     while i < stop_at:
         d = depth[i] - top
-        q1 = depths[2 * d - 2]
-        b = byte[i]
-        if b == stop and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
-            found[half + 2 * exits] = i
-            found[half + 2 * exits + 1] = depths[2 * d - 1]
-            exits += 1
-            i = end[i]
-            continue
-        q2 = leaves[info[LEAF_WIDTH * q1 + L_ROW] + classes[b]]
-        if q2 == 0:
-            i = end[i]
-            continue
-        if stop == CLOSING and b == QUOTE and info[LEAF_WIDTH * q2 + L_FLAGS] & LEAF_DONE:
-            found[half + 2 * exits] = i
-            found[half + 2 * exits + 1] = 0
-            exits += 1
-            i = end[i]
-            continue
         done = depths[2 * d - 1]
+        q2 = scan_step(leaves, info, classes, stop, depths[2 * d - 2], byte[i])
+        if q2 <= 0:
+            if q2 == OUTSIDE:
+                found[half + 2 * exits] = i
+                # The end by a quote before which nothing is counted has no iterations.
+                found[half + 2 * exits + 1] = 0 if stop == CLOSING else done
+                exits += 1
+            i = end[i]
+            continue
         if info[LEAF_WIDTH * q2 + L_FLAGS] & BETWEEN:
             done += 1
         need = done + info[LEAF_WIDTH * q2 + L_NEAR]
@@ -470,14 +493,7 @@ def plain_record(s, t, q, stop):
     token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
     stack = i64_at(s[3 * MISC], M_BASE)[M_DEEPEST] + 2
     places = end[t] - t
-    if not (
-        room(s, OUT, places + stack + words + LONGEST_LIST)
-        and room(s, RECORDS, RECORD_WIDTH)
-        and room_index(s, RECORD_INDEX, 1)
-        and room(s, RECORD_INTS, 2 * places + LONGEST_LIST)
-        and room(s, DENSE, words)
-        and room_index(s, DENSE_INDEX, 1)
-    ):
+    if not room_for_a_record(s, places + stack + words + LONGEST_LIST, 2 * places + LONGEST_LIST):
         return -1
     base = s[3 * OUT + 2]
     free = i32(s, OUT)[base:]
@@ -493,21 +509,11 @@ def plain_record(s, t, q, stop):
     i, stop_at = t + 1, end[t]
     while i < stop_at:
         d = depth[i] - top
-        q1 = states[d - 1]
-        b = byte[i]
-        if b == stop and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
-            left[exits] = i
-            exits += 1
-            i = end[i]
-            continue
-        q2 = leaves[info[LEAF_WIDTH * q1 + L_ROW] + classes[b]]
-        if q2 == 0:
-            i = end[i]
-            continue
-        flags = info[LEAF_WIDTH * q2 + L_FLAGS]
-        if stop == CLOSING and b == QUOTE and flags & LEAF_DONE:
-            left[exits] = i
-            exits += 1
+        q2 = scan_step(leaves, info, classes, stop, states[d - 1], byte[i])
+        if q2 <= 0:
+            if q2 == OUTSIDE:
+                left[exits] = i
+                exits += 1
             i = end[i]
             continue
         for k in range(token_first[i], token_first[i + 1]):
@@ -517,7 +523,7 @@ def plain_record(s, t, q, stop):
                 listed[tokens] = token
             tokens += 1
         states[d] = q2
-        if end[i] > i + 1 and stop == -1 and flags & ACCEPTS:
+        if end[i] > i + 1 and stop == -1 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
             left[exits] = i
             exits += 1
         i += 1
@@ -553,14 +559,7 @@ def scanned_record(s, t, q, stop):
     below = token_first[end[t]] - token_first[t + 1]
     places = end[t] - t
     widest = below if below > places else places
-    if not (
-        room(s, OUT, 4 * widest + stack + words + 16)
-        and room(s, RECORDS, RECORD_WIDTH)
-        and room_index(s, RECORD_INDEX, 1)
-        and room(s, RECORD_INTS, below + 2 * places)
-        and room(s, DENSE, words)
-        and room_index(s, DENSE_INDEX, 1)
-    ):
+    if not room_for_a_record(s, 4 * widest + stack + words + 16, below + 2 * places):
         return -1
     base = s[3 * OUT + 2]
     free = i32(s, OUT)[base:]
@@ -638,14 +637,7 @@ def record_of(s, t, q, stop):
     for k in range(records[o + P_EXITS]):
         e = ints[records[o + P_EXIT] + 2 * k]
         listed += 2 + token_first[e + 1] - token_first[e]
-    if not (
-        room(s, OUT, words)
-        and room(s, RECORDS, RECORD_WIDTH)
-        and room_index(s, RECORD_INDEX, 1)
-        and room(s, RECORD_INTS, listed + 64)
-        and room(s, DENSE, words)
-        and room_index(s, DENSE_INDEX, 1)
-    ):
+    if not room_for_a_record(s, words, listed + 64):
         return -1
     return wide_record(s, t, q, like, pattern)
 
@@ -671,7 +663,7 @@ def dense_within(s, record, most):
     if ints[place] >= 0:
         return ints[place]
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
-    if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+    if not room_for_a_row(s, words):
         return -1
     base = s[3 * OUT + 2]
     bits = i32(s, OUT)[base : base + words]
@@ -734,7 +726,7 @@ def row_with_exits(s, record):
     if records[o + P_WITH_EXITS] > 0:
         return records[o + P_WITH_EXITS] - 1
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
-    if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+    if not room_for_a_row(s, words):
         return -1
     base = s[3 * OUT + 2]
     bits = i32(s, OUT)[base : base + words]
@@ -760,7 +752,7 @@ def space_row(s, most):
     if spaces[S_ROWS + most] >= 0:
         return spaces[S_ROWS + most] + 0
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
-    if not (room(s, OUT, words) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
+    if not room_for_a_row(s, words):
         return -1
     base = s[3 * OUT + 2]
     bits = i32(s, OUT)[base : base + words]

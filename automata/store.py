@@ -73,7 +73,7 @@ _SPACE = b" \t\n\r"
 class Store:
     """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
 
-    __slots__ = ("__weakref__", "_bodies", "_leaves", "_memory", "_misc", "context", "lock", "tables")
+    __slots__ = ("__weakref__", "_bodies", "_leaves", "_memory", "_misc", "address", "context", "lock", "tables")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         load_kernels()
@@ -109,6 +109,7 @@ class Store:
             },
         )
         self.context = self.tables.context
+        self.address: int = self.context.ctypes.data
         # Leaf state 0 is dead: its row and its classes are zeros.
         self.context[3 * LEAVES + 2] = 1
         self.context[3 * LEAF_INFO + 2] = LEAF_WIDTH
@@ -164,7 +165,7 @@ class Store:
         start = row if dfa == unit else self.leaf(unit)
         n = dfa.n_states - 1
         scratch = np.zeros((2, n), np.int32)
-        near = measure_body(self.context.ctypes.data, row - LEAF, n, start - LEAF, scratch[0], scratch[1])
+        near = measure_body(self.address, row - LEAF, n, start - LEAF, scratch[0], scratch[1])
         if near < 0:
             raise ValueError("a state of a counted body is in different places of an iteration")
         self._bodies[dfa.digest, unit.digest] = row, near
@@ -199,7 +200,7 @@ class Store:
         row = self.leaf(dfa)
         n = dfa.n_states - 1
         scratch = np.zeros((2, n), np.int32)
-        mark_wide(self.context.ctypes.data, row - LEAF, n, start, scratch[0], scratch[1])
+        mark_wide(self.address, row - LEAF, n, start, scratch[0], scratch[1])
         return row
 
     @property
@@ -214,7 +215,7 @@ class Store:
 
     def make_record(self, row: int, stop: int) -> None:
         """Makes the record of a leaf state for the whole token tree. The caller holds the lock."""
-        while make_record(self.context.ctypes.data, row - LEAF, stop) < 0:
+        while make_record(self.address, row - LEAF, stop) < 0:
             self.make_room()
 
     def make_room(self) -> None:

@@ -17,7 +17,7 @@ from ..automata.cache_dir import read_sealed, write_sealed
 
 __all__ = ["kept"]
 
-_KIND = "automaton 1"
+_KIND = "automaton 2"
 
 
 def kept(name: str, digest: str, make: Callable[[], ByteDfa]) -> ByteDfa:
@@ -31,9 +31,8 @@ def kept(name: str, digest: str, make: Callable[[], ByteDfa]) -> ByteDfa:
         return found
     made = make()
     if made.digest.hex() == digest:
-        # States are fewer than 2^16 and classes at most 256, so half of the bytes are zeros.
-        low, high = (made.table & 0xFF).astype(np.uint8), (made.table >> 8).astype(np.uint8)
-        write_sealed(file, _KIND, {"low": low, "high": high, "accepting": made.accepting, "classes": made.byte_class})
+        table = made.table.astype(np.uint16)  # of fewer than 2^16 states
+        write_sealed(file, _KIND, {"table": table, "accepting": made.accepting, "classes": made.byte_class})
     return made
 
 
@@ -42,7 +41,7 @@ def _checked(arrays: dict[str, np.ndarray], digest: str) -> ByteDfa | None:
 
     try:
         n = arrays["accepting"].size
-        table = (arrays["low"].astype(np.int32) | arrays["high"].astype(np.int32) << 8).reshape(n, -1)
+        table = arrays["table"].astype(np.int32).reshape(n, -1)
         accepting, classes = arrays["accepting"].copy(), arrays["classes"].copy()
     except (KeyError, ValueError):
         return None
