@@ -10,6 +10,7 @@ distinct items are refused: to compare them, the text of every item would be par
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,7 +73,7 @@ class ArrayPlan:
     """The arrays of one branch."""
 
     def __init__(self, branch: Branch) -> None:
-        self.branch = branch
+        self.branch: Branch = weakref.proxy(branch)  # whose part it is
         self.values = branch.values
         self.least, self.most = branch.range("minItems", "maxItems")
         self.prefix = branch.prefix_length

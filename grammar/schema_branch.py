@@ -5,6 +5,7 @@ What it says of arrays and objects is worked out in schema_arrays and schema_obj
 
 from __future__ import annotations
 
+import weakref
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,10 @@ _UNBOUNDED = 1 << 30
 
 
 class Branch:
-    """A conjunction of schemas without applicators in place."""
+    """A conjunction of schemas without applicators in place. It lives no longer than the values that it is one of."""
 
     def __init__(self, values: SchemaValues, numbers: Conjunction) -> None:
-        self.values = values
+        self.values: SchemaValues = weakref.proxy(values)
         self.numbers = numbers
         self.nodes: list[Node] = [values.node(number) for number in numbers]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..automata.byte_dfa import ByteDfa
@@ -34,7 +35,7 @@ class ObjectPlan:
     """The objects of one branch. least, most : how many members; names : declared and required ones, in order."""
 
     def __init__(self, branch: Branch) -> None:
-        self.branch = branch
+        self.branch: Branch = weakref.proxy(branch)  # whose part it is
         self.values = branch.values
         self.least, self.most = branch.range("minProperties", "maxProperties")
         self.required = set(branch.required)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import json
 import re
+import weakref
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -84,20 +85,24 @@ class Base:
     pointer : where its root stands, as a JSON pointer; in another document than the schema's, after that one's URI.
     """
 
-    __slots__ = ("_anchors", "_document", "_dynamic", "_resources", "_targets", "draft", "pointer", "root", "uri")
+    __slots__ = ("_anchors", "_dynamic", "_outer", "_resources", "draft", "pointer", "root", "uri")
 
     def __init__(self, uri: str, root: Any, draft: int, pointer: str, document: Base | None) -> None:
         self.uri = uri
         self.root = root
         self.draft = draft
         self.pointer = pointer
-        self._document = document or self
-        self._targets: dict[str, Target] = {}  # by reference
+        self._outer = document
         # What the walk over the document finds, put here whole when it is done: threads may walk it at the same time.
         self._resources: dict[str, list[Base]] | None = None  # of a document: by URI
         self._anchors: dict[str, list[Target]] = {}
         recursive = draft == 2019 and isinstance(root, dict) and root.get("$recursiveAnchor") is True
         self._dynamic: frozenset[str] = frozenset((_RECURSIVE,) if recursive else ())
+
+    @property
+    def document(self) -> Base:
+        """The resource of the whole document that it lies in."""
+        return self if self._outer is None else self._outer
 
     def __repr__(self) -> str:
         return f"Base({self.uri or self.pointer!r})"
@@ -117,16 +122,16 @@ class Scope:
     __slots__ = ("_after", "_outermost", "_references")
 
     def __init__(self, references: References, outermost: dict[str, Base] | None) -> None:
-        self._references = references
+        self._references: References = weakref.proxy(references)  # which keeps the scopes
         self._outermost = outermost  # None: those of the root, not looked for yet
-        self._after: dict[Base, Scope] = {}
+        self._after: dict[Base, Scope | None] = {}  # None: this one
 
     def entered(self, base: Base) -> Scope:
         """The scope after evaluation goes on in a resource, by a reference or in a subschema with an `$id`."""
-        after = self._after.get(base)
-        if after is None:
-            after = self._after[base] = self._references._scope_after(self, base)
-        return after
+        if base not in self._after:
+            after = self._references._scope_after(self, base)
+            self._after[base] = None if after is self else after
+        return self._after[base] or self
 
     def outermost(self, anchor: str) -> Base | None:
         """The outermost resource with a dynamic anchor."""
@@ -150,7 +155,8 @@ class References:
         """root : the parsed schema. draft : 4, 6, 7, 2019 or 2020. given : other parsed documents, by absolute URI."""
         self.base = Base(_uri_of_root(root, draft), root, draft, "", None)
         self.scope = Scope(self, None)
-        self.scope._after[self.base] = self.scope
+        self.scope._after[self.base] = None
+        self._targets: dict[tuple[Base, str], Target] = {}
         self._scopes: dict[frozenset[tuple[str, Base]], Scope] = {}
         self._embedded: dict[int, Base] = {}  # by the id of the resource's root
         self._given = {uri.partition("#")[0]: contents for uri, contents in given.items()}
@@ -183,9 +189,9 @@ class References:
                 pointer=pointer,
                 keyword=keyword,
             )
-        target = at._targets.get(reference)
+        target = self._targets.get((at, reference))
         if target is None:
-            target = at._targets[reference] = _Question(reference, pointer, keyword).answer(self, at)
+            target = self._targets[at, reference] = _Question(reference, pointer, keyword).answer(self, at)
         return target
 
     def dynamic(self, reference: str, at: Base, scope: Scope, pointer: str = "") -> Target:
@@ -220,7 +226,7 @@ class References:
         uri = resolve_uri(at.uri, uri)
         known = self._embedded.get(id(schema))
         if known is None:
-            known = self._embedded.setdefault(id(schema), Base(uri, schema, draft, pointer, at._document))
+            known = self._embedded.setdefault(id(schema), Base(uri, schema, draft, pointer, at.document))
         if (known.uri, known.draft) != (uri, draft):
             what = f"is two resources, {known.uri!r} and {uri!r}"
             if known.pointer == pointer:
@@ -298,7 +304,7 @@ class References:
 
     def _dynamic_anchors(self, base: Base) -> frozenset[str]:
         if base.draft == 2020:  # those of 2019-09 are known from the start
-            self._resources_of(base._document)
+            self._resources_of(base.document)
         return base._dynamic
 
     def _scope_after(self, scope: Scope, base: Base) -> Scope:
@@ -346,7 +352,7 @@ class _Question(NamedTuple):
         return self._only(found, f"have the URI {uri!r}")
 
     def _at_anchor(self, references: References, name: str, base: Base) -> Target:
-        references._resources_of(base._document)
+        references._resources_of(base.document)
         found = base._anchors.get(name)
         if not found:
             remedy = f"declare it with {_anchor_shown(name, base.draft)}"

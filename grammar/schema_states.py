@@ -4,8 +4,9 @@
     ArrayState, ObjectState   one branch of it, read as an array or an object
     ProgressState   a place in an array that counts or compares its items
 
-States are interned by the grammar that makes them (one object per conjunction), so they hash and compare by identity.
-A value that is a leaf and nothing else is that leaf's automaton, without a state.
+States are tuples of what they are about, so that they hash and compare in machine code. They hold their grammar; it
+does not hold them, so that all of a grammar is freed when its last state is. A value that is a leaf and nothing else is
+that leaf's automaton, without a state.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
@@ -77,29 +78,23 @@ class Style:
         return 0 if self.indent is None else depth + 1
 
 
-class ValueState:
+class ValueState(NamedTuple):
     """A value under a conjunction of schemas."""
 
-    __slots__ = ("conjunction", "depth", "states")
-
-    def __init__(self, states: SchemaStates, conjunction: Conjunction, depth: int) -> None:
-        self.states = states
-        self.conjunction = conjunction
-        self.depth = depth
+    states: SchemaStates
+    conjunction: Conjunction
+    depth: int
 
     def expand(self) -> Fragment:
         return self.states.expand_value(self.conjunction, self.depth)
 
 
-class ArrayState:
+class ArrayState(NamedTuple):
     """An array of one branch."""
 
-    __slots__ = ("depth", "plan", "states")
-
-    def __init__(self, states: SchemaStates, plan: ArrayPlan, depth: int) -> None:
-        self.states = states
-        self.plan = plan
-        self.depth = depth
+    states: SchemaStates
+    plan: ArrayPlan
+    depth: int
 
     def expand(self) -> Items | Strings | Fragment:
         return self.states.expand_array(self.plan, self.depth)
@@ -113,52 +108,38 @@ class Place(Enum):
     AFTER = "after an item"
 
 
-class ProgressState:
+class ProgressState(NamedTuple):
     """A place in an array that counts or compares its items."""
 
-    __slots__ = ("_key", "at", "depth", "place", "plan", "states")
-
-    def __init__(self, states: SchemaStates, plan: ArrayPlan, depth: int, place: Place, at: ArrayProgress) -> None:
-        self.states = states
-        self.plan = plan
-        self.depth = depth
-        self.place = place
-        self.at = at
-        self._key = (id(plan), depth, place, at)
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ProgressState) and self._key == other._key
+    states: SchemaStates
+    plan: ArrayPlan
+    depth: int
+    place: Place
+    at: ArrayProgress
 
     def expand(self) -> Fragment:
         return self.states.expand_progress(self)
 
 
-class ObjectState:
+class ObjectState(NamedTuple):
     """An object of one branch."""
 
-    __slots__ = ("depth", "plan", "states")
-
-    def __init__(self, states: SchemaStates, plan: ObjectPlan, depth: int) -> None:
-        self.states = states
-        self.plan = plan
-        self.depth = depth
+    states: SchemaStates
+    plan: ObjectPlan
+    depth: int
 
     def expand(self) -> Members:
         return self.states.expand_object(self.plan, self.depth)
 
 
 class SchemaStates:
-    """Makes and interns the states of one grammar."""
+    """Makes the states of one grammar."""
 
     def __init__(self, values: SchemaValues, style: Style) -> None:
         self._values = values
         self._style = style
-        self._known: dict[tuple[Conjunction, int], Payload | ByteDfa] = {}
         # Schemas made for constants; kept, since nodes are known by identity.
-        self._constants: dict[tuple[int, int], tuple[Any, Payload | ByteDfa]] = {}
+        self._constants: dict[int, tuple[Any, Conjunction]] = {}
 
     def root(self, schema: Any) -> Target:
         """The state of the whole schema; UnsatisfiableError if it has no value."""
@@ -169,22 +150,18 @@ class SchemaStates:
 
     def value(self, conjunction: Conjunction, depth: int) -> Payload | ByteDfa:
         """The state of a value under a conjunction that is not empty."""
-        known = self._known.get((conjunction, depth))
-        if known is None:
-            known = self._leaf(conjunction) or ValueState(self, conjunction, depth)
-            self._known[conjunction, depth] = known
-        return known
+        return self._leaf(conjunction) or ValueState(self, conjunction, depth)
 
     def constant(self, value: Any, depth: int) -> Payload | ByteDfa:
         """The state of one value."""
         if not isinstance(value, (list, dict)):
             return constants_language([value])
-        known = self._constants.get((id(value), depth))
+        known = self._constants.get(id(value))
         if known is None:
             conjunction = self._values.conjunction([(schema_of(value), None)])
             assert conjunction is not None
-            known = self._constants[id(value), depth] = (value, self.value(conjunction, depth))
-        return known[1]
+            known = self._constants[id(value)] = (value, conjunction)
+        return self.value(known[1], depth)
 
     def _leaf(self, conjunction: Conjunction) -> ByteDfa | None:
         """The automaton of a value that is plainly one type of leaf, without looking at branches."""
