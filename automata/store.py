@@ -53,6 +53,7 @@ from .table_kernels import (
     T_CHILD_NODE,
     T_DEPTH,
     T_END,
+    T_FOLLOW,
     T_PARENT,
     T_QUOTES,
     T_SLASHES,
@@ -123,8 +124,8 @@ class Store:
         self.tables.put(MISC, self._misc)
 
     def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
-        quotes, slashes = np.zeros((2, trie.n_nodes), np.int32)
-        count_marks(trie.byte, trie.parent, quotes, slashes)
+        quotes, slashes, follow = np.zeros((3, trie.n_nodes), np.int32)
+        count_marks(trie.byte, trie.parent, quotes, slashes, follow)
         arrays: dict[int, np.ndarray] = {
             T_BYTE: trie.byte,
             T_END: trie.subtree_end,
@@ -137,6 +138,7 @@ class Store:
             T_PARENT: trie.parent,
             T_QUOTES: quotes,
             T_SLASHES: slashes,
+            T_FOLLOW: follow,
             TOKEN_OFFSETS: vocabulary.token_offsets,
             TOKEN_BYTES: vocabulary.token_bytes,
             STOPS: np.array(vocabulary.stop_token_ids, np.int32),

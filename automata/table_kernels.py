@@ -44,8 +44,8 @@ from .kernel import (
 
 # ------------------------------------------------------------------------------------------------ context slots
 
-SLOTS = 30
-FULL = 29  # in both: which table had no room, and for how much
+SLOTS = 32
+FULL = 31  # in both: which table had no room, and for how much
 # Machine.
 ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX, STEPS = range(11)
 NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
@@ -66,6 +66,7 @@ STORE, STEP_INDEX = 20, 21
     T_PARENT,
     T_QUOTES,
     T_SLASHES,
+    T_FOLLOW,
     TOKEN_OFFSETS,
     TOKEN_BYTES,
     RECORDS,
@@ -82,7 +83,14 @@ STORE, STEP_INDEX = 20, 21
     SPACES,
     LEAF_CLASSES,
     MISC,
-) = range(29)
+) = range(30)
+
+# T_FOLLOW: what is below a place: white space, and other bytes at once or after white space (F_AFTER: any of these);
+# F_PLAIN: the way to it has no backslash, and ways down from it have no two quotes; and, from bit F_FIRST on, the first
+# byte of the way to it.
+F_SPACE, F_COLON, F_COMMA, F_CLOSE, F_OTHER, F_PLAIN = 1, 2, 4, 8, 16, 32
+F_AFTER = F_COLON | F_COMMA | F_CLOSE | F_OTHER
+F_FIRST = 8
 
 # MISC of the store (int64): scalars. The first three are fixed, the rest is the state of the walk in progress.
 (M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(10)

@@ -47,6 +47,7 @@ from .record_kernels import (
     P_NEEDS,
     P_TOKENS,
     dense_within,
+    follow_bit,
     record_of,
     row_with_exits,
     space_row,
@@ -93,6 +94,10 @@ from .table_kernels import (
     EMPTY_STRING,
     ENDS,
     EXPANDED,
+    F_AFTER,
+    F_FIRST,
+    F_PLAIN,
+    F_SPACE,
     FRAME_WIDTH,
     FRAMES,
     LEAF,
@@ -143,6 +148,8 @@ from .table_kernels import (
     T_CHILD_FIRST,
     T_CHILD_NODE,
     T_DEPTH,
+    T_END,
+    T_FOLLOW,
     T_PARENT,
     T_QUOTES,
     T_SLASHES,
@@ -352,9 +359,38 @@ def may_follow(ctx, s, t, row):
     return False
 
 
+@subroutine("void(int64[::1], int64, int64)")
+def allow_space_below(s, t, left):
+    """Adds the tokens that go on from place t with white space alone, at most `left` bytes of it."""
+    end = i32(s, T_END)
+    depth = i32(s, T_DEPTH)
+    byte = u8(s, T_BYTE)
+    v = t + 1
+    while v < end[t]:
+        if is_space(byte[v]) and depth[v] - depth[t] <= left:
+            allow_place(s, v)
+            v += 1
+        else:
+            v = end[v]
+
+
+@device
+def has_free_space(rows, o):
+    """Whether all white space that may come in the row at offset o is its own; what it calls begins with none."""
+    if rows[o + R_FLAGS] & (EXPANDED | COUNTED | NAMES | ENDS) != EXPANDED:
+        return False
+    return rows[o + R_EDGES] == 0 and rows[o + R_SPACE] > 0
+
+
 @subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def push_if(ctx, s, t, row, x, y, below):
-    """Queues an item, unless it is plain to see that it would find nothing."""
+    """Queues an item, unless it is plain to see that it would find nothing, or nothing but white space."""
+    if i32(s, T_FOLLOW)[t] & F_AFTER == 0 and row < LEAF:
+        rows = i32(ctx, ROWS)
+        o = ROW_WIDTH * row
+        if has_free_space(rows, o):
+            allow_space_below(s, t, rows[o + R_SPACE] - x)
+            return
     if may_follow(ctx, s, t, row):
         push(s, t, row, x, y, below)
 
@@ -397,11 +433,22 @@ def enter(ctx, s, t, row, x, y, below):
         push_if(ctx, s, t, row, x, y, below)
 
 
+@device
+def marks_wanted(rows, o, x):
+    """What T_FOLLOW must say of a place, some of it, for a row that has marks alone to go on there."""
+    wanted = F_SPACE if x < rows[o + R_SPACE] else 0
+    if rows[o + R_CLOSE] >= 0:
+        wanted |= follow_bit(rows[o + R_CLOSE])
+    if rows[o + R_NEXT] >= 0:
+        wanted |= follow_bit(rows[o + R_NEXT])
+    return wanted
+
+
 @subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def take_marks(ctx, s, t, row, x, y, below):
     """What an item of a row that has marks alone does, at once: most exits of strings and numbers end so.
 
-    The caller has made sure of room for `marks_room` items.
+    The caller has made sure of room for `marks_room` items, and passes over places where no mark follows.
     """
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
@@ -486,11 +533,14 @@ def walk_leaf(ctx, s, t, row, below):
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
     under, x, y, lower = out[0], out[1], out[2], out[3]
+    follow = i32(s, T_FOLLOW)
+    wanted = marks_wanted(i32(ctx, ROWS), ROW_WIDTH * under, x) if simple else 0
     for k in range(exits):
-        if simple:
-            take_marks(ctx, s, ints[first + 2 * k], under, x, y, lower)
-        else:
-            pop(ctx, s, ints[first + 2 * k], below)
+        at = ints[first + 2 * k]
+        if not simple:
+            pop(ctx, s, at, below)
+        elif follow[at] & wanted:
+            take_marks(ctx, s, at, under, x, y, lower)
     if ends_here(ctx, s, row, 0, 0):
         pop(ctx, s, t, below)
     return True
@@ -520,6 +570,8 @@ def walk_counted(ctx, s, t, row, x, y, below):
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
     under, x1, y1, lower = out[0], out[1], out[2], out[3]
+    follow = i32(s, T_FOLLOW)
+    wanted = marks_wanted(rows, ROW_WIDTH * under, x1) if simple else 0
     for k in range(exits):
         at, done = ints[first + 2 * k], ints[first + 2 * k + 1]
         if y + done < least or (left >= 0 and done > left):
@@ -527,7 +579,8 @@ def walk_counted(ctx, s, t, row, x, y, below):
         if simple:
             if close >= 0:
                 allow_place(s, at)
-            take_marks(ctx, s, at, under, x1, y1, lower)
+            if follow[at] & wanted:
+                take_marks(ctx, s, at, under, x1, y1, lower)
         elif close < 0:
             pop(ctx, s, at, below)
         else:
@@ -579,19 +632,38 @@ def exit_name(ctx, s, row, d, x, y, t, exit_place, clean, out):
 
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64)")
-def leads_away(ctx, s, d, x, t, exit_place):
-    """Whether the way from t to a closing quote at once leaves the trie at x, for a name that nothing will look at."""
+def leads_away_below(ctx, s, d, x, t, exit_place):
+    """As leads_away, from a place t that is not the root."""
     slashes = i32(s, T_SLASHES)
     if slashes[exit_place] != slashes[t] or i32(s, T_QUOTES)[exit_place] >= 2:
         return False
     if x < 0:
         return True
     depth = i32(s, T_DEPTH)
+    steps = depth[exit_place] - depth[t] - 1
     parent = i32(s, T_PARENT)
     v = exit_place
-    for _ in range(depth[exit_place] - depth[t] - 1):
+    for _ in range(steps):
         v = parent[v]
-    return v != exit_place and name_child(ctx, d, x, u8(s, T_BYTE)[v]) < 0
+    return steps > 0 and name_child(ctx, d, x, u8(s, T_BYTE)[v]) < 0
+
+
+@device
+def leads_away(ctx, s, d, x, t, exit_place):
+    """Whether the way from t to a closing quote at once leaves the trie at x, for a name that nothing will look at."""
+    if t != 0:
+        return leads_away_below(ctx, s, d, x, t, exit_place)
+    follow = i32(s, T_FOLLOW)[exit_place]
+    if follow & F_PLAIN == 0:
+        return False
+    if x < 0:
+        return True
+    data = i32(ctx, DATA)
+    first, byte = d + data[d + D_CHILD] + x, d + data[d + D_CHILD_BYTE]
+    for i in range(data[first], data[first + 1]):
+        if data[byte + i] == follow >> F_FIRST:
+            return False
+    return i32(s, T_DEPTH)[exit_place] > 1
 
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64)")
@@ -624,11 +696,14 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
     colon = after_name(ctx, d, data[d + D_COUNT])
     y1 = after_other(ctx, d, y, 0, 0, 0)
     simple = clean and has_marks_alone(i32(ctx, ROWS), ROW_WIDTH * colon)
+    follow = i32(s, T_FOLLOW)
+    wanted = marks_wanted(i32(ctx, ROWS), ROW_WIDTH * colon, 0) if simple else 0
     refused = False
     for k in range(exits):
         at = ints[first + 2 * k]
         if simple and leads_away(ctx, s, d, x, t, at):
-            take_marks(ctx, s, at, colon, 0, y1, below)
+            if follow[at] & wanted:
+                take_marks(ctx, s, at, colon, 0, y1, below)
             continue
         # The strings of an exit may append several cells a byte: room is looked at for each.
         if not (room_for_a_byte(ctx) and room(ctx, CELLS, 32 * deepest) and room_index(ctx, CELL_INDEX, 8 * deepest)):
@@ -786,7 +861,7 @@ def walk_space(ctx, s, t, row, x, y, below):
             allow_place(s, c)
             first = i32(s, T_CHILD_FIRST)
             if first[c] < first[c + 1]:
-                push(s, c, row, x + 1, y, below)
+                push_if(ctx, s, c, row, x + 1, y, below)
 
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
@@ -836,7 +911,7 @@ def walk_plain(ctx, s, t, row, x, y, below):
             frames[f + 3] = below
             s[3 * FRAMES + 2] = f + FRAME_WIDTH
             under = FRAME + f // FRAME_WIDTH
-        push(s, t, calls[c], 0, 0, under)
+        push_if(ctx, s, t, calls[c], 0, 0, under)
     if ends_here(ctx, s, row, x, y):
         pop(ctx, s, t, below)
     return True
