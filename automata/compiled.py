@@ -88,7 +88,7 @@ class Compiled:
     def machine(self) -> Machine:
         """The machine that matchers should be on: a new one when the last, or its store, has outgrown its budget."""
         machine = self._machine
-        if machine.is_full or machine.store.is_full:
+        if machine.is_full:
             with machine.store.lock:
                 if self._machine is machine:
                     self._kept = None

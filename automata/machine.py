@@ -177,7 +177,10 @@ class Machine:
 
     def make_mask(self, ref: int) -> None:
         """Makes and memoises the configuration's mask."""
-        self.run(lambda: make_mask(self.address, ref))
+        with self.store.lock:
+            # PERF: most masks need nothing, and the general way costs as much as a small walk.
+            if make_mask(self.address, ref) != OK:
+                self.run(lambda: make_mask(self.address, ref))
 
     def write_reference_mask(self, ref: int, bitmask: np.ndarray, row: int) -> None:
         """Writes the configuration's mask as steps by single bytes tell it, and memoises none."""
@@ -207,8 +210,8 @@ class Machine:
 
     @property
     def is_full(self) -> bool:
-        """Whether the tables have outgrown their allowance."""
-        return self._tables.nbytes > self._allowance
+        """Whether the tables, or those of the store, have outgrown what they may take."""
+        return self._tables.nbytes > self._allowance or self.store.is_full
 
     def admit(self) -> None:
         """Called when a matcher has replayed its text here: what live texts need is not what replacing would free.

@@ -97,7 +97,10 @@ class Matcher:
     def _prepare(self) -> None:
         """Makes the mask of the present state."""
         self._move()
-        self._ask(self._machine.make_mask, self._ref)
+        try:
+            self._machine.make_mask(self._ref)
+        except LimitError as error:
+            raise self._placed(error) from None
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
         check_row(bitmask, row, self.compiled.vocabulary.size)
@@ -139,16 +142,23 @@ class Matcher:
         if not 0 <= token < len(vocabulary.tokens) or not vocabulary.tokens[token]:
             return DEAD
         self._move()
-        return self._ask(self._machine.step, self._ref, token)
+        try:
+            return self._machine.step(self._ref, token)
+        except LimitError as error:
+            raise self._placed(error) from None
 
     def _ask(self, question: Callable[..., _Answer], *arguments: Any) -> _Answer:
         """Asks the machine; a budget that is met in answering gets the place in the text."""
         try:
             return question(*arguments)
         except LimitError as error:
-            if error.place is None:
-                error.place = f"byte {len(self.text())} of the text"
-            raise error from None
+            raise self._placed(error) from None
+
+    def _placed(self, error: LimitError) -> LimitError:
+        """A budget that was met, with the place in the text."""
+        if error.place is None:
+            error.place = f"byte {len(self.text())} of the text"
+        return error
 
     def accept_bytes(self, data: bytes | str) -> bool:
         """One step by text, however many tokens it would be. False leaves the state as it was."""

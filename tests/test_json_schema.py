@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import time
+import weakref
 
 import jsonschema
 import pytest
@@ -324,3 +326,25 @@ def test_options_with_wrong_values_are_errors_that_list_the_right_ones():
         bridle.Grammar.from_json_schema(True, property_order="sorted")
     with pytest.raises(ValueError, match="max_whitespace"):
         bridle.Grammar.from_json_schema(True, max_whitespace=-1)
+
+
+def test_a_grammar_is_freed_with_its_last_user_without_the_collector():
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/node"}, "b": {"type": "array", "items": {"enum": [1, [2], {"c": 3}]}}},
+        "$defs": {"node": {"anyOf": [{"type": "null"}, {"properties": {"next": {"$ref": "#/$defs/node"}}}]}},
+        "additionalProperties": {"contains": {"const": 1}, "type": "array"},
+    }
+    vocabulary = vocabulary_of([b'{"a":', b'"b":', b"[", b'"x":', b"1", b"]", b"}", b",", b"null"])
+    gc.collect()
+    gc.disable()
+    try:
+        compiled = bridle.compile(bridle.Grammar.from_json_schema(schema), vocabulary)
+        for text in (b'{"a":null,"b":[1,[2]],"x":[1]}', b'{"a":{"next":{"next":null}}}'):
+            matcher = bridle.Matcher(compiled)
+            assert matcher.accept_bytes(text), text
+        states = weakref.ref(compiled.grammar.root.states)
+        del compiled, matcher
+        assert states() is None, [type(holder) for holder in gc.get_referrers(states())]
+    finally:
+        gc.enable()

@@ -54,3 +54,24 @@ def test_white_space_goes_on_behind_a_frame_that_ends_in_it():
     vocabulary = vocabulary_of([b" ", b"  ", b"   ", b"    ", b"     ", b"a", b"    a", b"     a"])
     matcher = bridle.Matcher(bridle.compile(Source(), vocabulary))
     assert allowed_tokens(matcher) == {0, 1, 2, 3, 5, 6}
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 64])
+@pytest.mark.parametrize("closed", [False, True])
+def test_white_space_within_tokens_is_within_its_bound_wherever_it_stands(most, closed):
+    ends = ["", '"a"', '"a":', '"a": ["x"', '"a": ["x"]', '"x"', '"x",', "1", "1,", "[", "{", "]", "}", "],"]
+    ends += ['"', '":', '":"']
+    runs = ["", " ", "  ", "\n", "\n\n", "\n\n\n", "\n \n\n", "   \t"]
+    runs += ["\n}", "\n\n]", '\n"', '\n\n"a', " :", "\n\n:", "\n,\n", "\n\n\n\n,"]
+    pieces = dict.fromkeys(end + run for end in ends for run in runs if end + run)
+    vocabulary = vocabulary_of([piece.encode() for piece in pieces])
+    schema = {"type": "object", "properties": {"a": {"items": {"type": "string"}}, "b": {"type": "integer"}}}
+    schema["additionalProperties"] = not closed
+    compiled = bridle.compile(bridle.Grammar.from_json_schema(schema, max_whitespace=most), vocabulary)
+    texts = ("", "{", '{"', '{"a', '{"a"', '{"a":', '{"a":["x', '{"a":["x"', '{"a":[]', '{"a":[],', '{"b":1', '{"x":{')
+    for text in texts:
+        matcher = bridle.Matcher(compiled)
+        assert matcher.accept_bytes(text) or (closed and text == '{"x":{')
+        allowed = allowed_tokens(matcher)
+        for i, piece in enumerate(pieces):
+            assert (i in allowed) == matcher.fork().accept_token(i), (text, piece)
