@@ -391,7 +391,7 @@ class Machine:
         space, layout = _layout_of(shape)
         colons = 0 if bare else n + 1 + len(classes)
         first = self._new_rows(MEMBER_ROWS + 2 * n + CLASS_ROWS * len(classes) + _literal_rows(layout, colons))
-        told, sizes, total = self._classes(classes)
+        told, sizes, total = self._classes(classes, shape.spelling)
         least, most = shape.least, -1 if shape.most is None else shape.most
         others = -1 if values[-1] >= 0 else total
         text = self.store.body(shape.spelling, shape.spelling)[0] - LEAF
@@ -407,7 +407,9 @@ class Machine:
         while write_members(self.address, row, first, space, *arguments) != OK:
             self._serve(-1)
 
-    def _classes(self, classes: list[tuple[ByteDfa, int, int]]) -> tuple[np.ndarray, np.ndarray, int]:
+    def _classes(
+        self, classes: list[tuple[ByteDfa, int, int]], spelling: ByteDfa
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """What write_members wants to know of classes of names: (the classes, numbers of names by state, all names)."""
         told: list[int] = []
         sizes: list[np.ndarray] = []
@@ -423,7 +425,7 @@ class Machine:
                 languages[names] = (len(languages) + 1, size, place)
                 total = -1 if total < 0 or size < 0 else min(MOST, total + size)
             number, size, place = languages[names]
-            start = self.store.leaf(names) - LEAF
+            start = self.store.leaf_like(names, spelling, quoted=False) - LEAF
             told += (start, value, witness, number, size, place, start)
         return np.array(told, np.int32), np.concatenate(sizes) if sizes else _NO_INTS, total
 

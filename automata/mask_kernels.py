@@ -24,11 +24,8 @@ from .kernel import (
     kernel,
     subroutine,
 )
-from .record_kernels import (
-    LONGEST_LIST,
-    dense_row,
-    joined_row,
-)
+from .record_kernels import joined_row
+from .record_table_kernels import LONGEST_LIST, dense_row
 from .step_kernels import (
     advance,
     close_over,

@@ -1,42 +1,52 @@
 """What a leaf state allows below a place of the token tree: computed once, shared by every grammar of the vocabulary.
 
-A *record* of (place t, leaf state q, stop byte) says, for the subtree of t entered in state q: which tokens stay inside
-the leaf, how many iterations of a loop body each of them needs, and the *exits*: the tree places at which the frame may
-end with more of the token to come. Everything that depends on the stack below starts at an exit; inside a JSON string
-that is 91 of 275,000 places (Llama 3), so masks of different grammars share nearly all of their work.
-
-Two kinds of exit. Without a stop byte (stop = -1): places where the leaf accepts and that have children. With one (the
-quote of a counted string or of a member's name): the children by that byte of places where the leaf accepts,
-whether or not they have children themselves; their tokens are not in the record.
-
-Needs, of a counted body: the iterations that a token completes and the fewest that must follow. Tokens are stored in
-ascending order of need, so the tokens within a bound are a prefix of the list. Elsewhere all needs are 0. A record with
-a dense row and no need beyond 1 has no list.
-
-A leaf state that is as wide as plain string content (L_LIKE: it is in a string whose pattern is still unanchored, say)
-has that content's record but for its closing quotes, so a pattern's many states cost 200 short paths each, not the
-whole tree.
-
-Record (int32[RECORD_WIDTH]): t, q, stop, dense row or -1, list offset, tokens, exit offset, exits, offset of the list
-lengths by need (most + 2 of them), most needed, offset of dense rows by need, id + 1 of the dense row with the exits'
-tokens (0: not made). Exits are pairs (place, iterations).
+record_table_kernels says what a record is. There are three ways to make one: by a scan of the subtree; from the record
+of another state of the automaton (likeness_kernels); and, of a state that is as wide as plain string content (L_LIKE),
+from that content's record, which differs in its closing quotes alone, so that a pattern's many states cost 200 short
+paths each, not the whole tree.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from .kernel import (
-    device,
     i64_at,
     kernel,
     subroutine,
+)
+from .likeness_kernels import (
+    changed_record,
+    likest_record,
+    room_for_a_change,
+    written_record,
+)
+from .record_table_kernels import (
+    CLOSING,
+    JOINED,
+    LONGEST_LIST,
+    OUTSIDE,
+    P_DENSE,
+    P_EXIT,
+    P_EXITS,
+    P_LIST,
+    P_MOST,
+    P_NEEDS,
+    P_PLACE,
+    P_ROWS,
+    P_STATE,
+    P_STOP,
+    P_TOKENS,
+    P_WITH_EXITS,
+    dense_row,
+    find_record,
+    index_record,
+    room_for_a_record,
+    room_for_a_row,
+    scan_step,
 )
 from .table_kernels import (
     ACCEPTS,
     BETWEEN,
     DENSE,
-    DENSE_INDEX,
     F_CLOSE,
     F_COLON,
     F_COMMA,
@@ -48,10 +58,8 @@ from .table_kernels import (
     L_FLAGS,
     L_LIKE,
     L_NEAR,
-    L_ROW,
     L_START,
     LEAF_CLASSES,
-    LEAF_DONE,
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
@@ -82,102 +90,13 @@ from .table_kernels import (
     i32,
     leaf_flags,
     leaf_step,
-    mix,
     room,
     room_index,
     u8,
 )
 
-# Stop bytes of a record that are none: the leaf's own end (-1), and its end by a closing quote, before that quote.
-CLOSING = -2
-# Not a stop byte: two dense rows and their union, instead of a place and a state.
-JOINED = -3
-# Lists longer than this become dense rows (a row of Llama 3 is 4,008 words).
-LONGEST_LIST = 1024
-# No state: see scan_step.
-OUTSIDE = -1
-# No number of iterations.
-FAR = 1 << 30
 # Subtrees smaller than this are scanned even where a record could be copied.
 SMALL_SUBTREE = 256
-# Fields of a record.
-P_PLACE, P_STATE, P_STOP, P_DENSE, P_LIST, P_TOKENS, P_EXIT, P_EXITS, P_NEEDS, P_MOST, P_ROWS, P_WITH_EXITS = range(12)
-
-
-@subroutine("int64(int64[::1], int32[::1], int64)")
-def dense_row(s, source, offset):
-    """Id of the dense row equal to source[offset : offset + words], appended if new; -1 without room."""
-    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
-    rows = i32(s, DENSE)
-    if not (room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)):
-        return -1
-    slots = i32(s, DENSE_INDEX)
-    mask = slots[0]
-    h = 7
-    for i in range(words):
-        h = mix(h, source[offset + i])
-    h = h & mask
-    while slots[1 + h] != 0:
-        o = (slots[1 + h] - 1) * words
-        i = 0
-        while i < words and rows[o + i] == source[offset + i]:
-            i += 1
-        if i == words:
-            return slots[1 + h] - 1
-        h = (h + 1) & mask
-    o = s[3 * DENSE + 2]
-    for i in range(words):
-        rows[o + i] = source[offset + i]
-    s[3 * DENSE + 2] = o + words
-    s[3 * DENSE_INDEX + 2] += 1
-    slots[1 + h] = o // words + 1
-    return o // words
-
-
-@subroutine("boolean(int64[::1], int64)")
-def room_for_a_row(s, scratch):
-    """Whether one more dense row fits, and so many elements behind the walk's output to make it in."""
-    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
-    return room(s, OUT, scratch) and room(s, DENSE, words) and room_index(s, DENSE_INDEX, 1)
-
-
-@subroutine("boolean(int64[::1], int64, int64)")
-def room_for_a_record(s, scratch, ints):
-    """As room_for_a_row, and whether one more record fits, with so many elements of its lists."""
-    return (
-        room_for_a_row(s, scratch)
-        and room(s, RECORDS, RECORD_WIDTH)
-        and room_index(s, RECORD_INDEX, 1)
-        and room(s, RECORD_INTS, ints)
-    )
-
-
-@device
-def scan_step(leaves, info, classes, stop, q, b):
-    """The leaf state after byte b of a scan; 0: none; OUTSIDE: the byte is at an exit, what is below it left out."""
-    if b == stop and info[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS:
-        return OUTSIDE
-    to = leaves[info[LEAF_WIDTH * q + L_ROW] + classes[b]]
-    if stop == CLOSING and b == QUOTE and info[LEAF_WIDTH * to + L_FLAGS] & LEAF_DONE:
-        return OUTSIDE
-    return to
-
-
-@subroutine("int64(int64[::1], int64, int64, int64)")
-def find_record(s, t, q, stop):
-    """Record id of (t, q, stop), or -1."""
-    records = i32(s, RECORDS)
-    slots = i32(s, RECORD_INDEX)
-    mask = slots[0]
-    h = mix(mix(mix(17, t), q), stop) & mask
-    while True:
-        found = slots[1 + h]
-        if found == 0:
-            return -1
-        o = RECORD_WIDTH * (found - 1)
-        if records[o] == t and records[o + 1] == q and records[o + 2] == stop:
-            return found - 1
-        h = (h + 1) & mask
 
 
 @subroutine("UniTuple(int64, 3)(int64[::1], int64, int64, int64, int32[::1], int32[::1])")
@@ -236,182 +155,11 @@ def scan_subtree(s, t, q, stop, found, depths):
     return tokens, exits, most
 
 
-@kernel(
-    "void(int32[::1], int32[::1], int32[::1], Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True),"
-    " Array(uint8, 1, 'C', True), int64, int64, int64)"
-)
-def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, class_at):
-    """The live states of an automaton (int32[n, k], uint8[n], uint8[256]; 0 the dead one) from leaf state `first` on.
-
-    row, class_at : where in leaves and in classes they begin.
-    """
-    moved = first - 1
-    k = table.shape[1]
-    for b in range(256):
-        classes[class_at + b] = byte_class[b]
-    for state in range(1, table.shape[0]):
-        goes_on = False
-        for c in range(k):
-            to = table[state, c]
-            leaves[row + c] = to + moved if to != 0 else 0
-            goes_on |= to != 0
-        i = LEAF_WIDTH * (moved + state)
-        info[i + L_FLAGS] = 0
-        if accepting[state]:
-            info[i + L_FLAGS] = ACCEPTS if goes_on else ACCEPTS | LEAF_DONE
-        info[i + L_START] = first
-        info[i + L_LIKE] = 0
-        info[i + L_ROW] = row
-        info[i + L_CLASS] = class_at
-        info[i + L_NEAR] = 0
-        row += k
-
-
-@subroutine("int64(int64[::1], int64, int64, int32[::1])")
-def joint_bytes(s, left, right, out):
-    """One byte for each pair of classes of two leaf states' DFAs, ascending, into out (int32[256]); how many."""
-    classes = i32(s, LEAF_CLASSES)
-    info = i32(s, LEAF_INFO)
-    a, b = info[LEAF_WIDTH * left + L_CLASS], info[LEAF_WIDTH * right + L_CLASS]
-    kinds = 0
-    for byte in range(256):
-        i = 0
-        while i < kinds and (classes[a + out[i]] != classes[a + byte] or classes[b + out[i]] != classes[b + byte]):
-            i += 1
-        if i == kinds:
-            out[kinds] = byte
-            kinds += 1
-    return kinds
-
-
-@kernel("int64(int64, int64, int64, int64, int32[::1], int32[::1])")
-def measure_body(address, first, n, unit, like, waiting):
-    """Marks which states of a counted body (first .. first + n - 1) lie between iterations, and how many each needs.
-
-    unit : the start of a leaf DFA of any number of iterations, which has the body's sentences, too; it is in its start
-    exactly between two. like, waiting : int32[n], scratch, like zeroed. Returns the most that any state needs, or -1 if
-    a state is in different places of an iteration.
-    """
-    s = context_at(address)
-    info = i32(s, LEAF_INFO)
-    tried = np.empty(256, np.int32)
-    kinds = joint_bytes(s, first, unit, tried)
-    like[0] = unit
-    waiting[0] = first
-    held = 1
-    while held > 0:
-        held -= 1
-        q = waiting[held]
-        if like[q - first] == unit:
-            info[LEAF_WIDTH * q + L_FLAGS] |= BETWEEN
-        for i in range(kinds):
-            q2, u2 = leaf_step(s, q, tried[i]), leaf_step(s, like[q - first], tried[i])
-            if q2 == 0:
-                continue
-            if u2 == 0 or (like[q2 - first] != 0 and like[q2 - first] != u2):
-                return -1
-            if like[q2 - first] == 0:
-                like[q2 - first] = u2
-                waiting[held] = q2
-                held += 1
-    for q in range(first, first + n):
-        info[LEAF_WIDTH * q + L_NEAR] = 0 if leaf_flags(s, q) & ACCEPTS else FAR
-    changed = True
-    while changed:
-        changed = False
-        for q in range(first + n - 1, first - 1, -1):
-            for i in range(kinds):
-                q2 = leaf_step(s, q, tried[i])
-                if q2 != 0:
-                    near = info[LEAF_WIDTH * q2 + L_NEAR] + (1 if leaf_flags(s, q2) & BETWEEN else 0)
-                    if near < info[LEAF_WIDTH * q + L_NEAR]:
-                        info[LEAF_WIDTH * q + L_NEAR] = near
-                        changed = True
-    most = 0
-    for q in range(first, first + n):
-        most = max(most, info[LEAF_WIDTH * q + L_NEAR])
-    return most
-
-
-@subroutine("boolean(int64[::1], int64, int64, int64, int32[::1], int64)")
-def some_state_is_open(s, first, n, content, tried, kinds):
-    """Whether a state of a leaf DFA goes on with every byte that content does; most states fail at the first ones."""
-    for q in range(first, first + n):
-        i = 0
-        while i < kinds and (leaf_step(s, content, tried[i]) == 0 or leaf_step(s, q, tried[i]) != 0):
-            i += 1
-        if i == kinds:
-            return True
-    return False
-
-
-@kernel("void(int64, int64, int64, int64, int32[::1], int32[::1])")
-def mark_wide(address, first, n, content, like, waiting):
-    """Finds the states of a leaf DFA (first .. first + n - 1) that allow, and lead on to, just what content does.
-
-    Such a state is inside quotes, and until the closing quote it can never fail where a string of JSON would not; the
-    leaf ends at the closing quote. Sets L_LIKE of these states to the state of the content DFA that they follow.
-    address : the store's context. like, waiting : int32[n], scratch, like zeroed. content : the content DFA's start.
-    """
-    s = context_at(address)
-    info = i32(s, LEAF_INFO)
-    start = leaf_step(s, first, QUOTE)
-    if start == 0:
-        return
-    tried = np.empty(256, np.int32)
-    kinds = joint_bytes(s, first, content, tried)
-    if not some_state_is_open(s, first, n, content, tried, kinds):
-        return
-    like[start - first] = content
-    waiting[0] = start
-    held = 1
-    while held > 0:
-        held -= 1
-        q = waiting[held]
-        c = like[q - first]
-        if c < 0:
-            continue
-        for i in range(kinds):
-            b = tried[i]
-            q2, c2 = leaf_step(s, q, b), leaf_step(s, c, b)
-            if b == QUOTE and c == content:
-                if q2 != 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & LEAF_DONE == 0:
-                    like[q - first] = -1
-                continue
-            if (q2 == 0) != (c2 == 0):
-                like[q - first] = -1
-            if q2 == 0 or c2 == 0:
-                continue
-            if like[q2 - first] == 0:
-                like[q2 - first] = c2
-                waiting[held] = q2
-                held += 1
-            elif like[q2 - first] != c2:
-                like[q2 - first] = -1
-    changed = True
-    while changed:
-        changed = False
-        for q in range(first + n - 1, first - 1, -1):
-            c = like[q - first]
-            if c <= 0:
-                continue
-            for i in range(kinds):
-                b = tried[i]
-                q2 = leaf_step(s, q, b)
-                if q2 != 0 and not (b == QUOTE and c == content) and like[q2 - first] <= 0:
-                    like[q - first] = -1
-                    changed = True
-                    break
-    for q in range(first, first + n):
-        if like[q - first] > 0:
-            info[LEAF_WIDTH * q + L_LIKE] = like[q - first]
-
-
 @subroutine("int64(int64[::1], int64, int64, int64, int64)")
-def wide_record(s, t, q, c, pattern):
-    """The record of (t, q, -1) from `pattern`, that of (t, c, QUOTE): only the closing quotes are looked at anew.
+def wide_record(s, t, q, stop, pattern):
+    """The record of (t, q, stop) from `pattern`, that of content as wide: only the closing quotes are looked at anew.
 
-    The caller has made sure of room.
+    stop : -1 or CLOSING; that of the pattern is QUOTE. The caller has made sure of room.
     """
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     byte, parent, depth = u8(s, T_BYTE), i32(s, T_PARENT), i32(s, T_DEPTH)
@@ -429,14 +177,15 @@ def wide_record(s, t, q, c, pattern):
         for w in range(words):
             bits[w] = i32(s, DENSE)[row + w]
     tokens = records[p + P_TOKENS]
-    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, -1
+    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, stop
     records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
     records[o + P_LIST] = at
     if records[p + P_DENSE] < 0:
         for k in range(tokens):
             ints[at + k] = ints[records[p + P_LIST] + k]
         at += tokens
-    # Tokens that end at a closing quote that is open to q, and the places where the leaf ends with more to come.
+    # Tokens that end at a closing quote that is open to q, if they are in the leaf, and the places where the leaf ends:
+    # with more to come, or before a quote that is not in it.
     exits = records[p + P_EXITS]
     kept = 0
     for pass_ in range(2):
@@ -454,14 +203,14 @@ def wide_record(s, t, q, c, pattern):
                 q1 = leaf_step(s, q1, byte[v])
             if q1 == 0:
                 continue
-            if pass_ == 0:
+            if pass_ == 0 and stop == -1:
                 for m in range(token_first[e], token_first[e + 1]):
                     bits[token_ids[m] >> 5] |= bit(token_ids[m])
                     if records[p + P_DENSE] < 0:
                         ints[at] = token_ids[m]
                         at += 1
                     tokens += 1
-            elif child_first[e] < child_first[e + 1]:
+            elif pass_ == 1 and (stop == CLOSING or child_first[e] < child_first[e + 1]):
                 ints[at] = e
                 ints[at + 1] = 0
                 at += 2
@@ -469,23 +218,7 @@ def wide_record(s, t, q, c, pattern):
     records[o + P_EXITS] = kept
     records[o + P_DENSE] = dense_row(s, bits, 0) if records[p + P_DENSE] >= 0 else -1
     s[3 * RECORD_INTS + 2] = at
-    return index_record(s, t, q, -1)
-
-
-@subroutine("int64(int64[::1], int64, int64, int64)")
-def index_record(s, t, q, stop):
-    """Counts the record that was just written and makes it known."""
-    o = s[3 * RECORDS + 2]
-    i32(s, RECORDS)[o + P_WITH_EXITS] = 0
-    s[3 * RECORDS + 2] = o + RECORD_WIDTH
-    s[3 * RECORD_INDEX + 2] += 1
-    slots = i32(s, RECORD_INDEX)
-    mask = slots[0]
-    h = mix(mix(mix(17, t), q), stop) & mask
-    while slots[1 + h] != 0:
-        h = (h + 1) & mask
-    slots[1 + h] = o // RECORD_WIDTH + 1
-    return o // RECORD_WIDTH
+    return index_record(s, t, q, stop)
 
 
 @subroutine("int64(int64[::1], int64, int64, int64)")
@@ -534,23 +267,7 @@ def plain_record(s, t, q, stop):
             left[exits] = i
             exits += 1
         i += 1
-    records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
-    o, at = s[3 * RECORDS + 2], s[3 * RECORD_INTS + 2]
-    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, stop
-    records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
-    records[o + P_LIST], records[o + P_TOKENS], records[o + P_DENSE] = at, tokens, -1
-    if tokens > LONGEST_LIST:
-        records[o + P_DENSE] = dense_row(s, bits, 0)
-    else:
-        for k in range(tokens):
-            ints[at + k] = listed[k]
-        at += tokens
-    records[o + P_EXIT], records[o + P_EXITS] = at, exits
-    for k in range(exits):
-        ints[at + 2 * k] = left[k]
-        ints[at + 2 * k + 1] = 0
-    s[3 * RECORD_INTS + 2] = at + 2 * exits
-    return index_record(s, t, q, stop)
+    return written_record(s, t, q, stop, tokens, bits, listed, exits, left)
 
 
 @subroutine("int64(int64[::1], int64, int64, int64)")
@@ -622,14 +339,30 @@ def scanned_record(s, t, q, stop):
 
 
 @subroutine("int64(int64[::1], int64, int64, int64)")
+def changed_or_scanned(s, t, q, stop):
+    """The record of (t, q, stop), from that of a state much like q if there is one; -1 without room."""
+    if leaf_flags(s, i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_START]) & BETWEEN == 0:
+        if not room_for_a_change(s, t):
+            return -1
+        known = likest_record(s, t, q, stop)
+        if known >= 0:
+            made = changed_record(s, t, q, stop, known)
+            if made >= 0:
+                return made
+    return scanned_record(s, t, q, stop)
+
+
+@subroutine("int64(int64[::1], int64, int64, int64)")
 def record_of(s, t, q, stop):
     """Record id of (t, q, stop), made if new; -1 without room (the caller grows and calls again)."""
     known = find_record(s, t, q, stop)
     if known >= 0:
         return known
     like = i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_LIKE]
-    if stop != -1 or like == 0 or i32(s, T_END)[t] - t < SMALL_SUBTREE:
+    if i32(s, T_END)[t] - t < SMALL_SUBTREE:
         return scanned_record(s, t, q, stop)
+    if like == 0 or (stop != -1 and stop != CLOSING):
+        return changed_or_scanned(s, t, q, stop)
     pattern = find_record(s, t, like, QUOTE)
     if pattern < 0:
         pattern = scanned_record(s, t, like, QUOTE)
@@ -646,7 +379,7 @@ def record_of(s, t, q, stop):
         listed += 2 + token_first[e + 1] - token_first[e]
     if not room_for_a_record(s, words, listed + 64):
         return -1
-    return wide_record(s, t, q, like, pattern)
+    return wide_record(s, t, q, stop, pattern)
 
 
 @kernel("int64(int64, int64, int64)")
@@ -791,11 +524,12 @@ def follow_bit(b):
     return F_OTHER
 
 
-@kernel("void(Array(uint8, 1, 'C', True), Array(int32, 1, 'C', True), int32[::1], int32[::1], int32[::1])")
-def count_marks(byte, parent, quotes, slashes, follow):
+@kernel("void(Array(uint8, 1, 'C', True), Array(int32, 1, 'C', True), int32[::1], int32[::1], int32[::1], int32[::1])")
+def count_marks(byte, parent, quotes, slashes, heights, follow):
     """quotes[t] (int32[n], zeroed, out): the most quote bytes on a way down from place t, itself left out.
 
     slashes[t] (int32[n], zeroed, out): the backslashes on the way to place t, itself included.
+    heights[t] (int32[n], zeroed, out): the most bytes on a way down from place t.
     follow[t] (int32[n], zeroed, out): as T_FOLLOW has it.
     """
     for t in range(byte.shape[0] - 1, 0, -1):
@@ -803,6 +537,7 @@ def count_marks(byte, parent, quotes, slashes, follow):
         quotes[parent[t]] = max(quotes[parent[t]], n)
         here = follow_bit(byte[t])
         follow[parent[t]] |= here if here != F_SPACE else here | follow[t]
+        heights[parent[t]] = max(heights[parent[t]], heights[t] + 1)
     for t in range(1, byte.shape[0]):
         slashes[t] = slashes[parent[t]] + (1 if byte[t] == 92 else 0)
         first = np.int32(byte[t]) if parent[t] == 0 else follow[parent[t]] >> F_FIRST

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import SavedGrammarError
-from .record_kernels import (
+from .record_table_kernels import (
     JOINED,
     P_DENSE,
     P_EXIT,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .growing_tables import GrowingTables
-from .record_kernels import P_MOST, P_ROWS, P_WITH_EXITS
+from .record_table_kernels import P_MOST, P_ROWS, P_WITH_EXITS
 from .store import Store
 from .table_kernels import (
     DENSE,

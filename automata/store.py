@@ -18,7 +18,8 @@ from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
-from .record_kernels import count_marks, make_record, mark_wide, measure_body, write_leaf
+from .leaf_kernels import mark_wide, measure_body, write_leaf
+from .record_kernels import count_marks, make_record
 from .table_kernels import (
     DEFERRED,
     DENSE,
@@ -54,6 +55,7 @@ from .table_kernels import (
     T_DEPTH,
     T_END,
     T_FOLLOW,
+    T_HEIGHT,
     T_PARENT,
     T_QUOTES,
     T_SLASHES,
@@ -124,8 +126,8 @@ class Store:
         self.tables.put(MISC, self._misc)
 
     def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
-        quotes, slashes, follow = np.zeros((3, trie.n_nodes), np.int32)
-        count_marks(trie.byte, trie.parent, quotes, slashes, follow)
+        quotes, slashes, heights, follow = np.zeros((4, trie.n_nodes), np.int32)
+        count_marks(trie.byte, trie.parent, quotes, slashes, heights, follow)
         arrays: dict[int, np.ndarray] = {
             T_BYTE: trie.byte,
             T_END: trie.subtree_end,
@@ -138,6 +140,7 @@ class Store:
             T_PARENT: trie.parent,
             T_QUOTES: quotes,
             T_SLASHES: slashes,
+            T_HEIGHT: heights,
             T_FOLLOW: follow,
             TOKEN_OFFSETS: vocabulary.token_offsets,
             TOKEN_BYTES: vocabulary.token_bytes,
@@ -193,8 +196,11 @@ class Store:
         context[at + 2] = begin + n
         return begin
 
-    def leaf_like(self, dfa: ByteDfa, content: ByteDfa) -> int:
-        """As `leaf`, of an automaton that may resemble quoted `content`. The caller holds the lock."""
+    def leaf_like(self, dfa: ByteDfa, content: ByteDfa, *, quoted: bool = True) -> int:
+        """As `leaf`, of an automaton that may resemble `content` in quotes, or from behind the opening one on.
+
+        The caller holds the lock.
+        """
         known = self._leaves.get(dfa.digest)
         if known is not None:
             return known
@@ -202,7 +208,7 @@ class Store:
         row = self.leaf(dfa)
         n = dfa.n_states - 1
         scratch = np.zeros((2, n), np.int32)
-        mark_wide(self.address, row - LEAF, n, start, scratch[0], scratch[1])
+        mark_wide(self.address, row - LEAF, n, int(quoted), start, scratch[0], scratch[1])
         return row
 
     @property

@@ -44,8 +44,8 @@ from .kernel import (
 
 # ------------------------------------------------------------------------------------------------ context slots
 
-SLOTS = 32
-FULL = 31  # in both: which table had no room, and for how much
+SLOTS = 40
+FULL = 39  # in both: which table had no room, and for how much
 # Machine.
 ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX, STEPS = range(11)
 NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
@@ -83,7 +83,8 @@ STORE, STEP_INDEX = 20, 21
     SPACES,
     LEAF_CLASSES,
     MISC,
-) = range(30)
+    T_HEIGHT,
+) = range(31)
 
 # T_FOLLOW: what is below a place: white space, and other bytes at once or after white space (F_AFTER: any of these);
 # F_PLAIN: the way to it has no backslash, and ways down from it have no two quotes; and, from bit F_FIRST on, the first

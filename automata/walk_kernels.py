@@ -37,6 +37,13 @@ from .names_kernels import (
     step_name,
 )
 from .record_kernels import (
+    dense_within,
+    follow_bit,
+    record_of,
+    row_with_exits,
+    space_row,
+)
+from .record_table_kernels import (
     CLOSING,
     LONGEST_LIST,
     P_DENSE,
@@ -46,11 +53,6 @@ from .record_kernels import (
     P_MOST,
     P_NEEDS,
     P_TOKENS,
-    dense_within,
-    follow_bit,
-    record_of,
-    row_with_exits,
-    space_row,
 )
 from .step_kernels import (
     advance,

@@ -21,7 +21,7 @@ from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError
 from ..automata.regular import utf8_texts
 
-__all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "json_spelled", "numbered_classes", "quoted", "string_content"]  # noqa: F822  (made on first use, below)
+__all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "closed", "json_spelled", "numbered_classes", "quoted", "string_content"]  # noqa: F822  (made on first use, below)
 
 
 # A table of spellings is kept, by this process and by each vocabulary that reads it: 1 KiB a state, so 20 MiB at most.
@@ -56,20 +56,31 @@ def quoted(spelled: ByteDfa) -> ByteDfa:
     It stays minimal, since no spelling has a quote between characters: no old state has the language of another one,
     of the start or of the end.
     """
+    return _with_quotes(spelled, 1)
+
+
+def closed(spelled: ByteDfa) -> ByteDfa:
+    """A language of spellings, each with the closing quote behind it: minimal as `quoted` is."""
+    return _with_quotes(spelled, 0)
+
+
+def _with_quotes(spelled: ByteDfa, before: int) -> ByteDfa:
+    """As `quoted` (before = 1) and `closed` (before = 0)."""
     from ..automata.minimize import numbered
 
     if spelled.is_empty:
         return spelled
-    n = spelled.n_states
+    end = spelled.n_states + before
     class_of, first_bytes = numbered_classes(2 * spelled.byte_class.astype(np.int32) + (np.arange(256) == 0x22))
-    table = np.zeros((n + 2, first_bytes.size), np.int32)
-    table[2 : n + 1] = spelled.transitions[1:, first_bytes]
-    table[table > 0] += 1
+    table = np.zeros((end + 1, first_bytes.size), np.int32)
+    table[1 + before : end] = spelled.transitions[1:, first_bytes]
+    table[table > 0] += before
     quote = class_of[0x22]
-    table[1, quote] = 2
-    table[2 : n + 1, quote] = np.where(spelled.accepting[1:], n + 1, table[2 : n + 1, quote])
-    accepting = np.zeros(n + 2, np.uint8)
-    accepting[n + 1] = 1
+    if before:
+        table[1, quote] = 2
+    table[1 + before : end, quote] = np.where(spelled.accepting[1:], end, table[1 + before : end, quote])
+    accepting = np.zeros(end + 1, np.uint8)
+    accepting[end] = 1
     return numbered(table, accepting, class_of)
 
 

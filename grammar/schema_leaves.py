@@ -15,12 +15,11 @@ from ..automata.regular import (
     Regular,
     alternation,
     compile_regular,
-    concatenation,
     literal,
     union,
 )
 from .json_numbers import NUMBER, decimal_of, number_constant
-from .json_text import json_spelled, quoted, string_content
+from .json_text import closed, json_spelled, quoted, string_content
 from .schema_strings import strings_language
 
 __all__ = [
@@ -77,7 +76,7 @@ def one_of(languages: tuple[ByteDfa, ...]) -> ByteDfa:
 @lru_cache(maxsize=1024)
 def spelled_names(values: ByteDfa) -> ByteDfa:
     """The JSON spellings of a language of strings, behind the opening quote and with the closing one."""
-    return compile_regular(concatenation(Language(json_spelled(values)), literal('"')))
+    return closed(json_spelled(values))
 
 
 # ------------------------------------------------------------------------------------------------ constants
