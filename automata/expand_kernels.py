@@ -30,6 +30,7 @@ from .table_kernels import (
     BOTTOM,
     C_FIRST,
     C_LANGUAGE,
+    C_MARK,
     C_NEXT,
     C_ROW,
     C_SIZE,
@@ -123,7 +124,7 @@ OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = 123, 125, 91, 93
 # Rows of an object beside two for each member, and of an array beside one for each place of its prefix.
 MEMBER_ROWS, ITEM_ROWS = 6, 3
 # Rows of a class of names, and what `write_members` is told of one.
-CLASS_ROWS, CLASS_WIDTH = 3, 7
+CLASS_ROWS, CLASS_WIDTH = 3, 8
 # The literals of a layout.
 OPENED, AT_COMMA, AT_COLON, CLOSING = range(4)
 LAYOUT_TEXT = 5
@@ -427,7 +428,8 @@ def write_members(address, row, first, space, options, values, required, classes
     values : the callee rows of the declared members, then -1 or that of members of any other name.
     required : int32[n], 0 or 1. classes : int32[k * CLASS_WIDTH], for each class the start of its leaf, the callee row
         of its values, its witness bit, the number of its language, how many names that has, the place of the numbers of
-        names by state in sizes (-1: all without end), and the first state that they are of.
+        names by state in sizes (-1: all without end), the first state that they are of, and its mark (-1: none). Those
+        with marks share a leaf and follow one another, with marks from 0 on.
     names, offsets, order : all names in byte order, absent ones with an index from n on.
     """
     ctx = context_at(address)
@@ -492,6 +494,7 @@ def write_members(address, row, first, space, options, values, required, classes
         data[o + C_SIZE] = classes[i + 4]
         data[o + C_SIZES] = d + at + classes[i + 5] if classes[i + 5] >= 0 else 0
         data[o + C_FIRST] = classes[i + 6]
+        data[o + C_MARK] = classes[i + 7]
     ctx[3 * DATA + 2] = d + write_trie(ctx, store_of(ctx), d, at + sizes.shape[0], names, offsets, order)
     rows = i32(ctx, ROWS)
     edges = i32(ctx, EDGES)
@@ -503,11 +506,13 @@ def write_members(address, row, first, space, options, values, required, classes
             write_next(rows, o, QUOTE, first + 3)
             e = ctx[3 * EDGES + 2]
             rows[o + R_EDGE] = e
-            rows[o + R_EDGES] = k_classes
             for c in range(k_classes):
-                edges[e + 2 * c] = QUOTE | (QUOTE << 8)
-                edges[e + 2 * c + 1] = rows_of_classes + 3 * c
-            ctx[3 * EDGES + 2] = e + 2 * k_classes
+                if classes[CLASS_WIDTH * c + 7] <= 0:
+                    edges[e] = QUOTE | (QUOTE << 8)
+                    edges[e + 1] = rows_of_classes + 3 * c
+                    e += 2
+            rows[o + R_EDGES] = (e - rows[o + R_EDGE]) // 2
+            ctx[3 * EDGES + 2] = e
     bracket = CLOSE_BRACKET if bare else CLOSE_BRACE
     rows[ROW_WIDTH * first + R_CLOSE] = bracket
     at = rows_of_classes + CLASS_ROWS * k_classes

@@ -92,11 +92,15 @@ class Other(NamedTuple):
     names : every JSON spelling of the names of the class, between the quotes and with the closing one; None: every name
         that is neither declared nor absent (no more than one class of an object).
     value : what their values are. witness : bits, at most six, see Members.
+    mark : for classes that share one automaton, in which the mark, as two bytes (its digits of base 8), may follow the
+        closing quotes of the names of each. They are no witnesses, and follow one another with marks from 0 on, less
+        than 64. -1: all of `names` are of the class.
     """
 
     names: ByteDfa | None
     value: Payload | ByteDfa
     witness: int = 0
+    mark: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,13 +150,15 @@ def some_state_is_open(s, first, n, content, tried, kinds):
 def mark_wide(address, first, n, quoted, content, like, waiting):
     """Finds the states of a leaf DFA (first .. first + n - 1) that allow, and lead on to, just what content does.
 
-    quoted : whether it begins with the opening quote, or else behind it. Such a state is inside quotes, and until the closing quote it can never fail where a string of JSON would not; the
+    Such a state is inside quotes, and until the closing quote it can never fail where a string of JSON would not; the
     leaf ends at the closing quote. Sets L_LIKE of these states to the state of the content DFA that they follow.
     address : the store's context. like, waiting : int32[n], scratch, like zeroed. content : the content DFA's start.
+    quoted : whether the leaf begins with the opening quote, or else behind it; marks may follow the closing one then.
     """
     s = context_at(address)
     info = i32(s, LEAF_INFO)
     start = leaf_step(s, first, QUOTE) if quoted else first
+    ends = LEAF_DONE if quoted else ACCEPTS
     if start == 0:
         return
     tried = np.empty(256, np.int32)
@@ -176,7 +178,7 @@ def mark_wide(address, first, n, quoted, content, like, waiting):
             b = tried[i]
             q2, c2 = leaf_step(s, q, b), leaf_step(s, c, b)
             if b == QUOTE and c == content:
-                if q2 != 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & LEAF_DONE == 0:
+                if q2 != 0 and info[LEAF_WIDTH * q2 + L_FLAGS] & ends == 0:
                     like[q - first] = -1
                 continue
             if (q2 == 0) != (c2 == 0):

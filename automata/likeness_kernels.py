@@ -61,6 +61,9 @@ from .table_kernels import (
     RECORD_WIDTH,
     RECORDS,
     T_BYTE,
+    T_CHILD_BYTE,
+    T_CHILD_FIRST,
+    T_CHILD_NODE,
     T_DEPTH,
     T_END,
     T_HEIGHT,
@@ -68,6 +71,7 @@ from .table_kernels import (
     T_TOKENS,
     bit,
     i32,
+    leaf_step,
     mix,
     u8,
 )
@@ -75,14 +79,16 @@ from .table_kernels import (
 # Records, the last ones first, among which one of the same automaton is looked for; and how many of those are compared.
 LOOKED_AT, COMPARED = 512, 6
 # Pairs that one search may visit, and slots to find them by (a power of two, at least twice as many).
-PAIRS, PAIR_SLOTS = 192, 512
-# Pairs that all searches of one walk may visit, slots for what they found (two states and their rounds), and how many
-# of these are looked at for one pair.
-VISITED, KNOWN_SLOTS, TRIES = 1 << 14, 1 << 11, 8
+PAIRS, PAIR_SLOTS = 1024, 2048
+# Slots for what the searches of one walk found (two states and their rounds); how many are looked at for one pair.
+KNOWN_SLOTS, TRIES = 1 << 11, 8
+# Rounds after which a search ends where no more are needed: most places are not high.
+SHALLOW = 8
 # Scratch of the searches: the queue, its slots, and what was found.
 SEARCH_INTS = 2 * PAIRS + PAIR_SLOTS + 3 * KNOWN_SLOTS
-# A walk that visits more than one in so many places is given up.
-SHARE = 6
+# A walk that costs more than one in so many of the places that a scan may visit is given up. In places: one, and a pair
+# of states that a search visits.
+SHARE, PLACE_COSTS, PAIR_COSTS = 5, 2, 4
 
 
 @subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1])")
@@ -161,27 +167,38 @@ def likest_record(s, t, q, stop):
     return best
 
 
-@subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1], int64)")
-def known_rounds(s, p, q, kinds, most, scratch, visited):
-    """As rounds_alike, remembered for one walk. Returns rounds << 32 | pairs visited, of which `visited` were before.
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int64, int32[::1])")
+def known_rounds(s, p, q, kinds, height, most, scratch):
+    """As rounds_alike, as far as it matters at a place so high, and remembered for one walk: rounds << 16 | pairs.
 
-    scratch : int32[SEARCH_INTS], whose last 3 * KNOWN_SLOTS elements were zeros when the walk began. Rounds are 0 where
-    too many pairs were visited: the walk then looks at the bytes themselves.
+    scratch : int32[SEARCH_INTS], whose last 3 * KNOWN_SLOTS elements were zeros when the walk began.
     """
     known = scratch[2 * PAIRS + PAIR_SLOTS :]
     h = mix(mix(17, p), q) & (KNOWN_SLOTS - 1)
     tries = 0
     while known[3 * h] != 0 and tries < TRIES:
         if known[3 * h] == p and known[3 * h + 1] == q:
-            return known[3 * h + 2] << 32 | visited
+            rounds = known[3 * h + 2]
+            if rounds > height or rounds != SHALLOW:
+                return rounds << 16
+            break
         h = (h + 1) & (KNOWN_SLOTS - 1)
         tries += 1
-    if visited >= VISITED:
-        return visited
-    found = rounds_alike(s, p, q, kinds, most, scratch)
-    if known[3 * h] == 0:
-        known[3 * h], known[3 * h + 1], known[3 * h + 2] = p, q, found >> 16
-    return found >> 16 << 32 | (visited + 1 + (found & 0xFFFF))
+    found = rounds_alike(s, p, q, kinds, SHALLOW if height < SHALLOW else most, scratch)
+    known[3 * h], known[3 * h + 1], known[3 * h + 2] = p, q, found >> 16
+    return found
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def places_to_scan(s, t, q):
+    """How many places a scan below t in leaf state q may visit, as far as the first bytes tell."""
+    end, first = i32(s, T_END), i32(s, T_CHILD_FIRST)
+    byte, child = u8(s, T_CHILD_BYTE), i32(s, T_CHILD_NODE)
+    n = 0
+    for i in range(first[t], first[t + 1]):
+        if leaf_step(s, q, byte[i]) != 0:
+            n += end[child[i]] - child[i]
+    return n
 
 
 @subroutine("boolean(int64[::1], int64)")
@@ -274,9 +291,8 @@ def changed_record(s, t, q, stop, known):
     e, e_end = records[o + P_EXIT] + 0, records[o + P_EXIT] + 2 * records[o + P_EXITS]
     stack[0], stack[1], stack[2] = records[o + P_STATE], q, 0
     top, enough = depth[t], height[t] + 1
-    exits, visited, walked = 0, 0, 0
+    exits, spent, most = 0, 0, places_to_scan(s, t, q) // SHARE
     i, stop_at = t + 1, end[t]
-    most = (stop_at - i) // SHARE
     while i < stop_at:
         d = 3 * (depth[i] - top)
         p1, q1, rounds = stack[d - 3], stack[d - 2], stack[d - 1] - 1
@@ -285,8 +301,9 @@ def changed_record(s, t, q, stop, known):
         alike = p2 == q2
         if p2 > 0 and q2 > 0 and not alike:
             if rounds <= height[i]:
-                found = known_rounds(s, p2, q2, kinds, enough, scratch, visited)
-                rounds, visited = max(rounds, found >> 32), found & 0xFFFFFFFF
+                found = known_rounds(s, p2, q2, kinds, height[i], enough, scratch)
+                rounds = max(rounds, found >> 16)
+                spent += PAIR_COSTS * (found & 0xFFFF)
             alike = rounds > height[i]
         if alike:
             while e < e_end and ints[e] < end[i]:
@@ -295,8 +312,8 @@ def changed_record(s, t, q, stop, known):
                 e += 2
             i = end[i]
             continue
-        walked += 1
-        if walked > most:
+        spent += PLACE_COSTS
+        if spent > most:
             return -1
         if (p2 > 0) != (q2 > 0):
             for k in range(token_first[i], token_first[i + 1]):

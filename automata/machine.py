@@ -357,7 +357,9 @@ class Machine:
         values = [self._row(target) for target in shape.values]
         open_ones = [other for other in shape.others if other.names is None]
         values.append(self._row(open_ones[0].value) if open_ones else -1)
-        classes = [(other.names, self._row(other.value), other.witness) for other in shape.others if other.names]
+        classes = [
+            (other.names, self._row(other.value), other.witness, other.mark) for other in shape.others if other.names
+        ]
         wanted = 0
         for other in shape.others:
             wanted |= other.witness
@@ -368,7 +370,7 @@ class Machine:
 
     def _write_strings(self, row: int, shape: Strings) -> None:
         values = [0] * len(shape.names) + [0 if None in shape.others else -1]
-        classes = [(names, -1, 0) for names in shape.others if names is not None]
+        classes = [(names, -1, 0, -1) for names in shape.others if names is not None]
         counts = shape.least > 0 or shape.most is not None
         required = (False,) * len(shape.names)
         self._write_names(row, shape, values, required, (), classes, False, 0, counts, bare=True)
@@ -380,7 +382,7 @@ class Machine:
         values: list[int],
         required: tuple[bool, ...],
         absent: tuple[bytes, ...],
-        classes: list[tuple[ByteDfa, int, int]],
+        classes: list[tuple[ByteDfa, int, int, int]],
         ordered: bool,
         wanted: int,
         counts: bool,
@@ -408,17 +410,19 @@ class Machine:
             self._serve(-1)
 
     def _classes(
-        self, classes: list[tuple[ByteDfa, int, int]], spelling: ByteDfa
+        self, classes: list[tuple[ByteDfa, int, int, int]], spelling: ByteDfa
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """What write_members wants to know of classes of names: (the classes, numbers of names by state, all names)."""
         told: list[int] = []
         sizes: list[np.ndarray] = []
         languages: dict[ByteDfa, tuple[int, int, int]] = {}  # number, how many names, place in sizes
         total = 0
-        for names, value, witness in classes:
+        for names, value, witness, mark in classes:
             if names not in languages:
                 counted = name_counts(names)[1:]
-                place = -1 if (counted < 0).sum() >= len(counted) - 1 else sum(map(len, sizes))
+                # Behind the closing quotes (0: not even a name goes on) nothing is without end.
+                endless = ((counted < 0) | (names.accepting[1:] != 0) | (counted == 0)).all()
+                place = -1 if endless else sum(map(len, sizes))
                 if place >= 0:
                     sizes.append(counted)
                 size = int(counted[0])
@@ -426,7 +430,7 @@ class Machine:
                 total = -1 if total < 0 or size < 0 else min(MOST, total + size)
             number, size, place = languages[names]
             start = self.store.leaf_like(names, spelling, quoted=False) - LEAF
-            told += (start, value, witness, number, size, place, start)
+            told += (start, value, witness, number, size, place, start, mark)
         return np.array(told, np.int32), np.concatenate(sizes) if sizes else _NO_INTS, total
 
 

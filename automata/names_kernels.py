@@ -9,9 +9,11 @@ Names are compared by value: `"\\u0061"` is `"a"`. An escape in progress is one 
 16 | digits. Phases: 1 after the backslash, 2..5 after `\\u` and its digits, 7 after a high surrogate, 8 after the
 second backslash, 9..12 in its digits.
 
-Other names may also come in *classes* (patterns), each with an automaton of its own for their spellings and a names row
-of its own: at the quote the machine goes on in the trie and in every class, and the names themselves part them. There x
-is 0 at the start and then ~cell of a CELL_TYPING whose place is ~string cell.
+Other names may also come in *classes* (patterns), by an automaton for their spellings with a names row of its own: at
+the quote the machine goes on in the trie and in every such row, and the names themselves part them. There x is 0 at the
+start and then ~cell of a CELL_TYPING whose place is ~string cell. Classes that are no witnesses share one automaton and
+one row, that of the first of them: a class's *mark*, two digits of base 8, is what the automaton has behind the closing
+quotes of its names. A class that is a witness has an automaton of its own.
 
 INVARIANT: a names state is only made if some name can still be completed from it: a live declared name is below the
 place (and can be spelled with the escape so far), or additional members are allowed, which always leaves infinitely
@@ -29,6 +31,7 @@ from .table_kernels import (
     BOTTOM,
     C_FIRST,
     C_LANGUAGE,
+    C_MARK,
     C_NEXT,
     C_SIZE,
     C_SIZES,
@@ -646,9 +649,19 @@ def class_goes_on(ctx, o, y, typed, q, escape):
     return left > 0
 
 
+@subroutine("int64(int64[::1], int64[::1], int64, int64, int64)")
+def class_named(ctx, s, d, c, q):
+    """Offset in DATA of the class of a name whose closing quote has led to q: c, or one that shares its automaton."""
+    data = i32(ctx, DATA)
+    o = class_at(ctx, d, c)
+    while data[o + C_MARK] >= 0 and leaf_step(s, leaf_step(s, q, data[o + C_MARK] >> 3), data[o + C_MARK] & 7) == 0:
+        o += C_WIDTH
+    return o
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int32[::1])")
 def step_class(ctx, s, row, d, c, x, y, b, out):
-    """One byte inside a name of the class c, its closing quote included: as step_name.
+    """One byte inside a name of the class c, or of one that shares its row, with the closing quote: as step_name.
 
     The class's automaton follows every spelling, so what is kept beside its state is the value typed so far.
     """
@@ -665,6 +678,7 @@ def step_class(ctx, s, row, d, c, x, y, b, out):
     if escape == 0 and b == QUOTE:
         if in_set(ctx, i32(ctx, CELLS)[4 * y + 1], typed):
             return False
+        o = class_named(ctx, s, d, c, q2)
         out[0] = data[o + C_NEXT]
         out[1] = 0
         out[2] = after_other(ctx, d, y, typed, data[o + C_LANGUAGE], data[o + C_WITNESS])

@@ -31,7 +31,6 @@ from .table_kernels import (
     DENSE_INDEX,
     L_FLAGS,
     L_ROW,
-    LEAF_DONE,
     LEAF_WIDTH,
     M_BASE,
     M_WORDS,
@@ -114,7 +113,7 @@ def scan_step(leaves, info, classes, stop, q, b):
     if b == stop and info[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS:
         return OUTSIDE
     to = leaves[info[LEAF_WIDTH * q + L_ROW] + classes[b]]
-    if stop == CLOSING and b == QUOTE and info[LEAF_WIDTH * to + L_FLAGS] & LEAF_DONE:
+    if stop == CLOSING and b == QUOTE and info[LEAF_WIDTH * to + L_FLAGS] & ACCEPTS:
         return OUTSIDE
     return to
 

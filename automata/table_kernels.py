@@ -182,9 +182,10 @@ OK, WANTS_ROWS, WANTS_ROOM, TOO_AMBIGUOUS = 0, 1, 2, 3
 # What D_BARE says: members have values; strings of an array; a string by itself.
 ALONE = 2
 # One class of names in a members descriptor: start of its leaf, its names row, the row after a name, its witness bit,
-# the number of its language, how many names that has (-1: without end), and where the numbers of names that each state
-# leads to begin (0: all without end), with the first state that they are of.
-C_TEXT, C_ROW, C_NEXT, C_WITNESS, C_LANGUAGE, C_SIZE, C_SIZES, C_FIRST, C_WIDTH = range(9)
+# the number of its language, how many names that has (-1: without end), where the numbers of names that each state
+# leads to begin (0: all without end), with the first state that they are of, and its mark: which number its leaf has
+# behind the closing quotes of its names (-1: the leaf is of its names alone).
+C_TEXT, C_ROW, C_NEXT, C_WITNESS, C_LANGUAGE, C_SIZE, C_SIZES, C_FIRST, C_MARK, C_WIDTH = range(10)
 # The part of a progress cell's c that counts members; above it is a bit for each witness that is there.
 COUNT_BITS = 24
 # Items descriptor, in DATA.

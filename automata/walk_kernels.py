@@ -31,6 +31,7 @@ from .names_kernels import (
     after_name,
     after_other,
     class_at,
+    class_named,
     is_clean,
     name_child,
     step_class,
@@ -72,6 +73,7 @@ from .table_kernels import (
     ACCEPTS,
     BOTTOM,
     C_LANGUAGE,
+    C_MARK,
     C_NEXT,
     C_SIZE,
     C_SIZES,
@@ -726,15 +728,34 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
     return True
 
 
+@subroutine("int64(int64[::1], int64, int64, int64)")
+def leaf_after(s, q, t, place):
+    """The leaf state after the bytes from place t down to another, in state q at t."""
+    byte, parent = u8(s, T_BYTE), i32(s, T_PARENT)
+    n = i32(s, T_DEPTH)[place] - i32(s, T_DEPTH)[t]
+    for k in range(n):
+        v = place
+        for _ in range(n - 1 - k):
+            v = parent[v]
+        q = leaf_step(s, q, byte[v])
+    return q
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64, int64, int64, boolean, int32[::1])")
 def exit_class(ctx, s, row, d, c, x, y, t, exit_place, clean, out):
-    """As exit_name, in a class. clean : no undeclared name that is there begins with what is typed."""
+    """As exit_name, in a class or in those that share its row.
+
+    clean : no undeclared name that is there begins with what is typed.
+    """
     data = i32(ctx, DATA)
     o = class_at(ctx, d, c)
     # Without its name: that is looked at where another name is closed below, and, where the class has states of few
     # names, already where one is begun.
     quotes = i32(s, T_QUOTES)[exit_place]
     if clean and data[o + C_SIZE] < 0 and (quotes == 0 or (quotes < 2 and data[o + C_SIZES] == 0)):
+        if data[o + C_MARK] >= 0:
+            q = data[o + C_TEXT] if x == 0 else i32(ctx, CELLS)[4 * ~x + 1]
+            o = class_named(ctx, s, d, c, leaf_after(s, q, t, exit_place))
         out[0] = data[o + C_NEXT]
         out[1] = 0
         out[2] = after_other(ctx, d, y, 0, data[o + C_LANGUAGE], data[o + C_WITNESS])

@@ -21,7 +21,10 @@ from ..automata.dfa_memo import memoised
 from ..automata.errors import LimitError
 from ..automata.regular import utf8_texts
 
-__all__ = ["SPELLING_LIMITS", "STRING_CONTENT", "closed", "json_spelled", "numbered_classes", "quoted", "string_content"]  # noqa: F822  (made on first use, below)
+__all__ = [
+    "SPELLING_LIMITS", "STRING_CONTENT", "closed", "json_spelled",  # noqa: F822  (made on first use, below)
+    "numbered_classes", "quoted", "spelled_apart", "string_content",
+]  # fmt: skip
 
 
 # A table of spellings is kept, by this process and by each vocabulary that reads it: 1 KiB a state, so 20 MiB at most.
@@ -35,19 +38,54 @@ def json_spelled(values: ByteDfa, limits: RegularLimits = SPELLING_LIMITS) -> By
     Raises LimitError where more than `limits.dfa_states` are needed, and ValueError where `values` holds what is not
     well-formed UTF-8.
     """
-    from ..automata.kernel import compile_all
     from ..automata.minimize import numbered
+
+    return numbered(*_spelled_table(values.transitions, values.accepting, values.byte_class, limits))
+
+
+def _spelled_table(
+    transitions: np.ndarray, accepting: np.ndarray, byte_class: np.ndarray, limits: RegularLimits
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The spellings as a table, accepting states and byte classes; the states of the values are its first ones."""
+    from ..automata.kernel import compile_all
     from .json_text_kernels import NOT_UTF8, TOO_MANY_STATES, spell
 
     compile_all()
-    status, table, accepting, class_of = spell(
-        values.transitions, values.accepting, values.byte_class, limits.dfa_states
-    )
+    status, table, ends, class_of = spell(transitions, accepting, byte_class, limits.dfa_states)
     if status[0] == NOT_UTF8:
         raise ValueError("only texts in well-formed UTF-8 have JSON spellings")
     if status[0] == TOO_MANY_STATES:
         raise LimitError("dfa_states", int(status[1]), limits.dfa_states)
-    return numbered(table, accepting, class_of)
+    return table, ends, class_of
+
+
+def spelled_apart(transitions: np.ndarray, byte_class: np.ndarray, group: np.ndarray) -> ByteDfa:
+    """The spellings of texts in groups, with the closing quote and then, or not, the number of the text's group.
+
+    That is two bytes, its digits of base 8: a byte for each group would widen the whole table by so many classes.
+    transitions : int32[n, 256], byte_class : uint8[256], the automaton of the texts; group : int[n], 0 where no text
+    ends, else 1 more than the number (less than 64); minimal as an automaton that tells the groups apart.
+    Raises LimitError where more than SPELLING_LIMITS.dfa_states are needed.
+    """
+    from ..automata.minimize import numbered
+
+    table, _, class_of = _spelled_table(transitions, (group > 0).astype(np.uint8), byte_class, SPELLING_LIMITS)
+    n, k, every = table.shape[0], int(group.max()), np.arange(256)
+    alone = np.where((every < 8) | (every == 0x22), every + 1, 0)
+    refined, first_bytes = numbered_classes(512 * class_of.astype(np.int64) + alone)
+    # Behind the old states: one for each group, one for each last digit, and the end.
+    digits = min(k, 8)
+    wide = np.zeros((n + k + digits + 1, first_bytes.size), np.int32)
+    wide[:n] = table[:, class_of[first_bytes]]
+    (texts,) = np.nonzero(group)
+    wide[texts, refined[0x22]] = n - 1 + group[texts]
+    numbers = np.arange(k)
+    wide[n + numbers, refined[numbers >> 3]] = n + k + (numbers & 7)
+    wide[n + k + np.arange(digits), refined[:digits]] = n + k + digits
+    accepting = np.zeros(wide.shape[0], np.uint8)
+    accepting[n : n + k] = 1
+    accepting[-1] = 1
+    return numbered(wide, accepting, refined)
 
 
 def quoted(spelled: ByteDfa) -> ByteDfa:

@@ -1,51 +1,37 @@
-"""Sets of member names, as a schema describes them, and their partition into classes.
-
-The members of an object that are declared nowhere are told apart by which patterns their names match: each combination
-that some name has is a class, a regular language of names.
-"""
+"""Sets of member names, as a schema describes them; name_classes tells them apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import LimitError
 from ..automata.regular import (
     ANY_TEXT,
     Complement,
-    Intersection,
     Language,
     alternation,
     compile_regular,
-    difference,
-    intersection,
     literal,
-    relation,
 )
 from .schema_keywords import Sub
 from .schema_strings import pattern_values
 
 __all__ = [
-    "MOST_CLASSES",
     "Matching",
     "Names",
     "Undeclared",
     "Under",
     "any_name",
     "cardinality",
-    "classes",
     "matches",
     "matching",
     "undeclared",
-    "without",
     "words",
 ]  # fmt: skip
 
-MOST_CLASSES = 64
 _UNCOUNTED = 1 << 40
 
 
@@ -89,32 +75,6 @@ def undeclared(names: frozenset[str], patterns: tuple[str, ...]) -> ByteDfa:
     """The language of an Undeclared."""
     parts = [Language(matching(pattern)) for pattern in patterns]
     return compile_regular(Complement(alternation(*map(literal, sorted(names)), *parts)))
-
-
-def without(language: ByteDfa, names: Iterable[str]) -> ByteDfa:
-    """A language less single names."""
-    inside = [literal(name) for name in names if language.accepts(name.encode())]
-    return difference(language, compile_regular(alternation(*inside))) if inside else language
-
-
-def classes(languages: Iterable[ByteDfa], within: Iterable[ByteDfa]) -> list[tuple[ByteDfa, tuple[bool, ...]]]:
-    """The partition of the names in all of `within` by which of `languages` they are in."""
-    limits = [Language(language) for language in within]
-    found = [(compile_regular(Intersection(tuple(limits))) if limits else any_name(), ())]
-    found = [entry for entry in found if not entry[0].is_empty]
-    for language in languages:
-        split: list[tuple[ByteDfa, tuple[bool, ...]]] = []
-        for part, inside in found:
-            some, others, more = (False, True, False) if language.is_empty else relation(part, language)
-            if some:
-                both = part if not others else intersection(part, language) if more else language
-                split.append((both, (*inside, True)))
-            if others:
-                split.append((difference(part, language) if some else part, (*inside, False)))
-        if len(split) > MOST_CLASSES:
-            raise LimitError("classes of member names (by the patterns that they match)", len(split), MOST_CLASSES)
-        found = split  # type: ignore[assignment]
-    return found  # type: ignore[return-value]
 
 
 def cardinality(language: ByteDfa) -> int | None:

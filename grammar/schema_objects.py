@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
+from ..automata.regular import Language
 from .json_values import is_text
-from .schema_names import cardinality, classes, matching, without
+from .name_classes import NameClass, name_classes
+from .regex_syntax import search_language
+from .schema_names import cardinality
 
 if TYPE_CHECKING:
     from .schema_branch import Branch
@@ -20,13 +23,13 @@ __all__ = ["ObjectPlan", "OtherMembers"]
 
 
 class OtherMembers(NamedTuple):
-    """Members declared nowhere whose names are in one language (None: all such names).
+    """Members declared nowhere whose names are of some classes (None: all such names).
 
     value : the conjunction of their values. witnesses : (bits, the narrower one of a member that is what the object
     must have) for each combination of conditions that such a member may meet.
     """
 
-    names: ByteDfa | None
+    names: NameClass | None
     value: Conjunction
     witnesses: tuple[tuple[int, Conjunction], ...]
 
@@ -58,26 +61,26 @@ class ObjectPlan:
         if not patterns and not self._name_subs and not self.wanted:
             value = conjunction(self.branch.other_subs(frozenset()))
             return [] if value is None else [OtherMembers(None, value, ())]
-        languages = [matching(pattern) for pattern in patterns]
-        languages += [self.branch.language_of(names) for names, _ in self.wanted]
+        languages = [search_language(pattern, "ecma") for pattern in patterns]
+        languages += [Language(self.branch.language_of(names)) for names, _ in self.wanted]
         within = [self.values.strings_under([sub]) for sub in self._name_subs]
-        merged: dict[tuple[Conjunction, tuple[tuple[int, Conjunction], ...]], list[ByteDfa]] = {}
-        parts = classes(languages, within)
-        for language, inside in parts:
+        classes = name_classes(languages, within, self.names)
+        merged: dict[tuple[Conjunction, tuple[tuple[int, Conjunction], ...]], list[int]] = {}
+        for number, inside in enumerate(classes.inside):
             subs = self.branch.other_subs(frozenset(p for p, is_in in zip(patterns, inside) if is_in))
             value = conjunction(subs)
             if value is not None:
                 witnesses = self._witnesses(subs, inside[len(patterns) :])
-                merged.setdefault((value, witnesses), []).append(language)
-        found = []
-        for (value, witnesses), together in merged.items():
-            if len(together) == len(parts) and not within and not witnesses:
-                found.append(OtherMembers(None, value, ()))
-                continue
-            language = without(_union(together), self.names)
-            if not language.is_empty:
-                found.append(OtherMembers(language, value, witnesses))
-        return found
+                merged.setdefault((value, witnesses), []).append(number)
+        return [
+            OtherMembers(
+                None if len(together) == len(classes.inside) and not within and not witnesses
+                else NameClass(classes, tuple(together)),
+                value,
+                witnesses,
+            )
+            for (value, witnesses), together in merged.items()
+        ]  # fmt: skip
 
     def _witnesses(self, subs: list[Sub], can_be: tuple[bool, ...]) -> tuple[tuple[int, Conjunction], ...]:
         """What a member under `subs` is under when it meets some of the conditions that its name allows it to meet."""
@@ -130,7 +133,7 @@ class ObjectPlan:
         available: float = len(self.required)
         combinations: list[tuple[int, float]] = []  # conditions that one member can meet, how many such there can be
         for other in self.others():
-            size = math.inf if other.names is None else _size(other.names)
+            size = math.inf if other.names is None else _size(other.names.language)
             found, here = self.values.has_value(other.value, question)
             rests |= here
             available += size if found else 0
@@ -164,14 +167,3 @@ def _members_needed(combinations: list[tuple[int, float]], wanted: int) -> float
         return 0
     return min((1 + _members_needed(combinations, wanted & ~bits) for bits, _ in combinations if bits & wanted),
                default=math.inf)  # fmt: skip
-
-
-def _union(languages: list[ByteDfa]) -> ByteDfa:
-    from ..automata.regular import union
-
-    found = languages[0]
-    for language in languages[1:]:
-        found = union(found, language)
-    return found
-
-

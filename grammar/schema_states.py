@@ -343,14 +343,7 @@ class SchemaStates:
             assert conjunction is not None
             present.append(name)
             values.append(self.value(conjunction, inside))
-        others: list[Other] = []
-        for other in plan.others():
-            if not self._values.is_empty(other.value):
-                names = None if other.names is None else spelled_names(other.names)
-                others.append(Other(names, self.value(other.value, inside)))
-                for bits, value in other.witnesses:
-                    if not self._values.is_empty(value):
-                        others.append(Other(names, self.value(value, inside), witness=bits))
+        others = self._others(plan, inside)
         return Members(
             names=tuple(name.encode() for name in present),
             values=tuple(values),
@@ -364,3 +357,20 @@ class SchemaStates:
             most=plan.most,
             layout=self._style.layout(depth),
         )
+
+    def _others(self, plan: ObjectPlan, depth: int) -> list[Other]:
+        """The classes of members that are declared nowhere: those that are no witnesses by one automaton."""
+        found = [other for other in plan.others() if not self._values.is_empty(other.value)]
+        apart = [(other.names, other.value) for other in found if other.names is not None and not other.witnesses]
+        others: list[Other] = []
+        if len(apart) > 1:
+            joint = apart[0][0].of.spelled(tuple(names.numbers for names, _ in apart))
+            others = [Other(joint, self.value(value, depth), mark=i) for i, (_, value) in enumerate(apart)]
+            found = [other for other in found if other.names is None or other.witnesses]
+        for other in found:
+            names = None if other.names is None else other.names.spelled
+            others.append(Other(names, self.value(other.value, depth)))
+            for bits, value in other.witnesses:
+                if not self._values.is_empty(value):
+                    others.append(Other(names, self.value(value, depth), witness=bits))
+        return others

@@ -15,6 +15,7 @@ from bridle.automata.compiled import Compiled, compile_grammar
 from bridle.automata.fragment import Members, Other, Strings
 from bridle.automata.regular import alternation, compile_regular, literal
 from bridle.grammar.json_text import string_content
+from bridle.grammar.name_classes import name_classes
 from bridle.grammar.regex_syntax import fullmatch_language
 from bridle.grammar.schema_leaves import spelled_names
 from naive_members import Names, NamesOf
@@ -63,7 +64,23 @@ def words_language(words: tuple[str, ...]):
     return compile_regular(alternation(*map(literal, words)))
 
 
-def shape_of(names: Names) -> Members | Strings:
+def others_of(names: Names, joint: bool) -> tuple[Other, ...]:
+    """The classes; if `joint`, those that are no witnesses, and whose patterns no witness has, by one automaton."""
+    witnesses = {c.pattern for c in names.classes if c.witness}
+    apart = [c for c in names.classes if c.pattern is not None and c.pattern not in witnesses]
+    if not joint or len(apart) < 2:
+        apart = []
+    others: list[Other] = []
+    if apart:
+        parts = name_classes([fullmatch_language(c.pattern, "python") for c in apart], [], [])
+        numbers = [parts.inside.index(tuple(c is other for other in apart)) for c in apart]
+        spellings = parts.spelled(tuple((number,) for number in numbers))
+        others = [Other(spellings, words_language(c.words), mark=i) for i, c in enumerate(apart)]
+    rest = [c for c in names.classes if c not in apart]
+    return (*others, *(Other(spelled(c.pattern), words_language(c.words), int(c.witness)) for c in rest))
+
+
+def shape_of(names: Names, joint: bool = False) -> Members | Strings:
     texts = tuple(name.encode() for name, _, _ in names.declared)
     if names.bare:
         others = tuple(spelled(c.pattern) for c in names.classes)
@@ -73,7 +90,7 @@ def shape_of(names: Names) -> Members | Strings:
         values=tuple(words_language(words) for _, words, _ in names.declared),
         required=tuple(required for _, _, required in names.declared),
         absent=tuple(name.encode() for name in names.absent),
-        others=tuple(Other(spelled(c.pattern), words_language(c.words), int(c.witness)) for c in names.classes),
+        others=others_of(names, joint),
         ordered=names.ordered,
         whitespace=names.max_whitespace,
         spelling=string_content(),
@@ -87,8 +104,8 @@ def vocabulary():
     return vocabulary_of(TOKENS)
 
 
-def compiled_of(names: Names, vocab=None) -> Compiled:
-    return compile_grammar(Shape(Payload(shape_of(names))), vocab or vocabulary())
+def compiled_of(names: Names, vocab=None, joint: bool = False) -> Compiled:
+    return compile_grammar(Shape(Payload(shape_of(names, joint))), vocab or vocabulary())
 
 
 # ------------------------------------------------------------------------------------------------ against the twin
@@ -130,11 +147,11 @@ def walk(compiled: Compiled, names: Names, rng: random.Random, most: int = 40) -
         history.append(history[-1] + tokens[token])
 
 
-def drawn_names(rng: random.Random) -> Names:
-    """A shape that has a sentence."""
+def drawn_names(rng: random.Random, joint: bool = False) -> Names:
+    """A shape that has a sentence; if `joint`, an object with several classes."""
     while True:
-        bare, ordered = rng.random() < 0.3, rng.random() < 0.4
-        groups = rng.sample(GROUPS, rng.choice([0, 1, 1, 2, 2, 3]))
+        bare, ordered = rng.random() < 0.3 and not joint, rng.random() < 0.4
+        groups = rng.sample(GROUPS, rng.choice([2, 3] if joint else [0, 1, 1, 2, 2, 3]))
         patterns: list[str | None] = [rng.choice(group) for group in groups] or [None][: rng.randrange(2)]
         classes = []
         for pattern in patterns:
@@ -163,3 +180,24 @@ def test_masks_and_steps_of_drawn_shapes_equal_the_twins(seed):
     compiled = compiled_of(names)
     for _ in range(4):
         walk(compiled, names, rng)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_classes_by_one_automaton_equal_the_twins(seed):
+    rng = random.Random(1000 + seed)
+    names = drawn_names(rng, joint=True)
+    compiled = compiled_of(names, joint=True)
+    for _ in range(4):
+        walk(compiled, names, rng)
+
+
+def test_more_than_eight_classes_by_one_automaton_equal_the_twins():
+    patterns = ("a", "ab+", "b", "bb", "x", "xx", "y+", "yx", "xy", "ba*", "é|aé")
+    disjoint = tuple(p for p in patterns if p not in ("b",))
+    words = [("true",), ("null",), ("true", "null")]
+    names = Names(classes=tuple(NamesOf(p, words[i % 3]) for i, p in enumerate(disjoint)), least=1)
+    assert len(others_of(names, joint=True)) == 10 and {o.mark for o in others_of(names, joint=True)} == set(range(10))
+    rng = random.Random(7)
+    compiled = compiled_of(names, joint=True)
+    for _ in range(8):
+        walk(compiled, names, rng, most=24)
