@@ -28,7 +28,7 @@ from .schema_context import Contexts
 from .schema_keywords import TYPES, assertions
 from .schema_leaves import constants_language
 from .schema_references import draft_named
-from .schema_strings import StringSet, string_target
+from .schema_strings import StringSet, is_plainly_small, string_target
 
 __all__ = ["Gap", "SchemaScan"]
 
@@ -365,7 +365,7 @@ def _check_pattern(scan: SchemaScan, schema: dict[str, Any], value: Any, pointer
     least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
     try:
         # Only what may be too large is compiled before it is reached, so that it is refused before a text begins.
-        if _LARGE_PATTERN.search(value):
+        if _LARGE_PATTERN.search(value) and not is_plainly_small(value):
             string_target(StringSet(patterns=(value,), least=least, most=None if most is None else int(most)))
         else:
             search_language(value, "ecma")

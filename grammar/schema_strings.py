@@ -39,16 +39,19 @@ from ..automata.regular import (
 from .counted_strings import AcceptedLengths, CountedString, CountedStrings
 from .formats import FORMATS, format_language, format_strings
 from .json_text import SPELLING_LIMITS, json_spelled, numbered_classes, quoted, string_content
+from .regex_language import counted_form
+from .regex_size import most_states
 from .regex_syntax import counted_search, parse, search_language
 
 __all__ = [
-    "ListedString", "StringSet", "pattern_values", "spelled_strings", "string_admits", "string_is_empty",
-    "string_target", "string_values", "strings_language",
+    "ListedString", "StringSet", "is_plainly_small", "pattern_values", "spelled_strings", "string_admits",
+    "string_is_empty", "string_target", "string_values", "strings_language",
 ]  # fmt: skip
 
 
 _FEW = 16  # lengths that a table holds as well as a number
 _TABLE = 32  # states times lengths beyond which they are counted
+_SMALL = 6_000  # states; far below SPELLING_LIMITS
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -106,6 +109,14 @@ def _told_lengths(pattern: str) -> tuple[int, int | None] | None:
     if max(least, most or 0) <= _FEW and not parse(pattern, "ecma").lookaround:
         return None
     return least, most
+
+
+def is_plainly_small(pattern: str) -> bool:
+    """Whether the automaton that a pattern's strings take is small, as far as that is plain without making it."""
+    ast = parse(pattern, "ecma")
+    counted = None if _told_lengths(pattern) is None else counted_form(ast)
+    states = most_states(ast if counted is None else counted[0])
+    return states is not None and states <= _SMALL
 
 
 class _Parts(NamedTuple):
