@@ -19,7 +19,7 @@ from .expand_kernels import reindex, reindex_dense
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
 from .leaf_kernels import mark_wide, measure_body, write_leaf
-from .record_kernels import count_marks, make_record
+from .record_kernels import make_record
 from .table_kernels import (
     DEFERRED,
     DENSE,
@@ -66,6 +66,7 @@ from .table_kernels import (
     WORK,
 )
 from .token_trie import TokenTrie
+from .tree_kernels import count_marks
 from .vocabulary import Vocabulary
 
 __all__ = ["Store"]

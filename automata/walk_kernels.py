@@ -39,7 +39,6 @@ from .names_kernels import (
 )
 from .record_kernels import (
     dense_within,
-    follow_bit,
     record_of,
     row_with_exits,
     space_row,
@@ -176,6 +175,7 @@ from .table_kernels import (
     u8,
     width,
 )
+from .tree_kernels import follow_bit
 
 # Stack references at or above are frames of the walk; below are nodes and sets of the configuration.
 FRAME = 1 << 30
