@@ -5,11 +5,13 @@ are one state of the machine, so hash and equality must be cheap and structural 
 parts are interned). `expand()` returns one of the shapes below; it names other payloads as targets and touches no
 table.
 
-A *target* is a payload, a `ByteDfa` (a regular sublanguage: the whole frame is driven by its table), or None: the frame
-ends, and the state that called it goes on.
+A *target* is a payload, a `ByteDfa` (a regular sublanguage: the whole frame is driven by its table), a `GreedyDfa` (a
+lexical rule: the same, but the frame ends by longest match), or None: the frame ends, and the state that called it goes
+on.
 
 INVARIANT, and the front end's duty: the language of every payload that it names is not empty (else masks would lead
-into dead ends), and no payload calls itself before a byte is consumed (left recursion is rewritten, or refused).
+into dead ends; greedy_dfa.py says what that takes where a greedy leaf is followed), and no payload calls itself before
+a byte is consumed (left recursion is rewritten, or refused).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from .byte_dfa import ByteDfa
+from .greedy_dfa import GreedyDfa
 
 
 @runtime_checkable
@@ -28,7 +31,7 @@ class Payload(Hashable, Protocol):
     def expand(self) -> Expansion: ...
 
 
-Target: TypeAlias = "Payload | ByteDfa | None"
+Target: TypeAlias = "Payload | ByteDfa | GreedyDfa | None"
 
 
 @dataclass(frozen=True, slots=True)
