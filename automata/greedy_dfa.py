@@ -1,4 +1,4 @@
-"""A lexical rule that takes as much as it can: an automaton that says, of each byte, whether its frame may end before it.
+"""A lexical rule that takes as much as it can: an automaton that says of each byte whether the frame may end before it.
 
 The frame of an ordinary leaf (ByteDfa) may end wherever the leaf accepts, whatever comes next. A greedy one ends by
 *longest match*, as a lexer cuts a text: before byte b in state s, what counts is `entry(s, b)`,
@@ -8,8 +8,8 @@ The frame of an ordinary leaf (ByteDfa) may end wherever the leaf accepts, whate
     BLOCKED    no text of this leaf goes on so, and the frame may not end before the byte either
 
 At the end of the text, a state that accepts may always end. BLOCKED is for leaves that compete: a lexer that has read
-`if` takes a letter for the rest of a name, so the leaf of the keyword is BLOCKED there. A byte is *held* in a state that
-accepts if its entry is not 0; elsewhere no entry is BLOCKED.
+`if` takes a letter for the rest of a name, so the leaf of the keyword is BLOCKED there. A byte is *held* in a state
+that accepts if its entry is not 0; elsewhere no entry is BLOCKED.
 
 Like a ByteDfa, a GreedyDfa is minimal, trimmed and numbered breadth first by byte from the start, so two of them are
 equal arrays if and only if they do the same, and `digest` names what they do. `made` is where they come from;
@@ -90,6 +90,11 @@ class GreedyDfa:
     def held(self, state: int) -> frozenset[int]:
         """The bytes before which the frame does not end in a state that accepts."""
         return frozenset(np.flatnonzero(self.table[state, self.byte_class]).tolist())
+
+    def alike(self) -> np.ndarray:
+        """int[n_states - 1]: of each state but the dead one the first whose entries are 0 for the same bytes."""
+        _, first, kind = np.unique(self.table[1:] != 0, axis=0, return_index=True, return_inverse=True)
+        return 1 + first[kind.reshape(-1)]
 
     def always_followable(self, bytes_after: Iterable[int], *, may_end: bool = False) -> bool:
         """Whether each state leads to one that accepts and does not hold all of `bytes_after`.

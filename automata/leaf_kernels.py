@@ -18,6 +18,7 @@ from .table_kernels import (
     BETWEEN,
     L_CLASS,
     L_FLAGS,
+    L_HOLD,
     L_LIKE,
     L_NEAR,
     L_ROW,
@@ -39,12 +40,12 @@ FAR = 1 << 30
 
 @kernel(
     "void(int32[::1], int32[::1], int32[::1], Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True),"
-    " Array(uint8, 1, 'C', True), int64, int64, int64)"
+    " Array(uint8, 1, 'C', True), int64, int64, int64, int64)"
 )
-def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, class_at):
+def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, class_at, flags):
     """The live states of an automaton (int32[n, k], uint8[n], uint8[256]; 0 the dead one) from leaf state `first` on.
 
-    row, class_at : where in leaves and in classes they begin.
+    row, class_at : where in leaves and in classes they begin. flags : GREEDY or 0.
     """
     moved = first - 1
     k = table.shape[1]
@@ -54,17 +55,18 @@ def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, 
         goes_on = False
         for c in range(k):
             to = table[state, c]
-            leaves[row + c] = to + moved if to != 0 else 0
+            leaves[row + c] = to + moved if to > 0 else to
             goes_on |= to != 0
         i = LEAF_WIDTH * (moved + state)
-        info[i + L_FLAGS] = 0
+        info[i + L_FLAGS] = flags
         if accepting[state]:
-            info[i + L_FLAGS] = ACCEPTS if goes_on else ACCEPTS | LEAF_DONE
+            info[i + L_FLAGS] |= ACCEPTS if goes_on else ACCEPTS | LEAF_DONE
         info[i + L_START] = first
         info[i + L_LIKE] = 0
         info[i + L_ROW] = row
         info[i + L_CLASS] = class_at
         info[i + L_NEAR] = 0
+        info[i + L_HOLD] = 0
         row += k
 
 

@@ -34,6 +34,7 @@ from .expand_kernels import (
     write_text,
 )
 from .fragment import Fragment, Items, Layout, Members, OneString, Strings, Target, Text
+from .greedy_dfa import GreedyDfa
 from .growing_tables import GrowingTables
 from .limits import Limits
 from .mask_kernels import allowed_bytes, make_mask, reference_mask
@@ -264,7 +265,7 @@ class Machine:
         known = self._rows.get(target)
         if known is not None:
             return known
-        if isinstance(target, ByteDfa):
+        if isinstance(target, ByteDfa | GreedyDfa):
             row = self.store.leaf(target)
         else:
             row = self._new_rows(1)

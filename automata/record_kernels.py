@@ -19,6 +19,7 @@ from .likeness_kernels import (
     room_for_a_change,
     written_record,
 )
+from .place_kernels import children, is_left_out, node_of, way
 from .record_table_kernels import (
     CLOSING,
     JOINED,
@@ -47,6 +48,7 @@ from .table_kernels import (
     ACCEPTS,
     BETWEEN,
     DENSE,
+    GREEDY,
     L_CLASS,
     L_FLAGS,
     L_LIKE,
@@ -73,6 +75,7 @@ from .table_kernels import (
     SPACES,
     T_BYTE,
     T_CHILD_FIRST,
+    T_CHILD_NODE,
     T_DEPTH,
     T_END,
     T_PARENT,
@@ -107,44 +110,47 @@ def scan_subtree(s, t, q, stop, found, depths):
     token_first = i32(s, T_TOKEN_FIRST)
     token_ids = i32(s, T_TOKENS)
     child_first = i32(s, T_CHILD_FIRST)
+    below = i32(s, T_CHILD_NODE)
     classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
-    top = depth[t]
+    top = depth[node_of(s, t)]
     depths[0] = q
     depths[1] = 0
     half = found.shape[0] // 2
     tokens, exits, most = 0, 0, 0
-    i = t + 1
-    stop_at = end[t]
-    while i < stop_at:
-        d = depth[i] - top
-        done = depths[2 * d - 1]
-        q2 = scan_step(leaves, info, classes, stop, depths[2 * d - 2], byte[i])
-        if q2 <= 0:
-            if q2 == OUTSIDE:
+    low, high = children(s, t)
+    for k in range(low, high):
+        i = below[k]
+        stop_at = i if is_left_out(s, t, byte[i]) else end[i]
+        while i < stop_at:
+            d = depth[i] - top
+            done = depths[2 * d - 1]
+            q2 = scan_step(leaves, info, classes, stop, depths[2 * d - 2], byte[i])
+            if q2 <= 0:
+                if q2 == OUTSIDE:
+                    found[half + 2 * exits] = i
+                    # The end by a quote before which nothing is counted has no iterations.
+                    found[half + 2 * exits + 1] = 0 if stop == CLOSING else done
+                    exits += 1
+                i = end[i]
+                continue
+            if info[LEAF_WIDTH * q2 + L_FLAGS] & BETWEEN:
+                done += 1
+            need = done + info[LEAF_WIDTH * q2 + L_NEAR]
+            for m in range(token_first[i], token_first[i + 1]):
+                found[2 * tokens] = token_ids[m]
+                found[2 * tokens + 1] = need
+                tokens += 1
+                most = max(most, need)
+            if child_first[i] == child_first[i + 1]:
+                i += 1
+                continue
+            if stop == -1 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
                 found[half + 2 * exits] = i
-                # The end by a quote before which nothing is counted has no iterations.
-                found[half + 2 * exits + 1] = 0 if stop == CLOSING else done
+                found[half + 2 * exits + 1] = done
                 exits += 1
-            i = end[i]
-            continue
-        if info[LEAF_WIDTH * q2 + L_FLAGS] & BETWEEN:
-            done += 1
-        need = done + info[LEAF_WIDTH * q2 + L_NEAR]
-        for k in range(token_first[i], token_first[i + 1]):
-            found[2 * tokens] = token_ids[k]
-            found[2 * tokens + 1] = need
-            tokens += 1
-            most = max(most, need)
-        if child_first[i] == child_first[i + 1]:
+            depths[2 * d] = q2
+            depths[2 * d + 1] = done
             i += 1
-            continue
-        if stop == -1 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
-            found[half + 2 * exits] = i
-            found[half + 2 * exits + 1] = done
-            exits += 1
-        depths[2 * d] = q2
-        depths[2 * d + 1] = done
-        i += 1
     return tokens, exits, most
 
 
@@ -214,6 +220,96 @@ def wide_record(s, t, q, stop, pattern):
     return index_record(s, t, q, stop)
 
 
+@subroutine("UniTuple(int64, 2)(int64[::1], int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1])")
+def scan_plain(s, t, q, stop, bits, listed, left, states):
+    """As scan_subtree, where nothing is counted. Returns (tokens, exits).
+
+    bits : int32[words], out: the tokens. listed : int32[LONGEST_LIST], out: the first of them. left : int32[n], out:
+    the exits. states : int32[deepest + 1], scratch: state by depth.
+    """
+    leaves, info = i32(s, LEAVES), i32(s, LEAF_INFO)
+    byte, end, depth = u8(s, T_BYTE), i32(s, T_END), i32(s, T_DEPTH)
+    token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
+    below = i32(s, T_CHILD_NODE)
+    classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
+    top = depth[node_of(s, t)]
+    states[0] = q
+    tokens, exits = 0, 0
+    low, high = children(s, t)
+    for first in range(low, high):
+        i = below[first]
+        stop_at = i if is_left_out(s, t, byte[i]) else end[i]
+        while i < stop_at:
+            d = depth[i] - top
+            q2 = scan_step(leaves, info, classes, stop, states[d - 1], byte[i])
+            if q2 <= 0:
+                if q2 == OUTSIDE:
+                    left[exits] = i
+                    exits += 1
+                i = end[i]
+                continue
+            for k in range(token_first[i], token_first[i + 1]):
+                token = token_ids[k]
+                bits[token >> 5] |= bit(token)
+                if tokens < LONGEST_LIST:
+                    listed[tokens] = token
+                tokens += 1
+            states[d] = q2
+            if end[i] > i + 1 and stop == -1 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
+                left[exits] = i
+                exits += 1
+            i += 1
+    return tokens, exits
+
+
+@subroutine("UniTuple(int64, 2)(int64[::1], int64, int64, int32[::1], int32[::1], int32[::1], int32[::1])")
+def scan_greedy(s, t, q, bits, listed, left, states):
+    """As scan_plain, of a greedy leaf: its exits are the ways that are not held where it accepts, but for those of t.
+
+    states : int32[2 * (deepest + 1)], scratch: state and next way by depth.
+    """
+    leaves, info = i32(s, LEAVES), i32(s, LEAF_INFO)
+    byte, end, depth = u8(s, T_BYTE), i32(s, T_END), i32(s, T_DEPTH)
+    token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
+    below, child_first = i32(s, T_CHILD_NODE), i32(s, T_CHILD_FIRST)
+    classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
+    top = depth[node_of(s, t)]
+    states[0] = q
+    tokens, exits = 0, 0
+    low, high = children(s, t)
+    for first in range(low, high):
+        i = below[first]
+        stop_at = i if is_left_out(s, t, byte[i]) else end[i]
+        while i < stop_at:
+            d = depth[i] - top
+            q1 = states[2 * d - 2]
+            k = first if d == 1 else states[2 * d - 1]
+            states[2 * d - 1] = k + 1
+            to = leaves[info[LEAF_WIDTH * q1 + L_ROW] + classes[byte[i]]]
+            if to <= 0:
+                if to == 0 and d > 1 and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
+                    left[exits] = way(k)
+                    exits += 1
+                i = end[i]
+                continue
+            for m in range(token_first[i], token_first[i + 1]):
+                token = token_ids[m]
+                bits[token >> 5] |= bit(token)
+                if tokens < LONGEST_LIST:
+                    listed[tokens] = token
+                tokens += 1
+            if info[LEAF_WIDTH * to + L_FLAGS] & LEAF_DONE:
+                if end[i] > i + 1:
+                    left[exits] = i
+                    exits += 1
+                i = end[i]
+                continue
+            states[2 * d] = to
+            states[2 * d + 1] = child_first[i]
+            i += 1
+    return tokens, exits
+
+
 @subroutine("int64(int64[::1], int64, int64, int64)")
 def plain_record(s, t, q, stop):
     """As scanned_record, where nothing is counted: tokens are bits at once, and a list only as long as they are few.
@@ -221,11 +317,9 @@ def plain_record(s, t, q, stop):
     PERF: half of the time of a scan that lists and sorts its tokens; it is what the first mask of most states costs.
     """
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
-    leaves, info = i32(s, LEAVES), i32(s, LEAF_INFO)
-    byte, end, depth = u8(s, T_BYTE), i32(s, T_END), i32(s, T_DEPTH)
-    token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
-    stack = i64_at(s[3 * MISC], M_BASE)[M_DEEPEST] + 2
-    places = end[t] - t
+    node = node_of(s, t)
+    stack = 2 * i64_at(s[3 * MISC], M_BASE)[M_DEEPEST] + 4
+    places = i32(s, T_END)[node] - node
     if not room_for_a_record(s, places + stack + words + LONGEST_LIST, 2 * places + LONGEST_LIST):
         return -1
     base = s[3 * OUT + 2]
@@ -235,31 +329,10 @@ def plain_record(s, t, q, stop):
     listed = free[words + stack : words + stack + LONGEST_LIST]
     left = free[words + stack + LONGEST_LIST : words + stack + LONGEST_LIST + places]
     bits[:] = 0
-    classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
-    top = depth[t]
-    states[0] = q
-    tokens, exits = 0, 0
-    i, stop_at = t + 1, end[t]
-    while i < stop_at:
-        d = depth[i] - top
-        q2 = scan_step(leaves, info, classes, stop, states[d - 1], byte[i])
-        if q2 <= 0:
-            if q2 == OUTSIDE:
-                left[exits] = i
-                exits += 1
-            i = end[i]
-            continue
-        for k in range(token_first[i], token_first[i + 1]):
-            token = token_ids[k]
-            bits[token >> 5] |= bit(token)
-            if tokens < LONGEST_LIST:
-                listed[tokens] = token
-            tokens += 1
-        states[d] = q2
-        if end[i] > i + 1 and stop == -1 and info[LEAF_WIDTH * q2 + L_FLAGS] & ACCEPTS:
-            left[exits] = i
-            exits += 1
-        i += 1
+    if leaf_flags(s, q) & GREEDY:
+        tokens, exits = scan_greedy(s, t, q, bits, listed, left, states)
+    else:
+        tokens, exits = scan_plain(s, t, q, stop, bits, listed, left, states)
     return written_record(s, t, q, stop, tokens, bits, listed, exits, left)
 
 
@@ -272,9 +345,10 @@ def scanned_record(s, t, q, stop):
     words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
     token_first = i32(s, T_TOKEN_FIRST)
     end = i32(s, T_END)
+    node = node_of(s, t)
     stack = 2 * i64_at(s[3 * MISC], M_BASE)[M_DEEPEST] + 2
-    below = token_first[end[t]] - token_first[t + 1]
-    places = end[t] - t
+    below = token_first[end[node]] - token_first[node + 1]
+    places = end[node] - node
     widest = below if below > places else places
     if not room_for_a_record(s, 4 * widest + stack + words + 16, below + 2 * places):
         return -1
@@ -334,7 +408,7 @@ def scanned_record(s, t, q, stop):
 @subroutine("int64(int64[::1], int64, int64, int64)")
 def changed_or_scanned(s, t, q, stop):
     """The record of (t, q, stop), from that of a state much like q if there is one; -1 without room."""
-    if leaf_flags(s, i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_START]) & BETWEEN == 0:
+    if leaf_flags(s, i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_START]) & (BETWEEN | GREEDY) == 0:
         if not room_for_a_change(s, t):
             return -1
         known = likest_record(s, t, q, stop)
@@ -352,7 +426,7 @@ def record_of(s, t, q, stop):
     if known >= 0:
         return known
     like = i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_LIKE]
-    if i32(s, T_END)[t] - t < SMALL_SUBTREE:
+    if t < 0 or i32(s, T_END)[t] - t < SMALL_SUBTREE:
         return scanned_record(s, t, q, stop)
     if like == 0 or (stop != -1 and stop != CLOSING):
         return changed_or_scanned(s, t, q, stop)

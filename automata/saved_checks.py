@@ -33,13 +33,17 @@ from .record_table_kernels import (
     P_WITH_EXITS,
 )
 from .table_kernels import (
+    BLOCKED,
     CELL_SET,
     CELL_STRING,
     CELL_TYPING,
     COUNTED,
     DEAD,
+    GREEDY,
     ITEMS,
     L_CLASS,
+    L_FLAGS,
+    L_HOLD,
     L_LIKE,
     L_NEAR,
     L_ROW,
@@ -187,9 +191,9 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     states, dense = len(arrays["leaf_info"]) // LEAF_WIDTH, len(arrays["dense"]) // ((vocabulary.size + 31) // 32)
     places, tokens = vocabulary.trie.n_nodes, len(vocabulary.tokens)
     ints, n = arrays["record_ints"], len(arrays["record_ints"])
-    faults("leaves", _within(arrays["leaves"], states))
+    faults("leaves", _within(arrays["leaves"], states, least=BLOCKED))
     info = arrays["leaf_info"].reshape(-1, LEAF_WIDTH)
-    faults("leaf_info", _within(info[:, [L_START, L_LIKE]], states))
+    faults("leaf_info", _within(info[:, [L_START, L_LIKE, L_HOLD]], states))
     classes = arrays["leaf_classes"].reshape(-1, 256)
     faults("classes of leaves", _within(classes, 256))
     faults("classes of leaves", _within(info[:, L_CLASS], len(arrays["leaf_classes"])) & (info[:, L_CLASS] % 256 == 0))
@@ -197,6 +201,9 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
         return
     wide = classes.max(axis=1)[info[:, L_CLASS] // 256] + 1
     faults("rows of leaves", _spans(info[:, L_ROW], wide, len(arrays["leaves"])))
+    greedy = info[:, L_FLAGS] & GREEDY != 0
+    if not faults.found and (arrays["leaves"] < 0).any():
+        faults("leaves", arrays["leaves"][_places(info[~greedy, L_ROW], wide[~greedy])] >= 0)
     faults("leaf_rows", _within(arrays["leaf_rows"], LEAF + states, least=LEAF))
     faults("body_rows", _within(arrays["body_rows"][::2], LEAF + states, least=LEAF))
     faults("body_rows", _within(arrays["body_rows"][1::2], _MOST_NEEDED))
@@ -204,7 +211,8 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     records = arrays["records"].reshape(-1, RECORD_WIDTH)
     joined = records[:, P_STOP] == JOINED  # of two dense rows
     place, state = records[:, P_PLACE], records[:, P_STATE]
-    faults("places of records", np.where(joined, _within(-1 - place, dense), _within(place, places)))
+    parts = -places - states  # of the root and of ways: place_kernels.py
+    faults("places of records", np.where(joined, _within(-1 - place, dense), _within(place, places, least=parts)))
     faults("states of records", _within(state, np.where(joined, dense, states)))
     faults("rows of records", _within(records[:, P_DENSE], dense, least=-1))
     faults("rows of records", _within(records[:, P_WITH_EXITS], dense + 1))
@@ -219,7 +227,7 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     if faults.found:
         return
     faults("listed tokens", _within(ints[_places(records[listed, P_LIST], records[listed, P_TOKENS])], tokens))
-    faults("exit places", _within(ints[_places(records[:, P_EXIT], 2 * exits)[::2]], places))
+    faults("exit places", _within(ints[_places(records[:, P_EXIT], 2 * exits)[::2]], places, least=-places))
     most = records[needed, P_MOST].astype(np.int64) + 1
     allowed = np.repeat(records[needed, P_TOKENS].astype(np.int64) + 1, most)
     faults("lengths by need", _within(ints[_places(records[needed, P_NEEDS], most)], allowed))

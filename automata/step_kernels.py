@@ -25,6 +25,7 @@ from .names_kernels import (
     step_class,
     step_name,
 )
+from .place_kernels import holds
 from .table_kernels import (
     ACCEPTS,
     BETWEEN,
@@ -135,7 +136,7 @@ def is_done(ctx, s, row):
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
 def ends_here(ctx, s, row, x, y):
-    """Whether the frame may end in this state (expanded)."""
+    """Whether the frame may end in this state (expanded); a greedy leaf, before a byte that it does not hold."""
     if row >= LEAF:
         return leaf_flags(s, row - LEAF) & ACCEPTS != 0
     rows = i32(ctx, ROWS)
@@ -277,7 +278,7 @@ def step_in_frame(ctx, s, scratch, row, x, y, parents, b, n):
     out = scratch[OUT_PART:]
     if row >= LEAF:
         to = leaf_step(s, row - LEAF, b)
-        return add_result(ctx, s, scratch, n, LEAF + to, 0, 0, parents) if to else n
+        return add_result(ctx, s, scratch, n, LEAF + to, 0, 0, parents) if to > 0 else n
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
     flags = rows[o + R_FLAGS]
@@ -336,7 +337,7 @@ def close_over(ctx, s, scratch, ref, b):
             results = step_in_frame(ctx, s, scratch, row, x, y, parents, b, results)
             if results < 0:
                 return TOO_AMBIGUOUS, 0, False
-        if ends_here(ctx, s, row, x, y):
+        if ends_here(ctx, s, row, x, y) and not (b >= 0 and row >= LEAF and holds(s, row - LEAF, b)):
             for j in range(width(ctx, parents)):
                 q = 4 * member(ctx, parents, j)
                 items = add_item(scratch, items, nodes[q], nodes[q + 1], nodes[q + 2], nodes[q + 3])

@@ -16,6 +16,7 @@ import numpy as np
 
 from .byte_dfa import ByteDfa
 from .expand_kernels import reindex, reindex_dense
+from .greedy_dfa import GreedyDfa
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
 from .leaf_kernels import mark_wide, measure_body, write_leaf
@@ -26,6 +27,8 @@ from .table_kernels import (
     DENSE_INDEX,
     FRAMES,
     FULL,
+    GREEDY,
+    L_HOLD,
     LEAF,
     LEAF_CLASSES,
     LEAF_INFO,
@@ -151,7 +154,7 @@ class Store:
         for slot, array in arrays.items():
             self.tables.put(slot, array)
 
-    def leaf(self, dfa: ByteDfa) -> int:
+    def leaf(self, dfa: ByteDfa | GreedyDfa) -> int:
         """Row of a leaf DFA's start state, registered if new. The caller holds the lock."""
         known = self._leaves.get(dfa.digest)
         if known is not None:
@@ -177,7 +180,7 @@ class Store:
         self._bodies[dfa.digest, unit.digest] = row, near
         return row, near
 
-    def _written(self, dfa: ByteDfa) -> int:
+    def _written(self, dfa: ByteDfa | GreedyDfa) -> int:
         """Row of the start state of an automaton that is new."""
         table = dfa.table
         first = self.tables.count(LEAF_INFO) // LEAF_WIDTH
@@ -185,7 +188,11 @@ class Store:
         class_at = self._extend(LEAF_CLASSES, 256)
         self._extend(LEAF_INFO, LEAF_WIDTH * (dfa.n_states - 1))
         leaves, info, classes = self.tables.view(LEAVES), self.tables.view(LEAF_INFO), self.tables.view(LEAF_CLASSES)
-        write_leaf(leaves, info, classes, table, dfa.accepting, dfa.byte_class, first, row, class_at)
+        flags = GREEDY if isinstance(dfa, GreedyDfa) else 0
+        write_leaf(leaves, info, classes, table, dfa.accepting, dfa.byte_class, first, row, class_at, flags)
+        if isinstance(dfa, GreedyDfa):
+            holds = info[LEAF_WIDTH * first + L_HOLD : LEAF_WIDTH * (first + dfa.n_states - 1) : LEAF_WIDTH]
+            holds[:] = first - 1 + dfa.alike()
         return LEAF + first
 
     def _extend(self, slot: int, n: int) -> int:

@@ -106,7 +106,7 @@ S_RUNS, S_FOLLOWED, S_LONGEST, S_ROWS = range(4)
 # ------------------------------------------------------------------------------------------------ widths
 
 LEAF = 1 << 24
-ROW_WIDTH, LEAF_WIDTH = 16, 6
+ROW_WIDTH, LEAF_WIDTH = 16, 7
 RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 
 # Row fields.
@@ -132,10 +132,14 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS, CLASS = 1, 2, 4, 8, 16, 32, 64, 128
 
 # Leaf info: flags, the DFA's start state, the state of `like` content that this one is as wide as (0: none), where its
-# row and its DFA's classes begin, and, of a counted body, the fewest iterations that lead from it to acceptance.
-L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS, L_NEAR = range(6)
-# BETWEEN: the state of a counted body lies between two iterations; entering it completes one.
-ACCEPTS, LEAF_DONE, BETWEEN = 1, 2, 4
+# row and its DFA's classes begin, of a counted body the fewest iterations that lead from it to acceptance, and, where a
+# greedy leaf accepts, the first of its states that holds the same bytes.
+L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS, L_NEAR, L_HOLD = range(7)
+# BETWEEN: the state of a counted body lies between two iterations; entering it completes one. GREEDY: the frame of the
+# leaf does not end before a byte whose entry is not 0 (greedy_dfa.py).
+ACCEPTS, LEAF_DONE, BETWEEN, GREEDY = 1, 2, 4, 8
+# An entry of LEAVES, of greedy leaves alone: no state, and the frame does not end here.
+BLOCKED = -1
 
 CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3
 # Cell 0 is the progress of an object without members.
@@ -237,7 +241,7 @@ def leaf_flags(s, q):
 
 @subroutine("int64(int64[::1], int64, int64)")
 def leaf_step(s, q, b):
-    """The leaf state after byte b in leaf state q; 0: none."""
+    """The leaf state after byte b in leaf state q; 0: none; BLOCKED: none, and a greedy frame does not end here."""
     info = i32(s, LEAF_INFO)
     o = LEAF_WIDTH * q
     return i32(s, LEAVES)[info[o + L_ROW] + i32(s, LEAF_CLASSES)[info[o + L_CLASS] + b]]

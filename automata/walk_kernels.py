@@ -1,9 +1,10 @@
 """The mask of a stack node: a walk over the token tree and the automaton together.
 
 The walk holds *items* (place t of the token tree, state, stack below): the bytes up to t have been consumed, the tokens
-below t are open. A leaf state hands its record over (record_kernels) and goes on from the record's exits only; any
-other row looks up the few bytes that it allows. Stacks that the walk itself pushes are *frames*, local to it; below
-those lie the real nodes of the configuration.
+below t are open (below a part of it only, where a greedy leaf has ended: place_kernels.py). A leaf state hands its
+record over (record_kernels) and goes on from the record's exits only; any other row looks up the few bytes that it
+allows. Stacks that the walk itself pushes are *frames*, local to it; below those lie the real nodes of the
+configuration.
 
 Masks are memoised three times: by node; by *context*, the top state and as many return states below it as the walk
 looked at (so that a node never seen before, on a stack never seen before, is still a lookup); and their parts by
@@ -36,6 +37,16 @@ from .names_kernels import (
     name_child,
     step_class,
     step_name,
+)
+from .place_kernels import (
+    END,
+    children,
+    holds,
+    is_greedy_end,
+    is_left_out,
+    node_of,
+    root_without_held,
+    way,
 )
 from .record_kernels import (
     dense_within,
@@ -302,10 +313,10 @@ def leaf_may_begin(s, t, q):
     """Whether a leaf in state q has something to say below place t: deep in the tree few bytes follow a place."""
     if leaf_flags(s, q) & ACCEPTS != 0:
         return True
-    first = i32(s, T_CHILD_FIRST)
     byte = u8(s, T_CHILD_BYTE)
-    for i in range(first[t], first[t + 1]):
-        if leaf_step(s, q, byte[i]) != 0:
+    low, high = children(s, t)
+    for i in range(low, high):
+        if leaf_step(s, q, byte[i]) > 0 and not is_left_out(s, t, byte[i]):
             return True
     return False
 
@@ -328,10 +339,10 @@ def is_mark(rows, o, b):
 def a_mark_follows(ctx, s, t, o):
     """Whether one of the bytes below place t is a mark of the row at offset o, which has marks alone."""
     rows = i32(ctx, ROWS)
-    first = i32(s, T_CHILD_FIRST)
     byte = u8(s, T_CHILD_BYTE)
-    for i in range(first[t], first[t + 1]):
-        if is_mark(rows, o, byte[i]):
+    low, high = children(s, t)
+    for i in range(low, high):
+        if is_mark(rows, o, byte[i]) and not is_left_out(s, t, byte[i]):
             return True
     return False
 
@@ -342,8 +353,8 @@ def may_follow(ctx, s, t, row):
 
     Deep in the tree few bytes follow a place; where many do, and below rows that are not simple, the item finds out.
     """
-    first = i32(s, T_CHILD_FIRST)
-    if first[t + 1] - first[t] > FEW:
+    low, high = children(s, t)
+    if high - low > FEW:
         return True
     if row >= LEAF:
         return leaf_may_begin(s, t, row - LEAF)
@@ -389,7 +400,7 @@ def has_free_space(rows, o):
 @subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def push_if(ctx, s, t, row, x, y, below):
     """Queues an item, unless it is plain to see that it would find nothing, or nothing but white space."""
-    if i32(s, T_FOLLOW)[t] & F_AFTER == 0 and row < LEAF:
+    if t >= 0 and i32(s, T_FOLLOW)[t] & F_AFTER == 0 and row < LEAF:
         rows = i32(ctx, ROWS)
         o = ROW_WIDTH * row
         if has_free_space(rows, o):
@@ -412,7 +423,7 @@ def pop(ctx, s, t, below):
     for i in range(width(ctx, below)):
         q = member(ctx, below, i)
         if q == BOTTOM:
-            if t == 0:
+            if t == 0 or t == END:
                 misc(s)[M_ACCEPTS] = 1
         else:
             push_if(ctx, s, t, nodes[4 * q], nodes[4 * q + 1], nodes[4 * q + 2], nodes[4 * q + 3])
@@ -456,11 +467,13 @@ def take_marks(ctx, s, t, row, x, y, below):
     """
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
-    first = i32(s, T_CHILD_FIRST)
     byte = u8(s, T_CHILD_BYTE)
     below_t = i32(s, T_CHILD_NODE)
-    for i in range(first[t], first[t + 1]):
+    low, high = children(s, t)
+    for i in range(low, high):
         b = byte[i]
+        if is_left_out(s, t, b):
+            continue
         if b == rows[o + R_CLOSE] and close_is_open(ctx, rows, o, y):
             enter(ctx, s, below_t[i], rows[o + R_CLOSE_TO], 0, y, below)
         if b == rows[o + R_NEXT] and next_is_open(ctx, rows, o, y):
@@ -478,10 +491,11 @@ def marks_room(ctx, below):
 @subroutine("int64(int64[::1], int64, int64)")
 def child_of(s, t, b):
     """The place below t by byte b, or -1."""
-    first = i32(s, T_CHILD_FIRST)
     bytes_ = u8(s, T_CHILD_BYTE)
-    low = first[t]
-    high = first[t + 1]
+    low, end = children(s, t)
+    high = end
+    if is_left_out(s, t, b):
+        return -1
     if high - low == 256:
         return i32(s, T_CHILD_NODE)[low + b]
     while low < high:
@@ -490,7 +504,7 @@ def child_of(s, t, b):
             low = mid + 1
         else:
             high = mid
-    if low < first[t + 1] and bytes_[low] == b:
+    if low < end and bytes_[low] == b:
         return i32(s, T_CHILD_NODE)[low]
     return -1
 
@@ -518,6 +532,20 @@ def one_below(ctx, s, below, out):
     return True
 
 
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64)")
+def end_greedy(ctx, s, t, q, below):
+    """A greedy leaf ends at place t in state q, before what it does not hold. The caller has made sure of room."""
+    if t == 0:
+        pop(ctx, s, END, below)
+        pop(ctx, s, root_without_held(s, q), below)
+        return
+    byte = u8(s, T_CHILD_BYTE)
+    low, high = children(s, t)
+    for k in range(low, high):
+        if not (is_left_out(s, t, byte[k]) or holds(s, q, byte[k])):
+            pop(ctx, s, way(k), below)
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
 def walk_leaf(ctx, s, t, row, below):
     """A leaf state: its record, and its exits in the frame below. False without room."""
@@ -530,7 +558,12 @@ def walk_leaf(ctx, s, t, row, below):
     out = i32(ctx, SCRATCH)
     simple = exits > 0 and one_below(ctx, s, below, out)
     queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
-    if not room(s, WORK, WORK_WIDTH * (exits * queued + pop_width(ctx, below))):
+    ends_greedily = is_greedy_end(s, row - LEAF)
+    ends = 1
+    if ends_greedily:
+        low, high = children(s, t)
+        ends = 2 if t == 0 else high - low
+    if not room(s, WORK, WORK_WIDTH * (exits * queued + ends * pop_width(ctx, below))):
         return False
     if not allow_record(s, record, -1):
         return False
@@ -543,9 +576,11 @@ def walk_leaf(ctx, s, t, row, below):
         at = ints[first + 2 * k]
         if not simple:
             pop(ctx, s, at, below)
-        elif follow[at] & wanted:
+        elif at < 0 or follow[at] & wanted:
             take_marks(ctx, s, at, under, x, y, lower)
-    if ends_here(ctx, s, row, 0, 0):
+    if ends_greedily:
+        end_greedy(ctx, s, t, row - LEAF, below)
+    elif ends_here(ctx, s, row, 0, 0):
         pop(ctx, s, t, below)
     return True
 
@@ -604,10 +639,11 @@ def exit_name(ctx, s, row, d, x, y, t, exit_place, clean, out):
     parent = i32(s, T_PARENT)
     slashes = i32(s, T_SLASHES)
     data = i32(ctx, DATA)
-    n = i32(s, T_DEPTH)[exit_place] - i32(s, T_DEPTH)[t]
+    above = node_of(s, t)
+    n = i32(s, T_DEPTH)[exit_place] - i32(s, T_DEPTH)[above]
     on_trie = x >= 0
     # Inside an escape the place is still on the trie, whatever x says.
-    plain = (on_trie or i32(ctx, CELLS)[4 * ~x] < 0) and slashes[exit_place] == slashes[t]
+    plain = (on_trie or i32(ctx, CELLS)[4 * ~x] < 0) and slashes[exit_place] == slashes[above]
     place = x
     k = 0
     while plain and on_trie and k < n - 1:
@@ -639,12 +675,13 @@ def exit_name(ctx, s, row, d, x, y, t, exit_place, clean, out):
 def leads_away_below(ctx, s, d, x, t, exit_place):
     """As leads_away, from a place t that is not the root."""
     slashes = i32(s, T_SLASHES)
-    if slashes[exit_place] != slashes[t] or i32(s, T_QUOTES)[exit_place] >= 2:
+    above = node_of(s, t)
+    if slashes[exit_place] != slashes[above] or i32(s, T_QUOTES)[exit_place] >= 2:
         return False
     if x < 0:
         return True
     depth = i32(s, T_DEPTH)
-    steps = depth[exit_place] - depth[t] - 1
+    steps = depth[exit_place] - depth[above] - 1
     parent = i32(s, T_PARENT)
     v = exit_place
     for _ in range(steps):
@@ -762,7 +799,7 @@ def exit_class(ctx, s, row, d, c, x, y, t, exit_place, clean, out):
         return True
     byte = u8(s, T_BYTE)
     parent = i32(s, T_PARENT)
-    n = i32(s, T_DEPTH)[exit_place] - i32(s, T_DEPTH)[t]
+    n = i32(s, T_DEPTH)[exit_place] - i32(s, T_DEPTH)[node_of(s, t)]
     for k in range(n):
         v = exit_place
         for _ in range(n - 1 - k):
@@ -789,9 +826,10 @@ def walk_class(ctx, s, t, row, d, c, x, y, below):
     if not clean and data[o + C_SIZES] != 0:
         if not (room_for_a_byte(ctx) and room(s, WORK, WORK_WIDTH * AHEAD)):
             return False
-        children = i32(s, T_CHILD_FIRST)
-        for i in range(children[t], children[t + 1]):
-            if step_class(ctx, s, row, d, c, x, y, u8(s, T_CHILD_BYTE)[i], out):
+        low, high = children(s, t)
+        for i in range(low, high):
+            b = u8(s, T_CHILD_BYTE)[i]
+            if not is_left_out(s, t, b) and step_class(ctx, s, row, d, c, x, y, b, out):
                 enter(ctx, s, i32(s, T_CHILD_NODE)[i], out[0], out[1], out[2], below)
         return True
     record = record_of(s, t, q, CLOSING)
@@ -841,10 +879,10 @@ def walk_declared_name(ctx, s, t, row, d, x, y, below):
         try_name_byte(ctx, s, t, row, d, x, y, QUOTE, below, out)
         try_name_byte(ctx, s, t, row, d, x, y, 92, below, out)
         return True
-    children = i32(s, T_CHILD_FIRST)
-    for i in range(children[t], children[t + 1]):
+    low, high = children(s, t)
+    for i in range(low, high):
         b = u8(s, T_CHILD_BYTE)[i]
-        if step_name(ctx, s, row, d, x, y, b, out):
+        if not is_left_out(s, t, b) and step_name(ctx, s, row, d, x, y, b, out):
             enter(ctx, s, i32(s, T_CHILD_NODE)[i], out[0], out[1], out[2], below)
     return True
 
@@ -915,10 +953,10 @@ def walk_plain(ctx, s, t, row, x, y, below):
         if low == high:
             try_edge(ctx, s, t, low, edges[e + 1], y, below)
         else:
-            first = i32(s, T_CHILD_FIRST)
-            for i in range(first[t], first[t + 1]):
+            begin, end = children(s, t)
+            for i in range(begin, end):
                 b = u8(s, T_CHILD_BYTE)[i]
-                if low <= b <= high:
+                if low <= b <= high and not is_left_out(s, t, b):
                     enter(ctx, s, i32(s, T_CHILD_NODE)[i], edges[e + 1], 0, y, below)
     calls = i32(ctx, CALLS)
     for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
@@ -943,11 +981,21 @@ def walk_plain(ctx, s, t, row, x, y, below):
 # ------------------------------------------------------------------------------------------------ the walk
 
 
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64)")
+def end_of_text(ctx, s, row, x, y, below):
+    """Whatever reads bytes, where none comes: it ends, if it may. False without room."""
+    if not room(s, WORK, WORK_WIDTH * pop_width(ctx, below)):
+        return False
+    if ends_here(ctx, s, row, x, y):
+        pop(ctx, s, END, below)
+    return True
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def walk_item(ctx, s, t, row, x, y, below):
     """One item. False without room (nothing is lost: the item is walked again)."""
     if row >= LEAF:
-        return walk_leaf(ctx, s, t, row, below)
+        return end_of_text(ctx, s, row, x, y, below) if t == END else walk_leaf(ctx, s, t, row, below)
     o = ROW_WIDTH * row
     rows = i32(ctx, ROWS)
     flags = rows[o + R_FLAGS]
@@ -960,6 +1008,8 @@ def walk_item(ctx, s, t, row, x, y, below):
         aside[n], aside[n + 1], aside[n + 2], aside[n + 3], aside[n + 4] = t, row, x, y, below
         s[3 * DEFERRED + 2] = n + WORK_WIDTH
         return True
+    if t == END and flags & (COUNTED | NAMES):
+        return end_of_text(ctx, s, row, x, y, below)
     if flags & COUNTED:
         return walk_counted(ctx, s, t, row, x, y, below)
     if flags & CLASS:

@@ -6,9 +6,9 @@ terminal: it accepts what the terminal wins, goes on by a byte as long as the te
 a byte with which only others can: `if` and a letter are the beginning of a name.
 
 What that means for texts. A leaf looks one byte ahead. It never ends before a byte with which some terminal goes on,
-even if the text then fails to become one: with `1` and `1.5` as terminals, `1` does not end before a point, so `1.x` is
-not read as `1`, `.`, `x`, as a lexer that goes back to the last match would. Texts are left out so, none are added: each
-is cut in the same way by such a lexer.
+even if the text then fails to become one: with `1` and `1.5` as terminals, `1` does not end before a point, so `1.x`
+is not read as `1`, `.`, `x`, as a lexer that goes back to the last match would. Texts are left out so, none are added:
+each is cut in the same way by such a lexer.
 
 Which languages compete is the caller's to say: all terminals of a grammar, or those that a parser can use where it is
 (a contextual lexer), together with those that are ignored there. So is it to see to it that no text gets stuck
