@@ -1,0 +1,159 @@
+"""Greedy leaves, steps and masks against the naive twin, and what may come after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bridle
+from bridle.automata.compiled import compile_grammar
+from bridle.automata.fragment import Fragment
+from bridle.automata.regular import compile_regular, literal
+from bridle.grammar.greedy_terminals import greedy_leaves
+from bridle.grammar.regex_syntax import fullmatch_language
+from naive_greedy import ALPHABET, Grammar, Greedy, Lexer, Ordinary, texts
+from oracle import allowed_tokens, vocabulary_of
+
+LONGEST = 6
+PATTERNS = [
+    "a", "ab", "aba", "b", "bb|a", "a+", "b+", "[ab]+", "(ab)+", "a*b", r"\.", r"\.\.", r"a\.", r"a\.a", r"a?\.b",
+    "[ab]*", "a?", r"a\.+b?", r"(a|b\.)+", r"[ab]\.?", "[.]+", "[ab.]", r"\.a+\.", r"(a\.b)+", "[b.]+", "a[b.]*a",
+]  # fmt: skip
+
+
+def language(pattern):
+    return fullmatch_language(pattern, "python")
+
+
+# ------------------------------------------------------------------------------------------------ grammars as states
+
+
+class Spec:
+    """Rules and their leaves; compared by identity."""
+
+    def __init__(self, rules, leaves):
+        self.rules, self.leaves, self.notes = rules, leaves, ()
+
+    @property
+    def root(self):
+        return Rest(self, ("S",))
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The symbols that come next."""
+
+    spec: Spec
+    symbols: tuple
+
+    def expand(self):
+        if not self.symbols:
+            return Fragment(ends=True)
+        first, *after = self.symbols
+        then = Rest(self.spec, tuple(after)) if after else None
+        if isinstance(first, str):
+            return Fragment(calls=tuple((Rest(self.spec, way), then) for way in self.spec.rules[first]))
+        if isinstance(first, Greedy):
+            return Fragment(calls=((self.spec.leaves[first.rank], then),))
+        return Fragment(calls=((compile_regular(literal(first.text)), then),))
+
+
+def engine_of(rules, patterns, tokens):
+    leaves = greedy_leaves([language(pattern) for pattern in patterns])
+    return compile_grammar(Spec(rules, leaves), vocabulary_of(tokens))
+
+
+@st.composite
+def grammars(draw):
+    """(rules, patterns): a rule comes back to itself, or to an earlier one, only behind what reads a letter."""
+    patterns = draw(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=4, unique=True))
+    lexer = Lexer(patterns, LONGEST)
+    live = [Greedy(k) for k in range(len(patterns)) if lexer.wins[k]]
+    solid = [Ordinary(text) for text in ("a", ".", "ab")]
+    solid += [terminal for terminal in live if "" not in lexer.wins[terminal.rank]] * 4
+    names = ("S", "A", "B")[: draw(st.integers(1, 3))]
+    rules = {}
+    for i, name in enumerate(names):
+        ways = []
+        for _ in range(draw(st.integers(1, 3))):
+            way, read = [], False
+            for _ in range(draw(st.integers(0, 3))):
+                symbol = draw(st.sampled_from([*solid, *live, *(names if read else names[i + 1 :])]))
+                way.append(symbol)
+                read |= symbol in solid
+            ways.append(tuple(way))
+        # So that every rule has a text.
+        ways.append((draw(st.sampled_from(solid)),))
+        rules[name] = ways
+    return rules, patterns
+
+
+TOKENS = [text.encode() for text in texts(3) if text]
+TOKENS += [text.encode() for text in ("abab", "a.a.a", "..ab", "aaaa", "a.b.", "bab.a", ".....", "ba.ab", "bbbb.")]
+
+
+def naive_mask(grammar, frames, tokens, stop):
+    """The ids of `tokens` (a dict) that are allowed, and `stop` where the text may end."""
+    after = {b"": frames}
+
+    def reached(token):
+        if token not in after:
+            before = reached(token[:-1])
+            after[token] = grammar.step(before, chr(token[-1])) if before else before
+        return after[token]
+
+    return {i for i, token in tokens.items() if reached(token)} | ({stop} if grammar.may_end(frames) else set())
+
+
+def reference(matcher):
+    bitmask = bridle.allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
+    matcher.fill_reference_bitmask(bitmask)
+    return set(np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little")).tolist())
+
+
+def compare(rules, patterns, tokens, walks):
+    """Compares all that a matcher tells along texts until the first letter that is refused."""
+    grammar = Grammar(rules, Lexer(patterns, LONGEST))
+    compiled = engine_of(rules, patterns, tokens)
+    for walk in walks:
+        matcher = bridle.Matcher(compiled)
+        frames = grammar.start()
+        compare_here(grammar, frames, matcher)
+        for letter in walk:
+            frames = grammar.step(frames, letter)
+            assert matcher.accept_bytes(letter.encode()) == bool(frames)
+            if not frames:
+                break
+            compare_here(grammar, frames, matcher)
+
+
+def compare_here(grammar, frames, matcher):
+    """What a matcher tells at one place; tokens with which the text would be too long for the twin are left out."""
+    tokens = list(matcher.compiled.vocabulary.tokens)
+    read = len(matcher.text())
+    fitting = [i for i, token in enumerate(tokens) if len(token) <= LONGEST - read]
+    want = naive_mask(grammar, frames, {i: tokens[i] for i in fitting if tokens[i]}, len(tokens) - 1)
+    got = allowed_tokens(matcher)
+    assert got == reference(matcher)
+    assert got & set(fitting) == want, (
+        f"after {matcher.text()!r}: {[tokens[i] for i in (got & set(fitting)) - want]} too many,"
+        f" {[tokens[i] for i in want - got]} too few"
+    )
+    assert matcher.is_accepting() == grammar.may_end(frames)
+    may_come = [letter for letter in sorted(ALPHABET) if grammar.step(frames, letter)]
+    assert [chr(b) for b in np.flatnonzero(matcher.next_bytes()[:256])] == may_come
+    forced = matcher.forced_bytes().decode()
+    assert forced[:1] == (may_come[0] if len(may_come) == 1 and not grammar.may_end(frames) else "")
+    for i in fitting:
+        assert matcher.fork().accept_token(i) == (i in want)
+        assert matcher.validate_tokens([i]) == (i in want)
+        assert (matcher.explain(i) is None) == (i in want)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(grammars(), st.lists(st.text(ALPHABET, min_size=3, max_size=3), min_size=1, max_size=4))
+def test_masks_and_steps_of_drawn_grammars_are_the_naive_ones(drawn, walks):
+    compare(*drawn, TOKENS, walks)
