@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from .kernel import device, subroutine
 from .table_kernels import (
-    ACCEPTS,
     GREEDY,
     L_FLAGS,
     L_HOLD,
@@ -92,9 +91,3 @@ def node_of(s, t):
         return t
     low, high = part_of_children(s, t)
     return i32(s, T_PARENT)[i32(s, T_CHILD_NODE)[low]] if low < high else 0
-
-
-@subroutine("boolean(int64[::1], int64)")
-def is_greedy_end(s, q):
-    """Whether leaf state q is one in which a greedy leaf may end."""
-    return i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & (GREEDY | ACCEPTS) == GREEDY | ACCEPTS

@@ -42,7 +42,6 @@ from .place_kernels import (
     END,
     children,
     holds,
-    is_greedy_end,
     is_left_out,
     node_of,
     root_without_held,
@@ -114,6 +113,7 @@ from .table_kernels import (
     F_SPACE,
     FRAME_WIDTH,
     FRAMES,
+    GREEDY,
     LEAF,
     M_ACCEPTS,
     M_BASE,
@@ -558,9 +558,9 @@ def walk_leaf(ctx, s, t, row, below):
     out = i32(ctx, SCRATCH)
     simple = exits > 0 and one_below(ctx, s, below, out)
     queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
-    ends_greedily = is_greedy_end(s, row - LEAF)
+    flags = leaf_flags(s, row - LEAF)
     ends = 1
-    if ends_greedily:
+    if flags & GREEDY:
         low, high = children(s, t)
         ends = 2 if t == 0 else high - low
     if not room(s, WORK, WORK_WIDTH * (exits * queued + ends * pop_width(ctx, below))):
@@ -578,9 +578,9 @@ def walk_leaf(ctx, s, t, row, below):
             pop(ctx, s, at, below)
         elif at < 0 or follow[at] & wanted:
             take_marks(ctx, s, at, under, x, y, lower)
-    if ends_greedily:
+    if flags & (GREEDY | ACCEPTS) == GREEDY | ACCEPTS:
         end_greedy(ctx, s, t, row - LEAF, below)
-    elif ends_here(ctx, s, row, 0, 0):
+    elif flags & ACCEPTS:
         pop(ctx, s, t, below)
     return True
 
