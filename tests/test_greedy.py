@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -157,3 +158,107 @@ def compare_here(grammar, frames, matcher):
 @given(grammars(), st.lists(st.text(ALPHABET, min_size=3, max_size=3), min_size=1, max_size=4))
 def test_masks_and_steps_of_drawn_grammars_are_the_naive_ones(drawn, walks):
     compare(*drawn, TOKENS, walks)
+
+
+NAME, IF, SPACE = "[ab]+", "ab", "[.]+"
+STATEMENT = {"S": [(Greedy(0), Greedy(2), "A"), (Greedy(1), "A")], "A": [(), (Greedy(2), "S"), (Ordinary("."),)]}
+
+
+def test_a_keyword_is_no_beginning_of_a_name():
+    compare(STATEMENT, [IF, NAME, SPACE], TOKENS, ["abb..", "ab..ab", "aba.b", "..", "b.ab.a"])
+
+
+def test_several_readings_of_one_text_are_followed():
+    """One frame ends where another, of an ordinary literal, goes on; both come to the same state."""
+    rules = {
+        "S": [(Greedy(0), "A"), (Ordinary("ab"), "A"), (Ordinary("a"), Greedy(1))],
+        "A": [(), (Ordinary("."), "S")],
+    }
+    compare(rules, ["[ab]+", "b"], TOKENS, ["ab.ab", "a.b", "bab.ab"])
+
+
+def test_nested_rules_end_together():
+    rules = {
+        "S": [("A", Ordinary(".")), ("A",)],
+        "A": [("B", Greedy(1)), ("B",)],
+        "B": [(Greedy(0), "B"), (Greedy(0),)],
+    }
+    compare(rules, ["a", r"b|\.a"], TOKENS, ["aaab", "aa.ab.", "a..", "aa."])
+
+
+def test_leaves_that_may_be_empty_hold_together():
+    """Two greedy leaves end at one place, and what follows begins with no byte that either holds."""
+    rules = {
+        "S": [(Greedy(0), Greedy(1), Greedy(0), "A")],
+        "A": [(Ordinary("."),), (Ordinary("ab"),), (Greedy(2), "A")],
+    }
+    compare(rules, ["a?", "b?", "[.]+"], TOKENS, ["", "ab.", "aab", ".ab", "ba..", "ab"])
+
+
+def test_a_greedy_leaf_may_be_the_whole_grammar():
+    compare({"S": [(Greedy(0),)]}, ["a+b"], TOKENS, ["aab", "ab"])
+
+
+# ------------------------------------------------------------------------------------------------ other shapes after
+
+
+SHAPES = [
+    bridle.Grammar.from_json_schema({"type": "string", "maxLength": 3}),
+    bridle.Grammar.from_json_schema({"type": "string", "pattern": "^[ab]{2,5}$"}),
+    bridle.Grammar.from_json_schema({"type": "array", "items": {"type": "integer"}, "maxItems": 2}),
+    bridle.Grammar.from_json_schema({"properties": {"a": {"type": "null"}, "ab": {}}, "minProperties": 1}),
+    bridle.Grammar.from_json_schema({"patternProperties": {"^a": {"type": "null"}}, "additionalProperties": False}),
+    bridle.Grammar.from_json_schema({"properties": {"a": {}}, "required": ["a"], "additionalProperties": False}),
+    bridle.Grammar.from_json_schema({"enum": ["a", "ab", 1, [1, None]]}),
+    bridle.Grammar.from_json_schema({"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
+    bridle.Grammar.from_ebnf('root ::= [ab]{40,80} | "1" root "1" | [b-z]'),
+]
+
+
+@dataclass(frozen=True)
+class Between:
+    """A name, a value of some shape, a name, a value: `ab`, greedy, and quotes, which it holds if told so."""
+
+    shape: int
+    left: int
+    holding: bool
+
+    def expand(self):
+        competing = ['[a-z1"{]*[a-z1{]' if self.holding else "[a-z]+", r"\[1", " +"]
+        leaves = greedy_leaves([language(pattern) for pattern in competing])
+        if self.left % 2:
+            then = Between(self.shape, self.left - 1, self.holding)
+            return Fragment(calls=((leaves[0], then), (leaves[1], then), (leaves[2], self)), ends=True)
+        then = Between(self.shape, self.left - 1, self.holding) if self.left else None
+        return Fragment(calls=((SHAPES[self.shape].root, then),), whitespace=3)
+
+
+JSON_TOKENS = [bytes((b,)) for b in b'{}[]",:\\ \n-0123456789abcdefnrtulx']
+JSON_TOKENS += [
+    b'a"', b'b "', b'ab"a', b'ab"ab"', b'ab"a"b', b'x"a"x"ab"', b'x{"a', b'x{"a":', b'x[1', b'x[1]', b'x[1]x', b'[1[',
+    b'x ["', b'a1', b'a 1', b'1a', b'1a1', b'1 a 1', b'x"\\u0061', b'x"\\u0061"', b'"a":null}x', b'{"a":null}x"',
+    b'aab', b'[1,2]a[1', b'x"ab","b"', b'x["a","b"]', b'["a","a"', b'x["b","ab"]x', b'", "', b'"x"', b'"a"a"b"',
+    b'x{"a":1}x{', b'null', b'x[1,null', b'  ', b'x  ', b'x \n"', b'"\n', b'ab' * 5, b'ababx', b'abab"', b'bbbbx"a',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("holding", [False, True])
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_masks_of_every_shape_after_a_greedy_leaf_are_references(shape, holding):
+    """The reference steps by single bytes, which the naive twin has judged."""
+    grammar = bridle.Grammar(Between(shape, 3, holding), source="a test")
+    compiled = bridle.compile(grammar, vocabulary_of(JSON_TOKENS))
+    random = np.random.default_rng(shape)
+    bits = 0
+    for _ in range(40):
+        matcher = bridle.Matcher(compiled)
+        for _ in range(12):
+            got = allowed_tokens(matcher)
+            assert got == reference(matcher), matcher.text()
+            bits += len(got)
+            allowed = sorted(got - {len(JSON_TOKENS)})
+            if not allowed:
+                break
+            long = [i for i in allowed if len(JSON_TOKENS[i]) > 1]
+            assert matcher.accept_token(int(random.choice(long if long and random.random() < 0.6 else allowed)))
+    assert bits > 1000
