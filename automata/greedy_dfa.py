@@ -15,11 +15,13 @@ Like a ByteDfa, a GreedyDfa is minimal, trimmed and numbered breadth first by by
 equal arrays if and only if they do the same, and `digest` names what they do. `made` is where they come from;
 grammar/greedy_terminals.py makes those of languages that compete.
 
-The front end's duty. A language is not empty only because each leaf's is: `a*`, greedy, with an `a` after it has no
-text, as the leaf never ends before an `a`. What a payload names must be followable (fragment.py's invariant): from each
-state of a greedy leaf, and whatever is below it on the stack, some state must be reached that accepts, and does not
-hold every byte that may come then. `always_followable` answers that for a set of bytes that the caller knows to be
-possible wherever the leaf ends.
+The front end's duty. A sequence is not empty only because none of its parts is: `a*`, greedy, with an `a` after it has
+no text, as the leaf never ends before an `a`. Masks would lead into that, and get stuck there: they follow frames, and
+do not look ahead over them. So what a payload names must be followable (fragment.py's invariant): from each state of a
+greedy leaf, and whatever is below it on the stack, one must be reached that accepts and does not hold every byte that
+may come then. `always_followable` answers that for bytes that the caller knows to be possible wherever the leaf ends,
+as those of ignored white space often are. The exact answer is a question about rules, not states: which of them have a
+text that begins after one set of held bytes and ends with another (a product of the rules with these sets).
 """
 
 from __future__ import annotations

@@ -308,6 +308,17 @@ def _check_stack(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     above = arrays["contexts"].reshape(-1, 4)[:, 3]
     faults("contexts", (above >= -1) & (above < np.arange(len(above))))
     faults("start", references(arrays["start"]))
+    if not faults.found:
+        _check_no_greedy_bodies(faults, arrays, x[counted])
+
+
+def _check_no_greedy_bodies(faults: _Faults, arrays: Arrays, counted: np.ndarray) -> None:
+    """A body and a name are followed by automata that know no BLOCKED. counted : states that bodies are in."""
+    rows, cells = arrays["rows"].reshape(-1, ROW_WIDTH), arrays["cells"].reshape(-1, 4)
+    bodies = rows[rows[:, R_FLAGS] & COUNTED != 0, R_BODY]
+    followed = (bodies, counted, cells[cells[:, 3] == CELL_TYPING, 1], arrays["body_rows"][::2] - LEAF)
+    flags = arrays["leaf_info"].reshape(-1, LEAF_WIDTH)[np.concatenate(followed), L_FLAGS]
+    faults("bodies", flags & GREEDY == 0)
 
 
 def _check_acyclic(faults: _Faults, nodes: np.ndarray, sets: np.ndarray, starts: Iterable[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bridle
+from bridle.automata import table_kernels
+from bridle.automata.byte_dfa import ByteDfa
+from bridle.automata.cache_dir import sealed, unsealed
 from bridle.automata.compiled import compile_grammar
 from bridle.automata.fragment import Fragment
-from bridle.automata.regular import compile_regular, literal
+from bridle.automata.greedy_dfa import BLOCKED, GreedyDfa
+from bridle.automata.place_kernels import END
+from bridle.automata.record_kernels import P_PLACE, P_STOP
+from bridle.automata.regular import EMPTY, RegularLimits, compile_regular, literal
+from bridle.automata.saved_tables import _KIND
+from bridle.grammar import saved_grammars
 from bridle.grammar.greedy_terminals import greedy_leaves
 from bridle.grammar.regex_syntax import fullmatch_language
 from naive_greedy import ALPHABET, Grammar, Greedy, Lexer, Ordinary, texts
@@ -262,3 +271,182 @@ def test_masks_of_every_shape_after_a_greedy_leaf_are_references(shape, holding)
             long = [i for i in allowed if len(JSON_TOKENS[i]) > 1]
             assert matcher.accept_token(int(random.choice(long if long and random.random() < 0.6 else allowed)))
     assert bits > 1000
+
+
+def test_what_two_lexers_hold_is_left_out_together():
+    """The second leaf may be empty, and what follows the first must still not begin with what that holds."""
+    (first,), (second,) = greedy_leaves([language("a+")]), greedy_leaves([language("b?")])
+    then = Rest(Spec({}, []), (Ordinary("acb"),))
+    chain = Then(first, Then(second, then))
+    tokens = [b"a", b"aa", b"ac", b"aac", b"b", b"bac", b"abac", b"bacb", b"c", b"abb", b"aba", b"bc", b"ab"]
+    matcher = bridle.Matcher(bridle.compile(bridle.Grammar(chain, source="a test"), vocabulary_of(tokens)))
+    for text, want in (
+        (b"", {b"a", b"aa", b"aba", b"abac", b"ab"}),
+        (b"a", {b"a", b"aa", b"aba", b"abac", b"ab", b"b", b"bac", b"bacb"}),
+        (b"b", {b"a", b"ac"}),
+    ):
+        assert not text or matcher.accept_bytes(text)
+        assert {tokens[i] for i in allowed_tokens(matcher)} == want
+        assert allowed_tokens(matcher) == reference(matcher)
+
+
+@dataclass(frozen=True)
+class Then:
+    """A leaf, and what comes after it."""
+
+    leaf: GreedyDfa
+    rest: object
+
+    def expand(self):
+        return Fragment(calls=((self.leaf, self.rest),))
+
+
+def test_a_keyword_is_never_followed_at_once_by_a_letter():
+    rules = {"S": [(Greedy(0), Greedy(1)), (Greedy(0), Ordinary("b")), (Greedy(0), Ordinary("."))]}
+    compare(rules, [IF, NAME], TOKENS, ["ab.", "aba"])
+
+
+def test_a_mask_may_lead_where_nothing_follows_and_the_leaf_says_so():
+    """What the front end has to look at: `a*` never ends before an `a`."""
+    (leaf,) = greedy_leaves([language("a*")])
+    compiled = bridle.compile(
+        bridle.Grammar(Then(leaf, Rest(Spec({}, []), (Ordinary("a"),))), source="a test"), vocabulary_of([b"a"])
+    )
+    assert allowed_tokens(bridle.Matcher(compiled)) == {0}
+    assert not leaf.always_followable(b"a")
+    assert leaf.always_followable(b"ab")
+    assert leaf.always_followable(b"a", may_end=True)
+
+
+def test_followable_from_some_states_is_not_always():
+    """After `b.` nothing but letters that go on may come, though after `a` a point may."""
+    (leaf,) = greedy_leaves([language(r"a|b\.[.b]*")])
+    assert not leaf.always_followable(b".")
+    assert leaf.always_followable(b"a")
+
+
+# ------------------------------------------------------------------------------------------------ the automata
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=5, unique=True))
+def test_leaves_of_competing_languages_are_the_naive_ones(patterns):
+    lexer = Lexer(patterns, LONGEST)
+    for rank, leaf in enumerate(greedy_leaves([language(pattern) for pattern in patterns])):
+        assert (leaf is None) == (not lexer.wins[rank])
+        if leaf is None:
+            continue
+        leaf.verify()
+        for text in texts(5):
+            state = leaf.state_after(text.encode())
+            assert (state > 0) == (text in lexer.alive[rank])
+            assert leaf.accepts(text.encode()) == (text in lexer.wins[rank])
+            if leaf.accepts(text.encode()):
+                held = {letter for letter in ALPHABET if text + letter in lexer.begun}
+                assert leaf.held(state) == {ord(letter) for letter in held}
+
+
+def test_the_order_says_who_wins_a_text_of_several():
+    keyword, name = language(IF), language(NAME)
+    assert greedy_leaves([name, keyword], [1, 0]) == greedy_leaves([keyword, name])[::-1]
+    assert greedy_leaves([name, keyword])[1] is None
+    assert greedy_leaves([]) == []
+    with pytest.raises(ValueError, match="does not name each of 2 languages once"):
+        greedy_leaves([name, keyword], [0, 0])
+
+
+def test_an_automaton_and_its_language_give_one_leaf():
+    name, keyword = language(NAME), language(IF)
+    assert greedy_leaves([compile_regular(name), keyword]) == greedy_leaves([name, keyword])
+    assert greedy_leaves([compile_regular(EMPTY), language("a")])[0] is None
+
+
+def test_a_product_that_is_too_large_is_refused():
+    with pytest.raises(bridle.LimitError, match="dfa_states"):
+        greedy_leaves([language(f"{'.' * n}a.*b") for n in range(6)], limits=RegularLimits(dfa_states=40))
+
+
+def test_a_greedy_leaf_is_no_ordinary_one():
+    """Of the same table and the same language: another digest, so other states and other records."""
+    dfa = compile_regular(language(NAME))
+    (leaf,) = greedy_leaves([dfa])
+    assert np.array_equal(leaf.table, dfa.table) and np.array_equal(leaf.accepting, dfa.accepting)
+    assert leaf.digest != dfa.digest and leaf != dfa
+    vocabulary = vocabulary_of([b"a", b"ab", b"a.", b"b"])
+    after = {}
+    for target in (dfa, leaf):
+        grammar = bridle.Grammar(Then(target, Rest(Spec({}, []), (Ordinary("b."),))), source="a test")
+        matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+        assert matcher.accept_bytes(b"a")
+        after[type(target)] = matcher.accept_bytes(b"b.")
+    assert after == {ByteDfa: True, GreedyDfa: False}
+
+
+def test_the_kernels_know_the_same_entry():
+    assert BLOCKED == table_kernels.BLOCKED
+
+
+def test_copies_are_equal_and_read_only():
+    (leaf,) = greedy_leaves([language(NAME)])
+    copy = pickle.loads(pickle.dumps(leaf))
+    assert copy == leaf and hash(copy) == hash(leaf)
+    with pytest.raises(ValueError, match="read-only"):
+        copy.table[0, 0] = 1
+
+
+# ------------------------------------------------------------------------------------------------ ahead, and on disk
+
+
+def statements():
+    """A grammar whose recipe is its name."""
+    leaves = greedy_leaves([language(pattern) for pattern in (IF, NAME, SPACE)])
+    recipe = {"kind": "statements"}
+    return bridle.Grammar(Spec(STATEMENT, leaves).root, source="statements", recipe=lambda: recipe)
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    monkeypatch.setitem(saved_grammars._MAKERS, "statements", lambda recipe: statements())
+    compiled = bridle.compile(statements(), vocabulary_of(TOKENS))
+    compiled.precompute(states=20)
+    compiled.save(tmp_path / "grammar")
+    return tmp_path / "grammar"
+
+
+def test_masks_made_ahead_of_time_are_those_made_when_asked_for(saved):
+    vocabulary = vocabulary_of(TOKENS)
+    loaded = bridle.load(saved, vocabulary)
+    ahead, fresh = (bridle.compile(statements(), vocabulary) for _ in range(2))
+    assert ahead.precompute().complete
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        matchers = [bridle.Matcher(compiled) for compiled in (ahead, loaded, fresh)]
+        for _ in range(15):
+            masks = [allowed_tokens(matcher) for matcher in matchers]
+            assert masks[0] == masks[1] == masks[2] == reference(matchers[0])
+            token = int(random.choice(sorted(masks[0])))
+            assert all(matcher.accept_token(token) for matcher in matchers)
+            if matchers[0].is_terminated():
+                break
+
+
+def test_a_file_holds_what_greedy_leaves_have_left(saved):
+    """Records below parts of the tree, whose numbers are negative."""
+    records = unsealed(saved.read_bytes(), _KIND)["records"].reshape(-1, table_kernels.RECORD_WIDTH)
+    assert ((records[:, P_PLACE] < END) & (records[:, P_STOP] == -1)).any()
+
+
+@pytest.mark.parametrize("change", ["entry", "flags"])
+def test_a_file_with_a_blocked_entry_in_an_ordinary_leaf_is_refused(saved, change):
+    """Automata of all other leaves are followed without a look at what an entry is."""
+    arrays = {name: array.copy() for name, array in unsealed(saved.read_bytes(), _KIND).items()}
+    info = arrays["leaf_info"].reshape(-1, table_kernels.LEAF_WIDTH)
+    ordinary = info[info[:, table_kernels.L_FLAGS] & table_kernels.GREEDY == 0]
+    assert len(ordinary) > 1 and (arrays["leaves"] == BLOCKED).any()
+    if change == "entry":
+        arrays["leaves"][ordinary[-1, table_kernels.L_ROW]] = BLOCKED
+    else:
+        info[:, table_kernels.L_FLAGS] &= ~table_kernels.GREEDY
+    saved.write_bytes(sealed(_KIND, arrays))
+    with pytest.raises(bridle.SavedGrammarError, match="impossible leaves"):
+        bridle.load(saved, vocabulary_of(TOKENS))
