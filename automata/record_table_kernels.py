@@ -9,6 +9,10 @@ Two kinds of exit. Without a stop byte (stop = -1): places where the leaf accept
 quote of a counted string or of a member's name): the children by that byte of places where the leaf accepts,
 whether or not they have children themselves; their tokens are not in the record.
 
+A greedy leaf ends before some bytes and not before others, so its exits are ways (place_kernels.py): from a place where
+it accepts, those whose bytes it does not hold. Of the ways at t itself the walk takes care. A record of any leaf may be
+that of a part of what is below a node, where another leaf has ended.
+
 Needs, of a counted body: the iterations that a token completes and the fewest that must follow. Tokens are stored in
 ascending order of need, so the tokens within a bound are a prefix of the list. Elsewhere all needs are 0. A record with
 a dense row and no need beyond 1 has no list.

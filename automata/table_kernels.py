@@ -50,8 +50,8 @@ FULL = 39  # in both: which table had no room, and for how much
 ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX, STEPS = range(11)
 NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
 STORE, STEP_INDEX = 20, 21
-# Store. LEAVES holds the rows of leaf states, a target for each class of bytes; LEAF_CLASSES int32[256] for each leaf
-# DFA, the class of a byte; LEAF_INFO int32[n, LEAF_WIDTH] of each state.
+# Store. LEAVES holds the rows of leaf states, an entry for each class of bytes (a state, 0 or BLOCKED); LEAF_CLASSES
+# int32[256] for each leaf DFA, the class of a byte; LEAF_INFO int32[n, LEAF_WIDTH] of each state.
 (
     LEAVES,
     LEAF_INFO,

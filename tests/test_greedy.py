@@ -394,7 +394,7 @@ def test_copies_are_equal_and_read_only():
         copy.table[0, 0] = 1
 
 
-# ------------------------------------------------------------------------------------------------ ahead, and on disk
+# ------------------------------------------------------------------------------------------------ ahead, kept, judged
 
 
 def statements():
@@ -450,3 +450,18 @@ def test_a_file_with_a_blocked_entry_in_an_ordinary_leaf_is_refused(saved, chang
     saved.write_bytes(sealed(_KIND, arrays))
     with pytest.raises(bridle.SavedGrammarError, match="impossible leaves"):
         bridle.load(saved, vocabulary_of(TOKENS))
+
+
+def test_texts_are_judged_without_a_tokenizer():
+    grammar, twin = statements(), Grammar(STATEMENT, Lexer([IF, NAME, SPACE], LONGEST))
+    verdicts = set()
+    for text in texts(5):
+        frames = twin.run(twin.start(), text)
+        verdict = bridle.validate(grammar, text)
+        assert verdict.ok == twin.may_end(frames), text
+        reached = max(n for n in range(len(text) + 1) if twin.run(twin.start(), text[:n]))
+        assert verdict.offset == reached
+        verdicts.add(verdict.ok)
+    assert verdicts == {True, False}
+    # A keyword goes on as a name, so what may come is what either says: a letter, or the space that a keyword needs.
+    assert bridle.validate(grammar, "ab").expected == ("'.'", "'a'", "'b'")
