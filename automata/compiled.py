@@ -168,7 +168,8 @@ class Compiled:
         """Keeps the grammar and all that `precompute` has made in one file; `bridle.load(path, vocabulary)` reads it.
 
         Nothing that was made for the texts of a matcher is in the file. A grammar that was not precomputed is now, up
-        to 2,000 configurations. Raises OSError; SavedGrammarError for a grammar that was not made of JSON or text.
+        to 2,000 configurations. Raises OSError; SavedGrammarError for a grammar that was not made of JSON or text, or
+        that has choices too many for a table.
         """
         recipe = getattr(self.grammar, "recipe", None)
         if recipe is None:
@@ -178,6 +179,12 @@ class Compiled:
             search = Search(self._root_again, self.vocabulary, self.limits)
             search.run(SAVED_STATES, None, None)
             kept = self._adopt(search.machine)
+        if kept.machine.sparse:
+            largest = max(kept.machine.sparse, key=lambda dfa: dfa.n_states)
+            raise SavedGrammarError(
+                f"{self.grammar!r} cannot be saved: it has an automaton of {largest.n_states} states, too large for a"
+                " table; make it again with from_choices or from_substring, which takes a second for a million strings"
+            )
         write_saved(Path(path), kept, recipe, self.vocabulary, self.limits)
 
     @property

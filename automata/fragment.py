@@ -5,9 +5,9 @@ are one state of the machine, so hash and equality must be cheap and structural 
 parts are interned). `expand()` returns one of the shapes below; it names other payloads as targets and touches no
 table.
 
-A *target* is a payload, a `ByteDfa` (a regular sublanguage: the whole frame is driven by its table), a `GreedyDfa` (a
-lexical rule: the same, but the frame ends by longest match), or None: the frame ends, and the state that called it goes
-on.
+A *target* is a payload, a `ByteDfa` or a `SparseDfa` (a regular sublanguage: the whole frame is driven by its table), a
+`GreedyDfa` (a lexical rule: the same, but the frame ends by longest match), or None: the frame ends, and the state that
+called it goes on.
 
 INVARIANT, and the front end's duty: the language of every payload that it names is not empty (else masks would lead
 into dead ends; greedy_dfa.py says what that takes where a greedy leaf is followed), and no payload calls itself before
@@ -16,12 +16,13 @@ a byte is consumed (left recursion is rewritten, or refused).
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from .byte_dfa import ByteDfa
 from .greedy_dfa import GreedyDfa
+from .sparse_dfa import SparseDfa
 
 
 @runtime_checkable
@@ -31,7 +32,7 @@ class Payload(Hashable, Protocol):
     def expand(self) -> Expansion: ...
 
 
-Target: TypeAlias = "Payload | ByteDfa | GreedyDfa | None"
+Target: TypeAlias = "Payload | ByteDfa | GreedyDfa | SparseDfa | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +176,16 @@ class Items:
     layout: Layout | None = None
 
 
-Expansion: TypeAlias = "Fragment | Text | Members | Items | Strings | OneString"
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One of the texts of an automaton, and then what depends on which one it was.
+
+    texts : whose accepting states tell the texts apart: each is that of one text alone. The empty text is none.
+    after : what follows the text that ends in an accepting state, by that state's number; the same at each call.
+    """
+
+    texts: SparseDfa
+    after: Callable[[int], Payload]
+
+
+Expansion: TypeAlias = "Fragment | Text | Members | Items | Strings | OneString | Selection"

@@ -33,17 +33,19 @@ from .expand_kernels import (
     write_one_string,
     write_text,
 )
-from .fragment import Fragment, Items, Layout, Members, OneString, Strings, Target, Text
+from .fragment import Fragment, Items, Layout, Members, OneString, Selection, Strings, Target, Text
 from .greedy_dfa import GreedyDfa
 from .growing_tables import GrowingTables
 from .limits import Limits
 from .mask_kernels import allowed_bytes, make_mask, reference_mask
 from .name_counts import MOST, name_counts
-from .step_kernels import DEAD_AT, SCRATCH_SIZE, UNKNOWN, may_end, step_bytes, step_token
+from .sparse_dfa import SparseDfa
+from .step_kernels import DEAD_AT, SCRATCH_SIZE, UNKNOWN, may_end, remember_choice, step_bytes, step_token
 from .table_kernels import (
     CALLS,
     CELL_INDEX,
     CELLS,
+    CHOSEN,
     CONTEXT_INDEX,
     CONTEXT_MASK,
     CONTEXTS,
@@ -58,6 +60,7 @@ from .table_kernels import (
     NODE_MASK,
     NODES,
     OK,
+    R_FLAGS,
     ROW_WIDTH,
     ROWS,
     SCRATCH,
@@ -119,13 +122,16 @@ _BARE = Layout()
 
 
 class Machine:
-    """States, stack and memos of one grammar over one store.
+    """States, stack and memos of one grammar over one store, and the sparse automata that it refers to.
 
     start : the configuration of the empty text. log : rows in the order of their expansion, which decides what number
     every row has.
     """
 
-    __slots__ = ("_allowance", "_payloads", "_rows", "_tables", "address", "context", "limits", "log", "start", "store")
+    __slots__ = (
+        "_allowance", "_payloads", "_rows", "_selections", "_tables", "address", "context", "limits", "log", "sparse",
+        "start", "store",
+    )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
         self._set_up(store, limits)
@@ -144,6 +150,8 @@ class Machine:
         self.address: int = self.context.ctypes.data
         self._payloads: dict[int, Any] = {}
         self._rows: dict[Any, int] = {None: 0}
+        self._selections: dict[int, tuple[Selection, int]] = {}
+        self.sparse: list[SparseDfa] = []
         self.log: list[int] = []
 
     # ------------------------------------------------------------------------------------------------ questions
@@ -240,8 +248,12 @@ class Machine:
             n = self._tables.count(WANTED)
             rows = wanted[:n].tolist()
             self.context[3 * WANTED + 2] = 0
-            for row in rows:
-                self._expand(row)
+            entries = iter(rows)
+            for row in entries:
+                if row >= 0:
+                    self._expand(row)
+                else:
+                    self._choose(~row, next(entries))
             return
         n = int(self.context[3 * FULL + 1])
         if n:
@@ -267,6 +279,9 @@ class Machine:
             return known
         if isinstance(target, ByteDfa | GreedyDfa):
             row = self.store.leaf(target)
+        elif isinstance(target, SparseDfa):
+            row, target = self.store.sparse_leaf(target)
+            self.sparse.append(target)
         else:
             row = self._new_rows(1)
             self._payloads[row] = target
@@ -308,6 +323,8 @@ class Machine:
             self._write_items(row, shape)
         elif isinstance(shape, OneString):
             self._write_one_string(row, shape)
+        elif isinstance(shape, Selection):
+            self._write_selection(row, shape)
         else:
             self._write_text(row, shape)
         del self._payloads[row]
@@ -339,6 +356,22 @@ class Machine:
         text, _ = self.store.body(shape.spelling, shape.spelling)
         first = self._new_rows(1)
         while write_one_string(self.address, row, first, text - LEAF, *_in_order(shape.names)) != OK:
+            self._serve(-1)
+
+    def _write_selection(self, row: int, shape: Selection) -> None:
+        start = self._row(shape.texts)
+        then = self._new_rows(1)
+        self._tables.view(ROWS)[ROW_WIDTH * then + R_FLAGS] = CHOSEN
+        self._selections[then] = shape, start - LEAF - shape.texts.start
+        while write_fragment(self.address, row, 0, 0, _NO_INTS, np.array([start, then], np.int32)) != OK:
+            self._serve(-1)
+
+    def _choose(self, row: int, x: int) -> None:
+        """Finds the row that a state (row, x) stands for, whose row is CHOSEN."""
+        shape, first = self._selections[row]
+        with _expanding:
+            to = self._row(shape.after(x - first))
+        while remember_choice(self.address, row, x, to) != OK:
             self._serve(-1)
 
     def _write_items(self, row: int, shape: Items) -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 from .kernel import device, subroutine
 from .table_kernels import (
     GREEDY,
-    L_FLAGS,
     L_HOLD,
     LEAF_INFO,
     LEAF_WIDTH,
@@ -27,6 +26,7 @@ from .table_kernels import (
     T_END,
     T_PARENT,
     i32,
+    leaf_flags,
     leaf_step,
 )
 
@@ -68,7 +68,7 @@ def children(s, t):
 @subroutine("boolean(int64[::1], int64, int64)")
 def holds(s, q, b):
     """Whether a leaf that accepts in state q does not end before byte b."""
-    return i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & GREEDY != 0 and leaf_step(s, q, b) != 0
+    return leaf_flags(s, q) & GREEDY != 0 and leaf_step(s, q, b) != 0
 
 
 @subroutine("boolean(int64[::1], int64, int64)")

@@ -68,6 +68,7 @@ from .table_kernels import (
     ROW_WIDTH,
     ROWS,
     SETS,
+    SPARSE,
 )
 
 if TYPE_CHECKING:
@@ -236,6 +237,8 @@ class Search:
     def _frame_of(self, node: int) -> tuple[tuple[int, ...], bool]:
         """What a node has in common with others of its frame, and whether it is within a text that it holds."""
         row, x, y, below = self.machine.tables.view(NODES)[4 * node : 4 * node + 4].tolist()
+        if row >= LEAF + SPARSE:
+            return (self.machine.store.sparse_start(row), 0, below), False
         if row >= LEAF:
             start = self.machine.store.tables.view(LEAF_INFO)[LEAF_WIDTH * (row - LEAF) + L_START]
             return (LEAF + int(start), 0, below), False

@@ -1,7 +1,7 @@
 """A store's tables as arrays: what files keep of the leaves, records and rows of a vocabulary.
 
 Tables are only appended to, so what a store held at some time is a prefix of each, and a `StoreExtent` is how long they
-were. Hash indexes are not kept; they are filled anew.
+were. Hash indexes are not kept; they are filled anew. Nor are sparse automata, and the records of their states.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .growing_tables import GrowingTables
-from .record_table_kernels import P_MOST, P_ROWS, P_WITH_EXITS
+from .record_table_kernels import JOINED, P_MOST, P_ROWS, P_STATE, P_STOP, P_WITH_EXITS
 from .store import Store
 from .table_kernels import (
     DENSE,
@@ -26,6 +26,7 @@ from .table_kernels import (
     RECORD_INTS,
     RECORD_WIDTH,
     RECORDS,
+    SPARSE,
 )
 from .vocabulary import Vocabulary
 
@@ -60,8 +61,16 @@ class StoreExtent:
         found["leaf_rows"] = np.array([row for _, row in leaves], np.int32)
         found["body_digests"] = np.frombuffer(b"".join(body + unit for (body, unit), _ in bodies), np.uint8)
         found["body_rows"] = np.array([number for _, told in bodies for number in told], np.int32)
+        found["records"] = _without_sparse(found["records"])
         _forget_later_rows(found, int(store.tables.view(MISC)[M_WORDS]))
         return found
+
+
+def _without_sparse(records: np.ndarray) -> np.ndarray:
+    """The records but for those of sparse leaf states. No other table names a record by its number."""
+    table = records.reshape(-1, RECORD_WIDTH)
+    kept = (table[:, P_STATE] < SPARSE) | (table[:, P_STOP] == JOINED)
+    return records if kept.all() else table[kept].reshape(-1)
 
 
 def _forget_later_rows(found: dict[str, np.ndarray], words: int) -> None:

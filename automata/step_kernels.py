@@ -33,6 +33,7 @@ from .table_kernels import (
     CALLS,
     CELL_INDEX,
     CELLS,
+    CHOSEN,
     CLASS,
     COUNTED,
     DATA,
@@ -75,6 +76,7 @@ from .table_kernels import (
     SCRATCH,
     SET_INDEX,
     SETS,
+    SPARSE,
     STEP_INDEX,
     STEPS,
     TOKEN_BYTES,
@@ -146,6 +148,38 @@ def ends_here(ctx, s, row, x, y):
         body = x if x else rows[o + R_BODY]
         return flags & ENDS != 0 and leaf_flags(s, body) & ACCEPTS != 0 and y >= rows[o + R_MIN]
     return flags & ENDS != 0
+
+
+@device
+def want_choice(ctx, row, x):
+    """As want, for a state of a row that is CHOSEN: two entries, ~row and x."""
+    wanted = i32(ctx, WANTED)
+    n = ctx[3 * WANTED + 2]
+    for i in range(n - 1):
+        if wanted[i] == ~row and wanted[i + 1] == x:
+            return
+    if n + 2 <= ctx[3 * WANTED + 1]:
+        wanted[n] = ~row
+        wanted[n + 1] = x
+        ctx[3 * WANTED + 2] = n + 2
+
+
+@device
+def after_end(ctx, row, under, x):
+    """The register x of a state with row `under`, when a frame that was in `row` has ended above it."""
+    if row < LEAF + SPARSE or under >= LEAF or i32(ctx, ROWS)[ROW_WIDTH * under + R_FLAGS] & CHOSEN == 0:
+        return x
+    return row - LEAF
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def chosen_row(ctx, row, x):
+    """The row that a state (row, x) stands for, whose row is CHOSEN; -1: not known, and wanted now."""
+    found = find_step(ctx, row, x)
+    if found < 0:
+        want_choice(ctx, row, x)
+        return -1
+    return int(i32(ctx, STEPS)[4 * found + 2])
 
 
 @device
@@ -268,6 +302,7 @@ def add_result(ctx, s, scratch, n, row, x, y, parents):
         o = RESULT_PART + 4 * n
         for k in range(4):
             scratch[o + k] = nodes[q + k]
+        scratch[o + 1] = after_end(ctx, row, nodes[q], nodes[q + 1])
         n += 1
     return n
 
@@ -330,8 +365,17 @@ def close_over(ctx, s, scratch, ref, b):
             bottom = True
             continue
         if row < LEAF and i32(ctx, ROWS)[ROW_WIDTH * row + R_FLAGS] & EXPANDED == 0:
-            want(ctx, row)
-            missing = True
+            if i32(ctx, ROWS)[ROW_WIDTH * row + R_FLAGS] & CHOSEN == 0:
+                want(ctx, row)
+                missing = True
+                continue
+            to = chosen_row(ctx, row, x)
+            if to < 0:
+                missing = True
+                continue
+            items = add_item(scratch, items, to, 0, 0, parents)
+            if items < 0:
+                return TOO_AMBIGUOUS, 0, False
             continue
         if b >= 0:
             results = step_in_frame(ctx, s, scratch, row, x, y, parents, b, results)
@@ -340,7 +384,8 @@ def close_over(ctx, s, scratch, ref, b):
         if ends_here(ctx, s, row, x, y) and not (b >= 0 and row >= LEAF and holds(s, row - LEAF, b)):
             for j in range(width(ctx, parents)):
                 q = 4 * member(ctx, parents, j)
-                items = add_item(scratch, items, nodes[q], nodes[q + 1], nodes[q + 2], nodes[q + 3])
+                x1 = after_end(ctx, row, nodes[q], nodes[q + 1])
+                items = add_item(scratch, items, nodes[q], x1, nodes[q + 2], nodes[q + 3])
                 if items < 0:
                     return TOO_AMBIGUOUS, 0, False
         if row < LEAF:
@@ -467,6 +512,19 @@ def remember_step(ctx, ref, token, to):
 
 
 # ------------------------------------------------------------------------------------------------ entry points
+
+
+@kernel("int64(int64, int64, int64, int64)")
+def remember_choice(address, row, x, to):
+    """Memoises which row a state (row, x) stands for, whose row is CHOSEN: OK, or WANTS_ROOM.
+
+    No step has its key: configurations step by tokens, whose numbers are smaller than that of any sparse leaf state.
+    """
+    ctx = context_at(address)
+    if not (room(ctx, STEPS, 4) and room_index(ctx, STEP_INDEX, 1)):
+        return WANTS_ROOM
+    remember_step(ctx, row, x, to)
+    return OK
 
 
 @kernel("int64(int64, int64, int64)")

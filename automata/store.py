@@ -1,6 +1,7 @@
 """What all grammars of one vocabulary share: the token tree, the leaf automata, their records, the dense mask rows.
 
-A leaf DFA is registered once by its digest, so equal leaves of different grammars are one, with their records. The
+A leaf DFA is registered once by its digest, so equal leaves of different grammars are one, with their records. Of a
+sparse one the store holds the addresses alone: whoever registers it keeps it alive as long as kernels may step it. The
 store also owns the scratch of walks, and with it the writers' lock: whoever expands, steps anew or makes a mask for any
 grammar of the vocabulary holds `lock`; what is memoised is read without.
 
@@ -11,20 +12,24 @@ made from then on use that, and the old one is freed with the last machine that 
 from __future__ import annotations
 
 import threading
+import weakref
 
 import numpy as np
 
 from .byte_dfa import ByteDfa
+from .errors import LimitError
 from .expand_kernels import reindex, reindex_dense
 from .greedy_dfa import GreedyDfa
 from .growing_tables import GrowingTables
 from .kernel import load_kernels
 from .leaf_kernels import mark_wide, measure_body, write_leaf
 from .record_kernels import make_record
+from .sparse_dfa import SparseDfa
 from .table_kernels import (
     DEFERRED,
     DENSE,
     DENSE_INDEX,
+    F_BASE,
     FRAMES,
     FULL,
     GREEDY,
@@ -42,6 +47,7 @@ from .table_kernels import (
     MISC,
     MOST_BASES,
     OUT,
+    PAGE_BITS,
     RECORD_INDEX,
     RECORD_INTS,
     RECORD_WIDTH,
@@ -50,6 +56,10 @@ from .table_kernels import (
     SEEN,
     SLOTS,
     SPACES,
+    SPARSE,
+    SPARSE_LEAVES,
+    SPARSE_PAGES,
+    SPARSE_WIDTH,
     STOPS,
     T_BYTE,
     T_CHILD_BYTE,
@@ -75,12 +85,17 @@ from .vocabulary import Vocabulary
 __all__ = ["Store"]
 
 _SPACE = b" \t\n\r"
+# Pages of numbers for the states of sparse leaves; a row, LEAF above them, is an int32.
+_PAGES = ((1 << 31) - LEAF - SPARSE) >> PAGE_BITS
 
 
 class Store:
     """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
 
-    __slots__ = ("__weakref__", "_bodies", "_leaves", "_memory", "_misc", "address", "context", "lock", "tables")
+    __slots__ = (
+        "__weakref__", "_bodies", "_leaves", "_memory", "_misc", "_sparse", "_sparse_leaves", "address", "context", "lock",
+        "tables",
+    )  # fmt: skip
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         load_kernels()
@@ -89,6 +104,7 @@ class Store:
         self._memory = vocabulary.memory
         self._leaves: dict[bytes, int] = {}
         self._bodies: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+        self._sparse: dict[bytes, tuple[int, weakref.ref[SparseDfa]]] = {}
         words = (vocabulary.size + 31) // 32
         trie = vocabulary.trie
         self.tables = GrowingTables(
@@ -109,6 +125,7 @@ class Store:
                 FRAMES: 1 << 12,
                 OUT: 5 * max(len(vocabulary.tokens), trie.n_nodes) + 2 * words + 1024,
                 SEEN: words,
+                SPARSE_PAGES: 1 << 8,
             },
             {
                 RECORD_INDEX: lambda tables, slots: reindex(tables.context, RECORDS, RECORD_WIDTH, slots),
@@ -128,6 +145,7 @@ class Store:
         self._misc[M_DEEPEST] = vocabulary.max_token_bytes
         self._misc[M_WALKING] = -1
         self.tables.put(MISC, self._misc)
+        self._sparse_leaves = np.zeros((0, SPARSE_WIDTH), np.int64)
 
     def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
         quotes, slashes, heights, follow = np.zeros((4, trie.n_nodes), np.int32)
@@ -219,6 +237,43 @@ class Store:
         mark_wide(self.address, row - LEAF, n, int(quoted), start, scratch[0], scratch[1])
         return row
 
+    def sparse_leaf(self, dfa: SparseDfa) -> tuple[int, SparseDfa]:
+        """Row of a sparse leaf DFA's start state, registered if new, and the object that the caller has to keep alive
+        as long as it uses the row. The caller holds the lock.
+
+        Numbers stay those of the digest when the object is gone and an equal one comes: records are as good for it.
+        """
+        k, known = self._sparse.get(dfa.digest, (-1, None))
+        if known is None:
+            k = len(self._sparse)
+            self._number(dfa, k)
+        alive = None if known is None else known()
+        if alive is None:
+            arrays = (dfa.first, dfa.label, dfa.target, dfa.accepting)
+            self._sparse_leaves[k, : len(arrays)] = [array.ctypes.data for array in arrays]
+            self._sparse[dfa.digest] = k, weakref.ref(dfa)
+            alive = dfa
+        return LEAF + SPARSE + int(self._sparse_leaves[k, F_BASE]) + dfa.start, alive
+
+    def _number(self, dfa: SparseDfa, k: int) -> None:
+        """Gives the states of the k-th sparse automaton their numbers."""
+        if k == len(self._sparse_leaves):
+            self._sparse_leaves = np.concatenate((self._sparse_leaves, np.zeros((k + 64, SPARSE_WIDTH), np.int64)))
+            self.tables.put(SPARSE_LEAVES, self._sparse_leaves.reshape(-1))
+        pages = ((dfa.n_states - 1) >> PAGE_BITS) + 1
+        if self.tables.count(SPARSE_PAGES) + pages > _PAGES:
+            raise LimitError(
+                "states of sparse automata", (self.tables.count(SPARSE_PAGES) + pages) << PAGE_BITS, _PAGES << PAGE_BITS
+            )
+        page = self._extend(SPARSE_PAGES, pages)
+        self.tables.view(SPARSE_PAGES)[page : page + pages] = k
+        self._sparse_leaves[k, F_BASE] = page << PAGE_BITS
+
+    def sparse_start(self, row: int) -> int:
+        """Row of the first state of the sparse leaf DFA that a row is of: what all its states have in common."""
+        k = int(self.tables.view(SPARSE_PAGES)[(row - LEAF - SPARSE) >> PAGE_BITS])
+        return LEAF + SPARSE + int(self._sparse_leaves[k, F_BASE])
+
     @property
     def leaf_rows(self) -> dict[bytes, int]:
         """Digest of each leaf DFA, in the order of their registration, and the row of its start state."""
@@ -252,8 +307,8 @@ class Store:
 
     @property
     def is_full(self) -> bool:
-        """Whether the tables have outgrown the vocabulary's budget."""
-        return self.tables.nbytes > self._memory.bytes
+        """Whether the tables have outgrown the vocabulary's budget, or half of the numbers for sparse leaves are given."""
+        return self.tables.nbytes > self._memory.bytes or self.tables.count(SPARSE_PAGES) > _PAGES // 2
 
     @property
     def budget(self) -> int:

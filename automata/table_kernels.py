@@ -14,6 +14,7 @@ the store. What registers mean depends on the row's kind:
     names     place in the name trie, or ~cell      progress of the members (a cell)
     class     0 at the start, then ~cell            progress of the members (a cell)
     leaf      0                                     0
+    chosen    last state of the leaf before it      0
 
 A *cell* is a hash-consed quadruple (a, b, c, tag) and is what registers point to when a number is too little:
 
@@ -51,7 +52,9 @@ ROWS, EDGES, CALLS, DATA, NODES, NODE_INDEX, SETS, SET_INDEX, CELLS, CELL_INDEX,
 NODE_MASK, SET_MASK, CONTEXTS, CONTEXT_INDEX, CONTEXT_MASK, MASKS, MASK_INTS, WANTED, SCRATCH = range(11, 20)
 STORE, STEP_INDEX = 20, 21
 # Store. LEAVES holds the rows of leaf states, an entry for each class of bytes (a state, 0 or BLOCKED); LEAF_CLASSES
-# int32[256] for each leaf DFA, the class of a byte; LEAF_INFO int32[n, LEAF_WIDTH] of each state.
+# int32[256] for each leaf DFA, the class of a byte; LEAF_INFO int32[n, LEAF_WIDTH] of each state. SPARSE_LEAVES
+# int64[n, SPARSE_WIDTH]: where the arrays of each sparse leaf DFA lie; SPARSE_PAGES: which of them a page's numbers are
+# of.
 (
     LEAVES,
     LEAF_INFO,
@@ -84,14 +87,16 @@ STORE, STEP_INDEX = 20, 21
     LEAF_CLASSES,
     MISC,
     T_HEIGHT,
-) = range(31)
+    SPARSE_LEAVES,
+    SPARSE_PAGES,
+) = range(33)
 
-# T_FOLLOW: what is below a place: white space, and other bytes at once or after white space (F_AFTER: any of these);
-# F_PLAIN: the way to it has no backslash, and ways down from it have no two quotes; and, from bit F_FIRST on, the first
+# T_FOLLOW: what is below a place: white space, and other bytes at once or after white space (B_AFTER: any of these);
+# B_PLAIN: the way to it has no backslash, and ways down from it have no two quotes; and, from bit B_FIRST on, the first
 # byte of the way to it.
-F_SPACE, F_COLON, F_COMMA, F_CLOSE, F_OTHER, F_PLAIN = 1, 2, 4, 8, 16, 32
-F_AFTER = F_COLON | F_COMMA | F_CLOSE | F_OTHER
-F_FIRST = 8
+B_SPACE, B_COLON, B_COMMA, B_CLOSE, B_OTHER, B_PLAIN = 1, 2, 4, 8, 16, 32
+B_AFTER = B_COLON | B_COMMA | B_CLOSE | B_OTHER
+B_FIRST = 8
 
 # MISC of the store (int64): scalars. The first three are fixed, the rest is the state of the walk in progress.
 (M_WORDS, M_SPACE, M_DEEPEST, M_WALKING, M_LOWEST, M_BRANCHING, M_ACCEPTS, M_BASES, M_ITEMS, M_PARENTS) = range(10)
@@ -130,6 +135,9 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
 # Row flags. DONE: the frame ends here and nothing else can happen, so the state is never on a stack.
 # CLASS: beside NAMES, the names of one class, by an automaton of their own.
 EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS, CLASS = 1, 2, 4, 8, 16, 32, 64, 128
+# CHOSEN: what follows a sparse leaf and depends on where that ended. Such a row is never expanded: with the leaf's last
+# state in x it stands for another row, which the machine makes when a kernel wants it, and STEPS memoises.
+CHOSEN = 1 << 12
 
 # Leaf info: flags, the DFA's start state, the state of `like` content that this one is as wide as (0: none), where its
 # row and its DFA's classes begin, of a counted body the fewest iterations that lead from it to acceptance, and, where a
@@ -140,6 +148,12 @@ L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS, L_NEAR, L_HOLD = range(7)
 ACCEPTS, LEAF_DONE, BETWEEN, GREEDY = 1, 2, 4, 8
 # An entry of LEAVES, of greedy leaves alone: no state, and the frame does not end here.
 BLOCKED = -1
+
+# Leaf states at or above are those of sparse automata (sparse_dfa.py), numbered in pages of their own.
+SPARSE = 1 << 29
+PAGE_BITS = 10
+# Of a sparse leaf DFA: the addresses of its arrays, and the number of its first state, from SPARSE on.
+F_FIRST, F_LABEL, F_TARGET, F_ACCEPTING, F_BASE, SPARSE_WIDTH = range(6)
 
 CELL_PROGRESS, CELL_SET, CELL_STRING, CELL_TYPING = 0, 1, 2, 3
 # Cell 0 is the progress of an object without members.
@@ -233,15 +247,57 @@ def store_of(ctx):
     return i64_at(ctx[3 * STORE], 3 * SLOTS)
 
 
+@device
+def sparse_leaf(s, q):
+    """The entry of SPARSE_LEAVES (int64[SPARSE_WIDTH]) of the automaton that leaf state q >= SPARSE is of."""
+    k = i32(s, SPARSE_PAGES)[(q - SPARSE) >> PAGE_BITS]
+    return i64_at(s[3 * SPARSE_LEAVES] + 8 * SPARSE_WIDTH * k, SPARSE_WIDTH)
+
+
+@subroutine("int64(int64[::1], int64)")
+def sparse_flags(s, q):
+    """As leaf_flags, of a sparse one."""
+    leaf = sparse_leaf(s, q)
+    state = q - SPARSE - leaf[F_BASE]
+    if u8_at(leaf[F_ACCEPTING], state + 1)[state] == 0:
+        return 0
+    first = i32_at(leaf[F_FIRST], state + 2)
+    return ACCEPTS | LEAF_DONE if first[state] == first[state + 1] else ACCEPTS
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def sparse_step(s, q, b):
+    """As leaf_step, of a sparse one: by a search among the bytes of its edges."""
+    leaf = sparse_leaf(s, q)
+    state = q - SPARSE - leaf[F_BASE]
+    first = i32_at(leaf[F_FIRST], state + 2)
+    low, end = int(first[state]), int(first[state + 1])
+    label = u8_at(leaf[F_LABEL], end)
+    high = end
+    while low < high:
+        mid = (low + high) >> 1
+        if label[mid] < b:
+            low = mid + 1
+        else:
+            high = mid
+    if low == end or label[low] != b:
+        return 0
+    return SPARSE + leaf[F_BASE] + i32_at(leaf[F_TARGET], end)[low]
+
+
 @subroutine("int64(int64[::1], int64)")
 def leaf_flags(s, q):
     """The flags of a leaf state."""
+    if q >= SPARSE:
+        return sparse_flags(s, q)
     return i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS]
 
 
 @subroutine("int64(int64[::1], int64, int64)")
 def leaf_step(s, q, b):
     """The leaf state after byte b in leaf state q; 0: none; BLOCKED: none, and a greedy frame does not end here."""
+    if q >= SPARSE:
+        return sparse_step(s, q, b)
     info = i32(s, LEAF_INFO)
     o = LEAF_WIDTH * q
     return i32(s, LEAVES)[info[o + L_ROW] + i32(s, LEAF_CLASSES)[info[o + L_CLASS] + b]]

@@ -64,8 +64,11 @@ from .record_table_kernels import (
     P_NEEDS,
     P_TOKENS,
 )
+from .sparse_kernels import sparse_record
 from .step_kernels import (
     advance,
+    after_end,
+    chosen_row,
     close_is_open,
     close_over,
     edge_is_open,
@@ -80,6 +83,10 @@ from .step_kernels import (
 )
 from .table_kernels import (
     ACCEPTS,
+    B_AFTER,
+    B_FIRST,
+    B_PLAIN,
+    B_SPACE,
     BOTTOM,
     C_LANGUAGE,
     C_MARK,
@@ -91,6 +98,7 @@ from .table_kernels import (
     CALLS,
     CELL_INDEX,
     CELLS,
+    CHOSEN,
     CLASS,
     COUNTED,
     D_CHILD,
@@ -107,10 +115,6 @@ from .table_kernels import (
     EMPTY_STRING,
     ENDS,
     EXPANDED,
-    F_AFTER,
-    F_FIRST,
-    F_PLAIN,
-    F_SPACE,
     FRAME_WIDTH,
     FRAMES,
     GREEDY,
@@ -157,6 +161,7 @@ from .table_kernels import (
     SCRATCH,
     SEEN,
     SPACES,
+    SPARSE,
     T_BYTE,
     T_CHILD_BYTE,
     T_CHILD_FIRST,
@@ -400,7 +405,7 @@ def has_free_space(rows, o):
 @subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def push_if(ctx, s, t, row, x, y, below):
     """Queues an item, unless it is plain to see that it would find nothing, or nothing but white space."""
-    if t >= 0 and i32(s, T_FOLLOW)[t] & F_AFTER == 0 and row < LEAF:
+    if t >= 0 and i32(s, T_FOLLOW)[t] & B_AFTER == 0 and row < LEAF:
         rows = i32(ctx, ROWS)
         o = ROW_WIDTH * row
         if has_free_space(rows, o):
@@ -410,13 +415,14 @@ def push_if(ctx, s, t, row, x, y, below):
         push(s, t, row, x, y, below)
 
 
-@subroutine("void(int64[::1], int64[::1], int64, int64)")
-def pop(ctx, s, t, below):
-    """The frame has ended at place t: goes on in the states below. The caller has made sure of room."""
+@subroutine("void(int64[::1], int64[::1], int64, int64, int64)")
+def pop(ctx, s, t, row, below):
+    """A frame that was in `row` has ended at place t: goes on in the states below. The caller has made sure of room."""
     if below >= FRAME:
         frames = i32(s, FRAMES)
         o = FRAME_WIDTH * (below - FRAME)
-        push_if(ctx, s, t, frames[o], frames[o + 1], frames[o + 2], frames[o + 3])
+        x = after_end(ctx, row, frames[o], frames[o + 1])
+        push_if(ctx, s, t, frames[o], x, frames[o + 2], frames[o + 3])
         return
     note_depth(ctx, s, below)
     nodes = i32(ctx, NODES)
@@ -426,7 +432,8 @@ def pop(ctx, s, t, below):
             if t == 0 or t == END:
                 misc(s)[M_ACCEPTS] = 1
         else:
-            push_if(ctx, s, t, nodes[4 * q], nodes[4 * q + 1], nodes[4 * q + 2], nodes[4 * q + 3])
+            x = after_end(ctx, row, nodes[4 * q], nodes[4 * q + 1])
+            push_if(ctx, s, t, nodes[4 * q], x, nodes[4 * q + 2], nodes[4 * q + 3])
 
 
 @subroutine("int64(int64[::1], int64)")
@@ -443,7 +450,7 @@ def enter(ctx, s, t, row, x, y, below):
     if first[t] == first[t + 1]:
         return
     if is_done(ctx, s, row):
-        pop(ctx, s, t, below)
+        pop(ctx, s, t, row, below)
     else:
         push_if(ctx, s, t, row, x, y, below)
 
@@ -451,7 +458,7 @@ def enter(ctx, s, t, row, x, y, below):
 @device
 def marks_wanted(rows, o, x):
     """What T_FOLLOW must say of a place, some of it, for a row that has marks alone to go on there."""
-    wanted = F_SPACE if x < rows[o + R_SPACE] else 0
+    wanted = B_SPACE if x < rows[o + R_SPACE] else 0
     if rows[o + R_CLOSE] >= 0:
         wanted |= follow_bit(rows[o + R_CLOSE])
     if rows[o + R_NEXT] >= 0:
@@ -536,14 +543,14 @@ def one_below(ctx, s, below, out):
 def end_greedy(ctx, s, t, q, below):
     """A greedy leaf ends at place t in state q, before what it does not hold. The caller has made sure of room."""
     if t == 0:
-        pop(ctx, s, END, below)
-        pop(ctx, s, root_without_held(s, q), below)
+        pop(ctx, s, END, LEAF + q, below)
+        pop(ctx, s, root_without_held(s, q), LEAF + q, below)
         return
     byte = u8(s, T_CHILD_BYTE)
     low, high = children(s, t)
     for k in range(low, high):
         if not (is_left_out(s, t, byte[k]) or holds(s, q, byte[k])):
-            pop(ctx, s, way(k), below)
+            pop(ctx, s, way(k), LEAF + q, below)
 
 
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
@@ -575,13 +582,35 @@ def walk_leaf(ctx, s, t, row, below):
     for k in range(exits):
         at = ints[first + 2 * k]
         if not simple:
-            pop(ctx, s, at, below)
+            pop(ctx, s, at, row, below)
         elif at < 0 or follow[at] & wanted:
             take_marks(ctx, s, at, under, x, y, lower)
     if flags & (GREEDY | ACCEPTS) == GREEDY | ACCEPTS:
         end_greedy(ctx, s, t, row - LEAF, below)
     elif flags & ACCEPTS:
-        pop(ctx, s, t, below)
+        pop(ctx, s, t, row, below)
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64)")
+def walk_sparse(ctx, s, t, row, below):
+    """A sparse leaf state: as walk_leaf, but each exit may lead to a state of its own. False without room."""
+    record = sparse_record(s, t, row - LEAF)
+    if record < 0:
+        return False
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    exits = records[o + P_EXITS]
+    if not room(s, WORK, WORK_WIDTH * (exits + 1) * pop_width(ctx, below)):
+        return False
+    if not allow_record(s, record, -1):
+        return False
+    ints = i32(s, RECORD_INTS)
+    first = records[o + P_EXIT]
+    for k in range(exits):
+        pop(ctx, s, ints[first + 2 * k], LEAF + ints[first + 2 * k + 1], below)
+    if ends_here(ctx, s, row, 0, 0):
+        pop(ctx, s, t, row, below)
     return True
 
 
@@ -621,11 +650,11 @@ def walk_counted(ctx, s, t, row, x, y, below):
             if follow[at] & wanted:
                 take_marks(ctx, s, at, under, x1, y1, lower)
         elif close < 0:
-            pop(ctx, s, at, below)
+            pop(ctx, s, at, row, below)
         else:
             enter(ctx, s, at, rows[r + R_CLOSE_TO], 0, 0, below)
     if close < 0 and ends_here(ctx, s, row, x, y):
-        pop(ctx, s, t, below)
+        pop(ctx, s, t, row, below)
     return True
 
 
@@ -695,14 +724,14 @@ def leads_away(ctx, s, d, x, t, exit_place):
     if t != 0:
         return leads_away_below(ctx, s, d, x, t, exit_place)
     follow = i32(s, T_FOLLOW)[exit_place]
-    if follow & F_PLAIN == 0:
+    if follow & B_PLAIN == 0:
         return False
     if x < 0:
         return True
     data = i32(ctx, DATA)
     first, byte = d + data[d + D_CHILD] + x, d + data[d + D_CHILD_BYTE]
     for i in range(data[first], data[first + 1]):
-        if data[byte + i] == follow >> F_FIRST:
+        if data[byte + i] == follow >> B_FIRST:
             return False
     return i32(s, T_DEPTH)[exit_place] > 1
 
@@ -974,7 +1003,31 @@ def walk_plain(ctx, s, t, row, x, y, below):
             under = FRAME + f // FRAME_WIDTH
         push_if(ctx, s, t, calls[c], 0, 0, under)
     if ends_here(ctx, s, row, x, y):
-        pop(ctx, s, t, below)
+        pop(ctx, s, t, row, below)
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def put_aside(ctx, s, t, row, x, y, below):
+    """An item whose row is wanted first. False without room."""
+    if not room(s, DEFERRED, WORK_WIDTH):
+        return False
+    aside = i32(s, DEFERRED)
+    n = s[3 * DEFERRED + 2]
+    aside[n], aside[n + 1], aside[n + 2], aside[n + 3], aside[n + 4] = t, row, x, y, below
+    s[3 * DEFERRED + 2] = n + WORK_WIDTH
+    return True
+
+
+@subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
+def walk_chosen(ctx, s, t, row, x, y, below):
+    """A row that is CHOSEN: goes on in the one that it stands for. False without room."""
+    to = chosen_row(ctx, row, x)
+    if to < 0:
+        return put_aside(ctx, s, t, row, x, y, below)
+    if not room(s, WORK, WORK_WIDTH):
+        return False
+    push(s, t, to, 0, 0, below)
     return True
 
 
@@ -987,7 +1040,7 @@ def end_of_text(ctx, s, row, x, y, below):
     if not room(s, WORK, WORK_WIDTH * pop_width(ctx, below)):
         return False
     if ends_here(ctx, s, row, x, y):
-        pop(ctx, s, END, below)
+        pop(ctx, s, END, row, below)
     return True
 
 
@@ -995,19 +1048,17 @@ def end_of_text(ctx, s, row, x, y, below):
 def walk_item(ctx, s, t, row, x, y, below):
     """One item. False without room (nothing is lost: the item is walked again)."""
     if row >= LEAF:
-        return end_of_text(ctx, s, row, x, y, below) if t == END else walk_leaf(ctx, s, t, row, below)
+        if t == END:
+            return end_of_text(ctx, s, row, x, y, below)
+        return walk_leaf(ctx, s, t, row, below) if row < LEAF + SPARSE else walk_sparse(ctx, s, t, row, below)
     o = ROW_WIDTH * row
     rows = i32(ctx, ROWS)
     flags = rows[o + R_FLAGS]
     if flags & EXPANDED == 0:
-        if not room(s, DEFERRED, WORK_WIDTH):
-            return False
+        if flags & CHOSEN:
+            return walk_chosen(ctx, s, t, row, x, y, below)
         want(ctx, row)
-        aside = i32(s, DEFERRED)
-        n = s[3 * DEFERRED + 2]
-        aside[n], aside[n + 1], aside[n + 2], aside[n + 3], aside[n + 4] = t, row, x, y, below
-        s[3 * DEFERRED + 2] = n + WORK_WIDTH
-        return True
+        return put_aside(ctx, s, t, row, x, y, below)
     if t == END and flags & (COUNTED | NAMES):
         return end_of_text(ctx, s, row, x, y, below)
     if flags & COUNTED:
