@@ -29,7 +29,7 @@ _MOST_BYTES = (1 << 31) - 2
 
 
 class Strings(NamedTuple):
-    """Strings one behind another. data : uint8[...]; bounds : int64[n + 1], string i is data[bounds[i]:bounds[i + 1]]."""
+    """Strings one behind another. String i is data[bounds[i]:bounds[i + 1]]: uint8[...], int64[n + 1]."""
 
     data: np.ndarray
     bounds: np.ndarray

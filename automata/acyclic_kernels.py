@@ -154,9 +154,7 @@ def sort_strings(data, bounds, order):
 # ------------------------------------------------------------------------------------------------ the automaton
 
 
-@kernel(
-    "UniTuple(int64, 2)(Array(uint8, 1, 'C', True), Array(int64, 1, 'C', True), Array(int32, 1, 'C', True))"
-)
+@kernel("UniTuple(int64, 2)(Array(uint8, 1, 'C', True), Array(int64, 1, 'C', True), Array(int32, 1, 'C', True))")
 def measure_trie(data, bounds, order):
     """(how many letters the trie of sorted strings has, the longest string's length)."""
     letters, longest = 0, 0

@@ -180,7 +180,7 @@ class Items:
 class Selection:
     """One of the texts of an automaton, and then what depends on which one it was.
 
-    texts : whose accepting states tell the texts apart: each is that of one text alone. The empty text is none.
+    texts : whose accepting states tell the texts apart: each is that of one text alone.
     after : what follows the text that ends in an accepting state, by that state's number; the same at each call.
     """
 

@@ -129,8 +129,8 @@ class Machine:
     """
 
     __slots__ = (
-        "_allowance", "_payloads", "_rows", "_selections", "_tables", "address", "context", "limits", "log", "sparse",
-        "start", "store",
+        "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "address", "context", "limits", "log",
+        "sparse", "start", "store",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
@@ -152,6 +152,7 @@ class Machine:
         self._rows: dict[Any, int] = {None: 0}
         self._selections: dict[int, tuple[Selection, int]] = {}
         self.sparse: list[SparseDfa] = []
+        self._held = 0
         self.log: list[int] = []
 
     # ------------------------------------------------------------------------------------------------ questions
@@ -220,14 +221,14 @@ class Machine:
     @property
     def is_full(self) -> bool:
         """Whether the tables, or those of the store, have outgrown what they may take."""
-        return self._tables.nbytes > self._allowance or self.store.is_full
+        return self._tables.nbytes + self._held > self._allowance or self.store.is_full
 
     def admit(self) -> None:
         """Called when a matcher has replayed its text here: what live texts need is not what replacing would free.
 
         Raises LimitError when they alone need sixteen times the budget.
         """
-        needed = self._tables.nbytes
+        needed = self._tables.nbytes + self._held
         if needed > 16 * self.limits.memory:
             raise LimitError("memory (bytes that the texts in progress need)", needed, 16 * self.limits.memory)
         self._allowance = max(self._allowance, 2 * needed)
@@ -282,6 +283,7 @@ class Machine:
         elif isinstance(target, SparseDfa):
             row, target = self.store.sparse_leaf(target)
             self.sparse.append(target)
+            self._held += 0 if target.is_kept else target.nbytes
         else:
             row = self._new_rows(1)
             self._payloads[row] = target

@@ -33,9 +33,12 @@ MOST_STATES = 3 << 28
 
 
 class SparseDfa:
-    """An automaton with sparse rows; compared and hashed by its digest. Its arrays become read-only."""
+    """An automaton with sparse rows; compared and hashed by its digest. Its arrays become read-only.
 
-    __slots__ = ("__weakref__", "accepting", "digest", "first", "label", "start", "target")
+    is_kept : whether it lives as long as the grammar; else it counts as memory of the machine that asked for it.
+    """
+
+    __slots__ = ("__weakref__", "accepting", "digest", "first", "is_kept", "label", "start", "target")
 
     def __init__(
         self, first: np.ndarray, label: np.ndarray, target: np.ndarray, accepting: np.ndarray, start: int
@@ -43,6 +46,7 @@ class SparseDfa:
         if len(accepting) > MOST_STATES:
             raise LimitError("states of a sparse automaton", len(accepting), MOST_STATES)
         self.first, self.label, self.target, self.accepting, self.start = first, label, target, accepting, start
+        self.is_kept = True
         digest = blake2b(start.to_bytes(8, "little"), digest_size=16)
         for array in (first, label, target, accepting):
             if not array.flags.c_contiguous:

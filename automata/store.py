@@ -93,8 +93,8 @@ class Store:
     """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
 
     __slots__ = (
-        "__weakref__", "_bodies", "_leaves", "_memory", "_misc", "_sparse", "_sparse_leaves", "address", "context", "lock",
-        "tables",
+        "__weakref__", "_bodies", "_leaves", "_memory", "_misc", "_sparse", "_sparse_leaves", "address", "context",
+        "lock", "tables",
     )  # fmt: skip
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -307,7 +307,7 @@ class Store:
 
     @property
     def is_full(self) -> bool:
-        """Whether the tables have outgrown the vocabulary's budget, or half of the numbers for sparse leaves are given."""
+        """Whether the tables have outgrown the vocabulary's budget, or sparse leaves half of their numbers."""
         return self.tables.nbytes > self._memory.bytes or self.tables.count(SPARSE_PAGES) > _PAGES // 2
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import marshal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from ..automata.errors import SavedGrammarError, UnsatisfiableError
@@ -180,6 +180,63 @@ class Grammar:
         root, notes = root_payload(parse_ebnf(text, start))
         recipe = {"kind": "ebnf", "text": text, "start": start}
         return cls(root, source=f"EBNF, start rule {start}", notes=tuple(notes), recipe=lambda: recipe)
+
+    @classmethod
+    def from_choices(
+        cls,
+        choices: Iterable[str | bytes],
+        *,
+        then: Callable[[tuple[Any, ...]], Iterable[str | bytes] | None] | None = None,
+        separator: str | bytes = "",
+        json: bool = False,
+    ) -> Grammar:
+        """The texts that are one of the choices; or, with `then`, one choice after another.
+
+        choices : str, or bytes that are taken as they are; up to millions of them (a million: 2 s, 30 MB), in any
+            order. Equal ones are one; one may be the beginning of another, or empty.
+        then : what may be chosen after a path, the tuple of choices so far: an iterable of more choices; none at all,
+            and the path cannot be chosen, so no text ever comes to a dead end; or None, and the path is complete. It
+            must say the same each time, and is asked when a text has come to a set: once for each choice of it, and
+            down to a complete path. Its errors come out of whatever asked for a mask or a step.
+        separator : what stands between two choices of a path.
+        json : each choice is written as a JSON string, as json.dumps does with ensure_ascii=False.
+        Raises GrammarError with the index of what is no text, has a surrogate, or cannot be JSON; UnsatisfiableError
+        for no choices, or no complete path; LimitError. With `then`, or with choices too many for a table, the compiled
+        grammar cannot be saved.
+        """
+        from . import choices as kinds
+
+        texts = kinds.listed(choices)
+        if then is not None:
+            root = kinds.dependent_choices(texts, then, separator=separator, json=json)
+            source = f"{len(texts)} choices, and what depends on them"
+            return cls(root, source=source, recipe=kinds.refused_function)
+        if separator:
+            raise ValueError("a separator stands between a choice and the next: say with `then` what that may be")
+        leaf = kinds.leaf_of(kinds.choice_automaton(texts, json=json))
+        return cls(leaf, source=f"{len(texts)} choices", recipe=kinds.choices_recipe(texts, leaf, json=json))
+
+    @classmethod
+    def from_substring(
+        cls, document: str | Sequence[str], *, by: Literal["char", "word", "line"] = "char", allow_empty: bool = False
+    ) -> Grammar:
+        """The texts that are a span of a document, as it stands there: quotations.
+
+        document : one text or several, of which no span has parts of two; 1 MB takes 1.5 s and 20 MB.
+        by : where spans begin and end: at any character; at the edges of words, where a sign of punctuation is a word
+            of its own; at the beginning and the end of lines, without line breaks (grammar/substring.py says exactly).
+        allow_empty : whether the empty text is a span.
+        Raises GrammarError for a surrogate, with its place, UnsatisfiableError for a document without a span,
+        LimitError; ValueError for another `by`. A large one cannot be saved, as in from_choices.
+        """
+        from .choices import leaf_of
+        from .substring import span_automaton, spans_recipe
+
+        documents = [document] if isinstance(document, str) else list(document)
+        leaf = leaf_of(span_automaton(documents, by, accepts_empty=allow_empty))
+        size = sum(map(len, documents))
+        recipe = spans_recipe(documents, leaf, by, allow_empty=allow_empty)
+        return cls(leaf, source=f"spans by {by} of {size} characters", recipe=recipe)
 
 
 def _schema_recipe(schema: Any, options: Any) -> Callable[[], dict[str, Any] | None]:

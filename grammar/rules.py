@@ -77,7 +77,8 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A state that another front end made: a schema in a structural tag. Its language is not empty.
+    """A state that another front end made: a schema in a structural tag, a large set of choices. Its language is not
+    empty.
 
     nullable : whether the empty text is in it.
     """

@@ -54,8 +54,19 @@ def _from_json_schema(recipe: Mapping[str, Any]) -> Grammar:
     return Grammar.from_json_schema(recipe["schema"], **options)
 
 
+def _from_choices(recipe: Mapping[str, Any]) -> Grammar:
+    choices = recipe["choices"]
+    if recipe["bytes"]:
+        choices = [choice.encode("latin-1") for choice in choices]
+    return Grammar.from_choices(choices, json=recipe["json"])
+
+
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
     "json_schema": _from_json_schema,
     "regex": lambda recipe: Grammar.from_regex(recipe["pattern"], dialect=recipe["dialect"]),
+    "choices": _from_choices,
+    "substring": lambda recipe: Grammar.from_substring(
+        recipe["documents"], by=recipe["by"], allow_empty=recipe["allow_empty"]
+    ),
     "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
 }
