@@ -16,6 +16,7 @@ import pytest
         ("test_masks_json.py", "test_masks_equal_the_oracles and compact and any"),
         ("test_masks_grammars.py", "small_grammars or counted"),
         ("test_reference_masks.py", "small_regexes or small_grammars or budget or between"),
+        ("test_choices.py", "small"),
         ("test_matcher.py", "rollback or stop_token or batch or ambiguity"),
     ],
 )
