@@ -9,6 +9,7 @@ from .kernel import (
     kernel,
     subroutine,
 )
+from .table_kernels import mix
 
 # Bytes of a string that one key holds; below them is how many there are.
 KEY_BYTES = 7
@@ -169,11 +170,10 @@ def measure_trie(data, bounds, order):
 
 @subroutine("int64(uint8[::1], int32[::1], int64, int64, int64)")
 def hash_of(label, target, begin, end, accepts):
-    h = accepts + 1
+    h = mix(17, accepts)
     for e in range(begin, end):
-        h = (h ^ (target[e] * 256 + label[e])) * 0x2545F4914F6CDD1D
-        h ^= (h >> 29) & 0x7FFFFFFFF
-    return h & 0x7FFFFFFFFFFFFFFF
+        h = mix(mix(h, target[e]), label[e])
+    return h
 
 
 @subroutine("int64(int32[::1], int32[::1], uint8[::1], int32[::1], uint8[::1], int64)")
@@ -203,8 +203,7 @@ def place_of_single(singles, key):
     put. key : its target, byte and acceptance as one number, not 0.
     """
     mask = singles.shape[0] - 1
-    h = key * 0x2545F4914F6CDD1D
-    h = (h ^ (h >> 31)) & mask
+    h = mix(mix(17, key), key >> 31) & mask
     while singles[h, 0] != 0 and singles[h, 0] != key:
         h = (h + 1) & mask
     return h
@@ -268,7 +267,7 @@ def build(data, bounds, order, merge, first, label, target, accepting, open_labe
             accepting[states] = path[depth, 1]
             made = states
             if merge and held - begin == 1:
-                key = (1 + open_target[begin]) << 9 | open_label[begin] << 1 | path[depth, 1]
+                key = (1 + int(open_target[begin])) << 9 | int(open_label[begin]) << 1 | path[depth, 1]
                 h = place_of_single(singles, key)
                 if singles[h, 0] != 0:
                     made = singles[h, 1]

@@ -9,6 +9,7 @@ from .kernel import (
     kernel,
     subroutine,
 )
+from .table_kernels import mix
 
 # Transitions of the suffix automaton while it is made: source, symbol, target, the source's transition before it.
 E_FROM, E_SYMBOL, E_TO, E_NEXT, EDGE_WIDTH = range(5)
@@ -43,8 +44,7 @@ def number_sorted(data, bounds, order, numbers, leaders):
 
 @subroutine("int64(int64, int64, int64)")
 def slot_of(state, symbol, mask):
-    h = (state * 0x9E3779B1 + symbol) * 0x2545F4914F6CDD1D
-    return (h ^ (h >> 31)) & mask
+    return mix(mix(17, state), symbol) & mask
 
 
 @subroutine("int64(int32[::1], int32[:, ::1], int64, int64)")
@@ -182,12 +182,11 @@ def order_edges(edges, n, states, symbols, first, symbol, target, scratch):
 
 @subroutine("int64(int32[:, ::1], int64, int64)")
 def hash_of_cursors(cursors, begin, end):
-    h = end - begin + 1
+    h = 17
     for k in range(begin, end):
         for i in range(3):
-            h = (h ^ cursors[k, i]) * 0x2545F4914F6CDD1D
-            h ^= (h >> 29) & 0x7FFFFFFFF
-    return h & 0x7FFFFFFFFFFFFFFF
+            h = mix(h, cursors[k, i])
+    return h
 
 
 @subroutine("int64(int32[::1], int32[:, ::1], int32[::1], uint8[::1], int64)")
@@ -195,7 +194,7 @@ def place_of_set(slots, cursors, begins, accepting, state):
     """Where in the slots (state + 1, 0 = free) a state of the same cursors is, or may be put."""
     mask = slots.shape[0] - 1
     begin, end = begins[state], begins[state + 1]
-    h = (hash_of_cursors(cursors, begin, end) + accepting[state]) & mask
+    h = mix(hash_of_cursors(cursors, begin, end), accepting[state]) & mask
     while slots[h] != 0:
         other = slots[h] - 1
         k = begins[other]
@@ -394,10 +393,10 @@ def write_out(data, bounds, is_gap, first, symbol, target, entry, root, accepts_
         if wanted > come.shape[0]:
             come = wider_rows(come, 0, wanted)
         if 4 * (states + 256) > 3 * slots.shape[0]:
-            # The new table also takes the states that are found by `known`, which nobody looks for in it.
             slots = np.zeros(2 * slots.shape[0], np.int32)
             for q in range(1, states):
-                slots[place_of_set(slots, cursors, begins, accepting, q)] = q + 1
+                if begins[q + 1] - begins[q] != 1 or cursors[begins[q], 2] != 0:  # others are found by `known`
+                    slots[place_of_set(slots, cursors, begins, accepting, q)] = q + 1
         write_some(
             data, bounds, is_gap, first, symbol, target, entry, known, slots, begins, accepting, cursors, come,
             out_first, label, to, progress,
