@@ -197,26 +197,26 @@ def place_of_state(table, first, label, target, accepting, state):
     return h
 
 
-@subroutine("int64(int64[:, ::1], int64)")
-def place_of_single(singles, key):
-    """Where in the table (int64[..., 2]: key, state; a power of two; 0 = free) a state of one transition is, or may be
-    put. key : its target, byte and acceptance as one number, not 0.
+@subroutine("int64(int32[::1], int64[::1], int64)")
+def place_of_single(singles, keys, key):
+    """Where in the table (int32, a power of two of state + 1, 0 = free) a state of one transition is, or may be put.
+
+    keys : int64[states]; key : the state's target, byte and acceptance as one number.
     """
     mask = singles.shape[0] - 1
     h = mix(mix(17, key), key >> 31) & mask
-    while singles[h, 0] != 0 and singles[h, 0] != key:
+    while singles[h] != 0 and keys[singles[h] - 1] != key:
         h = (h + 1) & mask
     return h
 
 
-@subroutine("int64[:, ::1](int64[:, ::1])")
-def wider_singles(singles):
+@subroutine("int32[::1](int32[::1], int64[::1])")
+def wider_singles(singles, keys):
     """The table twice as large."""
-    wider = np.zeros((2 * singles.shape[0], 2), np.int64)
+    wider = np.zeros(2 * singles.shape[0], np.int32)
     for i in range(singles.shape[0]):
-        if singles[i, 0] != 0:
-            h = place_of_single(wider, singles[i, 0])
-            wider[h, 0], wider[h, 1] = singles[i, 0], singles[i, 1]
+        if singles[i] != 0:
+            wider[place_of_single(wider, keys, keys[singles[i] - 1])] = singles[i]
     return wider
 
 
@@ -244,8 +244,10 @@ def build(data, bounds, order, merge, first, label, target, accepting, open_labe
     its transitions begin, whether it accepts, which string ends there.
     ends : int32[strings], out: the state in which each string ends, for a trie.
     """
-    # PERF: most states have one transition; a key that is all of such a state, beside its number, makes half the time.
-    singles = np.zeros((FIRST_TABLE, 2), np.int64)
+    # PERF: most states have one transition, and are compared by a key that is all of them: two thirds of the time.
+    singles = np.zeros(FIRST_TABLE, np.int32)
+    # Memory that is not written to is not taken.
+    keys = np.empty(accepting.shape[0], np.int64)
     table = np.zeros(FIRST_TABLE, np.int32)
     states, edges, held, n_singles, n_others = 0, 0, 0, 0, 0
     first[0] = 0
@@ -268,14 +270,14 @@ def build(data, bounds, order, merge, first, label, target, accepting, open_labe
             made = states
             if merge and held - begin == 1:
                 key = (1 + int(open_target[begin])) << 9 | int(open_label[begin]) << 1 | path[depth, 1]
-                h = place_of_single(singles, key)
-                if singles[h, 0] != 0:
-                    made = singles[h, 1]
+                h = place_of_single(singles, keys, key)
+                if singles[h] != 0:
+                    made = singles[h] - 1
                 else:
-                    singles[h, 0], singles[h, 1] = key, states
+                    singles[h], keys[states] = states + 1, key
                     n_singles += 1
                     if 4 * n_singles > 3 * singles.shape[0]:
-                        singles = wider_singles(singles)
+                        singles = wider_singles(singles, keys)
             elif merge:
                 h = place_of_state(table, first, label, target, accepting, states)
                 if table[h] != 0:

@@ -13,7 +13,8 @@ and only the sets that a text has come to are ever made.
 INVARIANT: no path leads into a dead end. When a text comes to a set, every string of it is looked at: `then` is asked
 what follows, and, if something does, goes down the first answers until it says of a path that it is complete. A string
 that has nothing to go on with is left out. So a set costs a call for each of its strings and a few more, once for a
-text that comes to it, and the set behind one of them is asked for twice.
+text that comes to it, and the set behind one of them is asked for twice. Where all paths are of a known depth and none
+of them ends before, as its author promises, only what was chosen is asked for, once.
 Cost: 0.2 us of a Python call beside `then`'s own for a string of a set; 0.1 ms a set.
 """
 
@@ -156,14 +157,16 @@ def refused_function() -> None:
 # ------------------------------------------------------------------------------------------------ dependent sets
 
 
-def dependent_choices(choices: Iterable[Text], then: Then, *, separator: Text, json: bool) -> Payload:
+def dependent_choices(
+    choices: Iterable[Text], then: Then, *, depth: int | None, separator: Text, json: bool
+) -> Payload:
     """The start state of texts of one choice after another, with separators: see Grammar.from_choices.
 
     Raises as choice_automaton does, and UnsatisfiableError where no path is complete.
     """
     between = separator.encode() if isinstance(separator, str) else bytes(separator)
-    plan = _Plan(listed(choices), then, between, json)
-    if not plan.leads_on((), iter(plan.first)):
+    plan = _Plan(listed(choices), then, depth, between, json)
+    if depth is None and not plan.leads_on((), iter(plan.first)):
         raise UnsatisfiableError("no path is complete: for each choice, `then` at last goes on with none")
     return _Choosing(plan, ())
 
@@ -181,6 +184,7 @@ class _Plan:
 
     first: list[Text]
     then: Then
+    depth: int | None
     separator: bytes
     json: bool
     started: tuple[SparseDfa | None, _Going | None] | None = None
@@ -219,6 +223,11 @@ class _Plan:
     def answers(self, path: Path) -> _Answers:
         """What may be chosen after a path."""
         offered = self.asked(path) if path else iter(self.first)
+        if self.depth is not None:
+            texts = [] if offered is None else list(offered)
+            if not texts:
+                raise GrammarError(f"`then` has nothing after {path!r:.200}: with depth={self.depth} it always has")
+            return _Answers(texts, []) if len(path) + 1 == self.depth else _Answers([], texts)
         last: list[Text] = []
         others: list[Text] = []
         for text in () if offered is None else offered:

@@ -187,6 +187,7 @@ class Grammar:
         choices: Iterable[str | bytes],
         *,
         then: Callable[[tuple[Any, ...]], Iterable[str | bytes] | None] | None = None,
+        depth: int | None = None,
         separator: str | bytes = "",
         json: bool = False,
     ) -> Grammar:
@@ -198,6 +199,9 @@ class Grammar:
             and the path cannot be chosen, so no text ever comes to a dead end; or None, and the path is complete. It
             must say the same each time, and is asked when a text has come to a set: once for each choice of it, and
             down to a complete path. Its errors come out of whatever asked for a mask or a step.
+        depth : how many choices every path has. Then `then` promises to have some after each shorter path, and is only
+            asked for what was chosen, which a set of a million, or a database, may need; a broken promise is a
+            GrammarError when a text has come there.
         separator : what stands between two choices of a path.
         json : each choice is written as a JSON string, as json.dumps does with ensure_ascii=False.
         Raises GrammarError with the index of what is no text, has a surrogate, or cannot be JSON; UnsatisfiableError
@@ -208,11 +212,13 @@ class Grammar:
 
         texts = kinds.listed(choices)
         if then is not None:
-            root = kinds.dependent_choices(texts, then, separator=separator, json=json)
+            if depth is not None and depth < 1:
+                raise ValueError(f"a path has at least one choice, not depth={depth}")
+            root = kinds.dependent_choices(texts, then, depth=depth, separator=separator, json=json)
             source = f"{len(texts)} choices, and what depends on them"
             return cls(root, source=source, recipe=kinds.refused_function)
-        if separator:
-            raise ValueError("a separator stands between a choice and the next: say with `then` what that may be")
+        if separator or depth is not None:
+            raise ValueError("a separator or a depth needs `then`, which says what follows a choice")
         leaf = kinds.leaf_of(kinds.choice_automaton(texts, json=json))
         return cls(leaf, source=f"{len(texts)} choices", recipe=kinds.choices_recipe(texts, leaf, json=json))
 

@@ -184,6 +184,8 @@ def test_any_iterable_of_texts_is_taken():
         (["a", b"b"], {"json": True}, bridle.GrammarError, "choice 1 is bytes"),
         (["a\ud800"], {"json": True}, bridle.GrammarError, "choice 0 has a lone surrogate"),
         (["a"], {"separator": " "}, ValueError, "then"),
+        (["a"], {"depth": 2}, ValueError, "then"),
+        (["a"], {"then": list, "depth": 0}, ValueError, "at least one choice"),
     ],
 )
 def test_what_is_no_choice_is_refused_with_its_index(choices, options, error, message):
@@ -292,6 +294,26 @@ def test_a_choice_with_nothing_behind_it_is_not_offered_small():
     matcher.rollback(2)
     assert not matcher.accept_bytes("Ada > ate")
     assert bridle.validate(grammar, "Ada > born in > London") and not bridle.validate(grammar, "Eve > lost > x")
+
+
+def test_with_a_depth_only_what_was_chosen_is_asked_for():
+    asked = []
+
+    def then(path):
+        asked.append(path)
+        return [f"{path[-1]}{i}" for i in range(3)] if path != ("b", "b1") else []
+
+    grammar = Grammar.from_choices(["a", "b", "c"], then=then, depth=3, separator="/")
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabularies.byte_level()))
+    assert allowed_tokens(matcher) and matcher.accept_bytes("a/a") and not matcher.is_accepting()
+    assert asked == [("a",)]
+    assert matcher.accept_bytes("2/a21") and matcher.is_accepting()
+    assert asked == [("a",), ("a", "a2")]
+    matcher.reset()
+    with pytest.raises(bridle.GrammarError, match=r"nothing after \('b', 'b1'\): with depth=3"):
+        matcher.accept_bytes("b/b1/b")
+    want = paths("ac", lambda path: then(path) if len(path) < 3 else None, "/")
+    compare_all(Grammar.from_choices(["a", "c"], then=then, depth=3, separator="/"), want)
 
 
 def test_dependent_choices_come_to_an_end_or_are_refused():
