@@ -102,7 +102,7 @@ class Other(NamedTuple):
     """
 
     names: ByteDfa | None
-    value: Payload | ByteDfa
+    value: Payload | ByteDfa | GreedyDfa
     witness: int = 0
     mark: int = -1
 
@@ -124,7 +124,7 @@ class Members:
     """
 
     names: tuple[bytes, ...]
-    values: tuple[Payload | ByteDfa, ...]
+    values: tuple[Payload | ByteDfa | GreedyDfa, ...]
     required: tuple[bool, ...]
     absent: tuple[bytes, ...]
     others: tuple[Other, ...]
@@ -168,8 +168,8 @@ class Items:
     whitespace, layout : as in Members.
     """
 
-    prefix: tuple[Payload | ByteDfa, ...]
-    item: Payload | ByteDfa | None
+    prefix: tuple[Payload | ByteDfa | GreedyDfa, ...]
+    item: Target
     least: int
     most: int | None
     whitespace: int
