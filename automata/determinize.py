@@ -50,8 +50,8 @@ def combined(left: ByteDfa, right: ByteDfa, operation: int, budget: Budget) -> B
     """UNION, INTERSECTION or DIFFERENCE of two automata. Raises LimitError."""
     compile_all()
     status, table, accepting, class_of = product(
-        left.transitions, left.accepting, left.byte_class,
-        right.transitions, right.accepting, right.byte_class, operation, budget.left("dfa_states"),
+        left.table, left.accepting, left.byte_class, right.table, right.accepting, right.byte_class,
+        operation, budget.left("dfa_states"),
     )  # fmt: skip
     _settle(status, budget)
     return minimized(table, accepting, class_of)

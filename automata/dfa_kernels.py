@@ -276,16 +276,17 @@ def _slot_of_pair(key, slots, keys):
 
 
 @kernel(f"int64({_FLAGS}, {_FLAGS}, uint8[::1], uint8[:, ::1])")
-def joint_classes(left_class, right_class, class_of, byte_pair):
-    """The coarsest classes that refine both; class_of : uint8[256], out; byte_pair[c] = the two classes of class c."""
-    number, n_classes = np.full((256, 256), -1, np.int16), 0
+def joint_classes(left_class, right_class, class_of, pair):
+    """The coarsest classes that refine both; class_of : uint8[256], out; pair[c] = the two classes of class c."""
+    height, width = np.int64(left_class.max()) + 1, np.int64(right_class.max()) + 1
+    number, n_classes = np.full(height * width, -1, np.int16), 0
     for byte in range(256):
-        left, right = left_class[byte], right_class[byte]
-        if number[left, right] < 0:
-            number[left, right] = n_classes
-            byte_pair[n_classes, 0], byte_pair[n_classes, 1] = byte, byte
+        left, right = np.int64(left_class[byte]), np.int64(right_class[byte])
+        if number[left * width + right] < 0:
+            number[left * width + right] = n_classes
+            pair[n_classes, 0], pair[n_classes, 1] = left, right
             n_classes += 1
-        class_of[byte] = number[left, right]
+        class_of[byte] = number[left * width + right]
     return n_classes
 
 
@@ -293,11 +294,11 @@ def joint_classes(left_class, right_class, class_of, byte_pair):
 def product(left, left_accepting, left_class, right, right_accepting, right_class, operation, max_states):
     """The union, intersection or difference of two DFAs over pairs of their states that are visited.
 
-    left, right : int32[:, 256], in, with their accepting states and byte classes
+    left, right : int32[n_states, n_classes], in, with their accepting states and byte classes
     Returns (status, table, accepting, class_of) as `determinize` does.
     """
-    status, class_of, byte_pair = np.zeros(3, np.int64), np.zeros(256, np.uint8), np.zeros((256, 2), np.uint8)
-    k = joint_classes(left_class, right_class, class_of, byte_pair)
+    status, class_of, pair = np.zeros(3, np.int64), np.zeros(256, np.uint8), np.zeros((256, 2), np.uint8)
+    k = joint_classes(left_class, right_class, class_of, pair)
     keys, accepting, table = np.zeros(64, np.int64), np.zeros(64, np.uint8), np.zeros((64, k), np.int32)
     slots, n_states, state, width = np.zeros(256, np.int32), 2, 1, right.shape[0]
     keys[1] = width + 1
@@ -307,7 +308,7 @@ def product(left, left_accepting, left_class, right, right_accepting, right_clas
         a, b = left_accepting[p] != 0, right_accepting[q] != 0
         accepting[state] = (a or b) if operation == UNION else (a and b) if operation == INTERSECTION else (a and not b)
         for c in range(k):
-            p_next, q_next = left[p, byte_pair[c, 0]], right[q, byte_pair[c, 1]]
+            p_next, q_next = left[p, pair[c, 0]], right[q, pair[c, 1]]
             if (p_next == 0 and (operation != UNION or q_next == 0)) or (q_next == 0 and operation == INTERSECTION):
                 continue
             key = np.int64(p_next) * width + q_next
@@ -335,8 +336,8 @@ def relation(left, left_accepting, left_class, right, right_accepting, right_cla
     left, right : int32[n_states, n_classes], in, with their accepting states and byte classes. Pairs of states are
     visited until all is known; for languages that part at their first bytes that is at once.
     """
-    class_of, byte_pair = np.zeros(256, np.uint8), np.zeros((256, 2), np.uint8)
-    k = joint_classes(left_class, right_class, class_of, byte_pair)
+    class_of, pair = np.zeros(256, np.uint8), np.zeros((256, 2), np.uint8)
+    k = joint_classes(left_class, right_class, class_of, pair)
     width = right.shape[0]
     keys, slots, n_states, state, found = np.zeros(64, np.int64), np.zeros(256, np.int32), 2, 1, 0
     keys[1] = width + 1
@@ -349,7 +350,7 @@ def relation(left, left_accepting, left_class, right, right_accepting, right_cla
         elif right_accepting[q]:
             found |= IN_RIGHT
         for c in range(k):
-            p_next, q_next = left[p, left_class[byte_pair[c, 0]]], right[q, right_class[byte_pair[c, 1]]]
+            p_next, q_next = left[p, pair[c, 0]], right[q, pair[c, 1]]
             if p_next == 0 or q_next == 0:
                 # A state that is not dead leads to acceptance.
                 found |= (IN_LEFT if p_next else 0) | (IN_RIGHT if q_next else 0)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from ..automata.shared_stores import Beginning
 from ..automata.table_kernels import QUOTE
 from .formats import format_strings
-from .json_multiples import multiples_of
+from .json_numbers import multiples_of
 from .schema_leaves import any_scalar, boolean, null, number, spelling, string
 
 __all__ = ["common_leaves"]

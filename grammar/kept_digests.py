@@ -1,6 +1,6 @@
 """The digests of the automata that are kept on disk: which automaton a name stands for (kept_automata.py).
 
-Where a language has changed, the tests of formats and of multiples tell the new ones.
+Where a language has changed, the tests of formats tell the new ones.
 """
 
 VALUES = {
@@ -45,18 +45,4 @@ SPELLINGS = {
     "uri-reference": "12f21e931746c5e91b79f01562aa0eb7",
     "uri-template": "8f64c185f51a4c5f0791cf9555f482a5",
     "uuid": "968d280ada7436e14ee0bd3484218e32",
-}
-
-MULTIPLES = {
-    "0.001": "729904009e360217d234ec4d97265d4d",
-    "0.01": "c1682bed33ca8ee851e1f5718924193c",
-    "0.1": "943ea7e059af019671e84470b7311616",
-    "0.25": "6edb18d907f8613f876b28bf0f50c12b",
-    "0.5": "940870f9c062deb1108a4c3edf4e8264",
-    "1": "e7e5541fdec3af40a6da683814ad7736",
-    "2": "1e76d8fe65ef16cd67c54deadbdd4553",
-    "5": "6deb9dce2bc891dddd894e4f493f2735",
-    "10": "11e9e7f6c710b7b848de4412562c9adc",
-    "100": "6aa801c256aa523cfe1c3edcf393328a",
-    "1000": "91c0a24550fa986b119ef3268c315d69",
 }

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import weakref
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 from ..automata.byte_dfa import ByteDfa
-from .json_numbers import decimal_of
+from .json_numbers import decimal_at, decimal_of, scaled
 from .json_values import identity, is_text, kind_of
 from .schema_arrays import ArrayPlan
 from .schema_complement import contains_range
@@ -351,11 +353,13 @@ def _few_numbers(numbers: NumberSet, most: int) -> list[Decimal] | None:
     """All numbers of a set with bounds and a multiple, if they are at most so many."""
     if numbers.low is None or numbers.high is None or not numbers.multiples:
         return None
+    # Exact, whatever the bounds: quotients of Decimals round to 28 digits, or are refused.
     step = max(numbers.multiples)
-    first, last = -(-numbers.low // step), numbers.high // step
+    n, tens = scaled(step)
+    first, last = ceil(Fraction(numbers.low) / Fraction(step)), floor(Fraction(numbers.high) / Fraction(step))
     if last - first >= most:
         return None
-    candidates = (step * k for k in range(int(first), int(last) + 1))
+    candidates = (decimal_at(n * k, tens) for k in range(first, last + 1))
     return [number for number in candidates if number_admits(numbers, number)]
 
 

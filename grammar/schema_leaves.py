@@ -6,19 +6,21 @@ one set of masks.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any
 
 from ..automata.byte_dfa import ByteDfa
+from ..automata.dfa_memo import memoised
 from ..automata.regular import (
     Language,
-    Regular,
     alternation,
     compile_regular,
     literal,
     union,
 )
-from .json_numbers import NUMBER, decimal_of, number_constant
+from .json_constants import constants_spelled
+from .json_numbers import NUMBER, decimal_of
 from .json_text import closed, json_spelled, quoted, string_content
 from .schema_strings import strings_language
 
@@ -92,11 +94,9 @@ def constants_language(constants: list[Any]) -> ByteDfa:
     return _constants(strings, numbers, literals)
 
 
-@lru_cache(maxsize=4096)
-def _constants(strings: tuple[str, ...], numbers: tuple[Any, ...], literals: tuple[str, ...]) -> ByteDfa:
-    parts: list[Regular] = [number_constant(value) for value in numbers]
-    parts += [literal(value) for value in literals]
+@memoised
+def _constants(strings: tuple[str, ...], numbers: tuple[Decimal, ...], literals: tuple[str, ...]) -> ByteDfa:
     if not strings:
-        return compile_regular(alternation(*parts))
+        return constants_spelled(numbers, literals)
     spelled = quoted(json_spelled(strings_language(strings)))
-    return union(spelled, compile_regular(alternation(*parts))) if parts else spelled
+    return union(spelled, constants_spelled(numbers, literals)) if numbers or literals else spelled

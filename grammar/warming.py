@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from functools import partial
 
 from ..automata.byte_dfa import ByteDfa
 from .formats import FORMATS, format_language, format_strings
-from .json_multiples import multiples_of
-from .kept_digests import MULTIPLES
 from .schema_leaves import any_scalar
 
 __all__ = ["keep_automata"]
@@ -21,8 +18,6 @@ def keep_automata() -> Iterator[str]:
     for name in sorted(FORMATS):
         makers.append((f"values of the format {name}", partial(format_language, name)))
         makers.append((f"strings of the format {name}", partial(format_strings, name)))
-    for value in sorted(MULTIPLES, key=Decimal):
-        makers.append((f"multiples of {value}", partial(multiples_of, Decimal(value))))
     for name, make in makers:
         make()
         yield name

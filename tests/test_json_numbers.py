@@ -11,9 +11,13 @@ from decimal import Decimal
 import pytest
 
 import bridle
-from bridle.grammar import json_multiples
-from bridle.grammar.kept_digests import MULTIPLES
+from bridle.automata.regular import alternation, compile_regular, literal, union
+from bridle.grammar import json_number_kernels as kernels
+from bridle.grammar import json_numbers
+from bridle.grammar.json_constants import constants_spelled
+from bridle.grammar.json_numbers import common_multiple, multiples_of, number_between, remainders
 from bridle.grammar.schema_numbers import NumberSet, number_admits, number_is_empty, number_language
+from naive_numbers import constants_of, naive_multiples, numbers_of
 
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 SCIENTIFIC = re.compile(r"-?[1-9](\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}(0|[1-9][0-9]{0,2})")
@@ -143,13 +147,152 @@ def test_large_divisors_that_are_powers_of_ten_are_small_automata():
     assert language.accepts(b"7e+19") and not language.accepts(b"7e9")
 
 
-def test_a_divisor_with_too_many_remainders_is_refused_with_the_number():
+@pytest.mark.parametrize("divisor", ["20001", "1048577", "1e-200001", "10000000000000000000000000000000000000001"])
+def test_a_divisor_with_too_many_remainders_is_refused_with_the_number(divisor):
     with pytest.raises(bridle.LimitError, match="multipleOf"):
-        number_language(NumberSet(multiples=decimals("1048577")))
+        number_language(NumberSet(multiples=decimals(divisor)))
 
 
-@pytest.mark.parametrize("value", sorted(MULTIPLES))
-def test_the_multiples_that_are_kept_are_those_whose_digests_are_in_the_source(value):
-    made = json_multiples._made(Decimal(value))  # made anew, whatever the disk holds
-    assert made.digest.hex() == MULTIPLES[value], "the language has changed: write this into kept_digests.py"
-    assert json_multiples.multiples_of(Decimal(value)) == made
+def test_a_bound_of_too_many_digits_is_refused_with_their_number():
+    with pytest.raises(bridle.LimitError, match="digits of a bound exceeded: 30001 given"):
+        number_language(NumberSet(low=Decimal("1e30000")))
+
+
+def test_large_powers_of_two_and_five_are_small_automata():
+    language = number_language(NumberSet(multiples=decimals("131072")))
+    assert language.n_states < 5000 and language.accepts(b"262144") and not language.accepts(b"262145")
+
+
+def test_states_beyond_the_budget_are_refused_with_their_number():
+    with pytest.raises(bridle.LimitError, match=r"states of numbers .* exceeded: 200001 given, 200000 allowed"):
+        number_language(NumberSet(Decimal(0), False, Decimal("1e300"), False, decimals("9999")))
+
+
+def test_between_bounds_a_divisor_may_leave_any_number_of_remainders():
+    language = number_language(NumberSet(Decimal(2_000_000), False, Decimal(2_001_000), False, decimals("1000003")))
+    assert language == constants_spelled(decimals("2000006"))
+
+
+# ------------------------------------------------------------------------------------------------ naive twins
+
+CURIOUS = decimals(
+    "0", "-0", "1", "-1", "10", "-10", "100", "255", "65535", "2147483647", "-2147483648", "9223372036854775807",
+    "0.1", "0.999", "-0.001", "273.15", "1e16", "9.99e15", "1e-5", "9.99e-5", "1e-4", "1e308", "2e308", "1e309",
+    "1e-324", "5e-324", "9e-325", "12345678901234567890123456789012345.678901234567890123456789", "1.00000000000000001",
+    "1e20", "100000000000000000000.00000000001", "99999999999999999999.99999999999", "1.2345678901234567e22",
+)  # fmt: skip
+DIVISORS = decimals(
+    "1", "2", "3", "4", "5", "7", "8", "10", "12", "15", "48", "100", "125", "300", "301", "1000", "2000", "4096",
+    "1e9", "1e20", "0.5", "0.25", "0.1", "0.01", "0.001", "0.03", "1.5", "2.5", "0.07", "1e-6", "1e-9", "2e-7", "5e-9",
+    "3e-6",
+)  # fmt: skip
+
+
+def drawn_number(rng):
+    kind = rng.random()
+    if kind < 0.35:
+        return Decimal(rng.randint(-20, 130))
+    if kind < 0.6:
+        return Decimal(rng.randint(-(10**4), 10**4)).scaleb(-rng.randint(0, 4))
+    if kind < 0.8:
+        return Decimal(rng.randint(-999, 999)).scaleb(rng.randint(-12, 25))
+    return rng.choice(CURIOUS)
+
+
+def drawn_bounds(rng):
+    low, high = sorted((drawn_number(rng), drawn_number(rng)))
+    if rng.random() < 0.1:
+        high = low
+    if rng.random() < 0.1:
+        low = high.copy_negate()  # symmetric, or empty
+    low = None if rng.random() < 0.15 else low
+    high = None if rng.random() < 0.15 else high
+    return low, low is not None and rng.random() < 0.3, high, high is not None and rng.random() < 0.3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ranges_are_the_automata_of_their_expressions(seed):
+    rng = random.Random(seed)
+    for _ in range(700):
+        bounds = drawn_bounds(rng)
+        assert number_between(*bounds) == numbers_of(*bounds), bounds
+
+
+@pytest.mark.parametrize("divisor", DIVISORS, ids=map(str, DIVISORS))
+def test_multiples_are_the_automata_of_their_remainders(divisor):
+    assert multiples_of(divisor) == naive_multiples(divisor)
+    rng = random.Random(9)
+    for _ in range(40):
+        bounds = drawn_bounds(rng)
+        if remainders(divisor) > 300 and any(abs(bound) > 10**40 for bound in bounds[::2] if bound is not None):
+            continue  # 309 digits times as many remainders are beyond the budget
+        assert number_between(*bounds, divisor) == numbers_of(*bounds, divisor), bounds
+
+
+def test_automata_of_numbers_are_minimal_and_canonical():
+    rng = random.Random(4)
+    made = [number_between(*drawn_bounds(rng), divisor) for divisor in (None, *DIVISORS)]
+    for language in made:
+        if language.n_states < 300:
+            language.verify()
+    assert sum(language.n_states < 300 for language in made) > 20
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_constants_are_the_automata_of_their_expressions(seed):
+    rng = random.Random(seed)
+    for _ in range(100):
+        numbers = [drawn_number(rng) for _ in range(rng.randint(1, 12))]
+        numbers += [number.scaleb(rng.randint(-1, 1)) for number in numbers if len(number.as_tuple().digits) < 20]
+        literals = rng.sample(["true", "false", "null"], rng.randint(0, 3))
+        expected = union(constants_of(numbers), compile_regular(alternation(*map(literal, literals))))
+        assert constants_spelled(numbers, literals) == expected, (numbers, literals)
+
+
+def test_of_no_constants_there_is_no_spelling():
+    assert constants_spelled([]).is_empty
+
+
+def test_constants_beyond_the_budget_are_refused_with_their_size():
+    with pytest.raises(bridle.LimitError, match="enumeration exceeded"):
+        constants_spelled([Decimal(10) ** 300 + n for n in range(2000)])
+
+
+def test_the_exponents_of_the_kernel_are_those_of_the_constants():
+    assert json_numbers.EXPONENTS == ((kernels.SMALLEST, kernels.SMALL), (kernels.LARGE, kernels.LARGEST))
+    assert json_numbers.MANTISSA_DIGITS == kernels.MANTISSA_DIGITS
+
+
+# ------------------------------------------------------------------------------------------------ exact decimals
+
+
+@pytest.mark.parametrize("text", ["1e20", "100000000000000000000", "100000000000000000000.00000000002"])
+def test_bounds_of_more_digits_than_decimal_computes_with_are_exact(text):
+    bound = Decimal("100000000000000000000.00000000001")
+    for numbers in (NumberSet(low=bound), NumberSet(high=bound), NumberSet(low=bound, high=bound + 1)):
+        assert number_language(numbers).accepts(text.encode()) == number_admits(numbers, Decimal(text))
+
+
+def test_a_common_multiple_is_exact():
+    assert common_multiple(decimals("1000000000000000000000000000001")) == 10**30 + 1
+    values = decimals("0.30000000000000000000000000000000001", "0.7")
+    assert common_multiple(values) == Decimal("21000000000000000000000000000000000.7")
+
+
+def test_a_divisor_of_many_digits_is_never_rounded():
+    schema = {"type": "integer", "multipleOf": 10**30 + 1}
+    with pytest.raises(bridle.LimitError, match="multipleOf"):
+        bridle.Grammar.from_json_schema(schema)
+
+
+def test_unique_integers_between_huge_bounds_are_counted_exactly():
+    items = {"type": "integer", "minimum": 10**30, "maximum": 10**30 + 2}
+    schema = {"type": "array", "uniqueItems": True, "items": items}
+    grammar = bridle.Grammar.from_json_schema({**schema, "minItems": 3})
+    assert bridle.validate(grammar, json.dumps([10**30, 10**30 + 2, 10**30 + 1])).ok
+    assert not bridle.validate(grammar, json.dumps([10**30, 10**30 + 2, 10**30])).ok
+    with pytest.raises(bridle.UnsatisfiableError):
+        bridle.Grammar.from_json_schema({**schema, "minItems": 4})
+    wide = {"type": "array", "uniqueItems": True, "items": {"type": "integer", "minimum": 0, "maximum": 10**30}}
+    with pytest.raises(bridle.UnsupportedError, match="at most 256 values"):
+        bridle.Grammar.from_json_schema(wide)
