@@ -72,11 +72,14 @@ def _spellings(number: Decimal) -> Iterator[tuple[str, int]]:
     else:
         padded = digits.rjust(1 - tens, "0")
         yield f"{sign}{padded[:tens]}.{padded[tens:]}", PART
-    exponent = len(digits) - 1 + tens
     if n == 0:
         yield "-0", WHOLE
-    elif len(digits) <= MANTISSA_DIGITS + 1 and any(least <= exponent <= most for least, most in EXPONENTS):
-        mantissa = sign + (f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits)
-        for plus in ("-",) if exponent < 0 else ("", "+"):
-            for zeros in ("", "0", "00"):
-                yield f"{mantissa}e{plus}{zeros}{abs(exponent)}", SCIENTIFIC
+        return
+    exponent = len(digits) - 1 + tens
+    (smallest, small), (large, largest) = EXPONENTS
+    if small < exponent < large or not smallest <= exponent <= largest or len(digits) > MANTISSA_DIGITS + 1:
+        return
+    mantissa = sign + (f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits)
+    for plus in ("-",) if exponent < 0 else ("", "+"):
+        for zeros in ("", "0", "00"):
+            yield f"{mantissa}e{plus}{zeros}{abs(exponent)}", SCIENTIFIC

@@ -58,8 +58,9 @@ NUMBER_NOTE = (
 
 _MOST_DIGITS = 20_000
 # Rows of a table that is tried, and of those that follow when it is too small.
-_ROWS = (512, 8192, _MOST_STATES)
+_ROWS = (256, 4096, _MOST_STATES)
 
+_ANY = None, False, None, False
 _Interval: TypeAlias = "tuple[Decimal | None, bool, Decimal | None, bool]"
 
 # ------------------------------------------------------------------------------------------------ decimals
@@ -201,39 +202,35 @@ def _absolute(low: Decimal | None, low_open: bool, high: Decimal | None, high_op
 
 def _bounds(positive: _Interval | None, negative: _Interval | None, k: int) -> np.ndarray:
     """The bounds of absolute values, of numbers without a minus and with one, as json_number_kernels.py reads them."""
-    from .json_number_kernels import B_THERE, BOUND, NONE, SAME, SOME
+    from .json_number_kernels import BOUND, NONE, SAME, SOME, UNBOUNDED
 
-    sides = [(None, False)] * 4
-    for sign, interval in enumerate((positive, negative)):
-        if interval is not None:
-            sides[2 * sign : 2 * sign + 2] = interval[:2], interval[2:]
-    digits = [("", "") if bound is None else whole_and_part(bound) for bound, _ in sides]
-    longest = max(len(whole) + len(part) for whole, part in digits)
+    sides: list[tuple[tuple[int, ...], str]] = []
+    for interval, there in (
+        (positive, NONE if positive is None else SOME),
+        (negative, NONE if negative is None else SAME if negative == positive else SOME),
+    ):
+        # What is the same or is not there is not looked at.
+        low, low_open, high, high_open = interval if interval is not None and there == SOME else _ANY
+        sides += _bound(low, low_open, 0, there), _bound(high, high_open, UNBOUNDED, there)
+    longest = max(len(digits) for _, digits in sides)
     if longest > _MOST_DIGITS:
         raise LimitError("digits of a bound", longest, _MOST_DIGITS)
     rows = np.zeros((4, BOUND + 2 * longest + k + MANTISSA_DIGITS + 2), np.int64)
-    for row, side, (bound, is_open), (whole, part) in zip(rows, (0, 1, 0, 1), sides, digits, strict=True):
-        _write_bound(row, side == 1, bound is not None, is_open, whole, part)
-    rows[:2, B_THERE] = NONE if positive is None else SOME
-    rows[2:, B_THERE] = NONE if negative is None else SAME if negative == positive else SOME
+    rows[:, :BOUND] = [fields for fields, _ in sides]
+    for row, (_, digits) in zip(rows, sides, strict=True):
+        if digits:
+            row[BOUND : BOUND + len(digits)] = list(map(int, digits))
     return rows
 
 
-def _write_bound(row: np.ndarray, is_upper: bool, is_there: bool, is_open: bool, whole: str, part: str) -> None:
-    """One bound, of these digits."""
-    from .json_number_kernels import BOUND, UNBOUNDED
-
-    exponent = 2 * EXPONENTS[1][1] if is_upper else 2 * EXPONENTS[0][0]
-    if not is_there:
-        row[:BOUND] = UNBOUNDED if is_upper else 0, 0, 0, 0, 0, exponent, 0
-        return
+def _bound(bound: Decimal | None, is_open: bool, no_digits: int, there: int) -> tuple[tuple[int, ...], str]:
+    """The fields of a bound, and its digits; no_digits : how many a bound has before its point that is none."""
+    if bound is None:
+        return (no_digits, 0, 0, 0, 0, 2 * EXPONENTS[1][1] if no_digits else 2 * EXPONENTS[0][0], there), ""
+    whole, part = whole_and_part(bound)
     digits = whole + part
-    significant = digits.lstrip("0")
-    lead = len(digits) - len(significant)
-    if significant:
-        exponent = len(whole) - 1 - lead
-    else:
-        lead, exponent = 0, 2 * EXPONENTS[0][0]
-    tail = max(len(significant.rstrip("0")) - 1, 0)
-    row[:BOUND] = len(whole), len(part), is_open, lead, tail, exponent, 0
-    row[BOUND : BOUND + len(digits)] = np.frombuffer(digits.encode(), np.uint8) - 48
+    significant = digits.strip("0")
+    if not significant:  # an exponent that none is below
+        return (len(whole), 0, is_open, 0, 0, 2 * EXPONENTS[0][0], there), digits
+    lead = len(digits) - len(digits.lstrip("0"))
+    return (len(whole), len(part), is_open, lead, len(significant) - 1, len(whole) - 1 - lead, there), digits

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 from typing import NamedTuple
 
@@ -61,6 +62,7 @@ def number_language(numbers: NumberSet) -> ByteDfa:
     return language
 
 
+@lru_cache(maxsize=4096)
 def number_is_empty(numbers: NumberSet) -> bool:
     """Whether no number is in a set: every number has a plain spelling, so its language says so."""
     return not _plainly_has_number(numbers) and number_language(numbers).is_empty
