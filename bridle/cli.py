@@ -369,7 +369,7 @@ def warmup(
     _say(f"kernels: {time.perf_counter() - began:.1f} s")
     began = time.perf_counter()
     n = sum(1 for _ in keep_automata())
-    _say(f"{n} automata of formats and numbers: {time.perf_counter() - began:.1f} s")
+    _say(f"{n} automata of formats: {time.perf_counter() - began:.1f} s")
     if tokenizer is not None:
         began = time.perf_counter()
         vocabulary = _vocabulary(tokenizer)

@@ -9,7 +9,7 @@ Cost: 2 to 4 us a number, 20 us for a few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from itertools import accumulate
@@ -24,6 +24,8 @@ __all__ = ["constants_spelled"]
 
 # Bytes of all spellings: as many states at most, 100 bytes each, before they are made minimal.
 _MOST_BYTES = 400_000
+# What a text is, as json_constant_kernels.py has it, which needs numba; a test holds them equal.
+_TEXT, _WHOLE, _PART, _SCIENTIFIC = 0, 1, 2, 3
 
 
 def constants_spelled(numbers: Iterable[Decimal], literals: Iterable[str] = ()) -> ByteDfa:
@@ -33,9 +35,9 @@ def constants_spelled(numbers: Iterable[Decimal], literals: Iterable[str] = ()) 
     """
     from ..automata.kernel import compile_all
     from ..automata.minimize import minimized
-    from .json_constant_kernels import CLASSES, TEXT, write_constants
+    from .json_constant_kernels import CLASSES, write_constants
 
-    texts = [(text, TEXT) for text in literals]
+    texts = [(text, _TEXT) for text in literals]
     for number in numbers:
         texts += _spellings(number)
     first = np.array([0, *accumulate(len(text) for text, _ in texts)], np.int32)
@@ -61,25 +63,25 @@ def _classes() -> tuple[np.ndarray, bytes]:
     return classes, classes.tobytes()
 
 
-def _spellings(number: Decimal) -> Iterator[tuple[str, int]]:
-    """The plain text of a number, and those with an exponent; what each is (json_constant_kernels.py)."""
-    from .json_constant_kernels import PART, SCIENTIFIC, WHOLE
-
+def _spellings(number: Decimal) -> list[tuple[str, int]]:
+    """The plain text of a number, and those with an exponent; what each is."""
+    text = str(number)
+    if len(text) <= EXPONENTS[1][0] and text.isdigit() and text != "0":
+        return [(text, _WHOLE)]  # PERF: what most enumerations of numbers are of
     n, tens = scaled(number)
+    if n == 0:
+        return [("0", _WHOLE), ("-0", _WHOLE)]
     sign, digits = "-" if n < 0 else "", str(abs(n))
     if tens >= 0:
-        yield sign + digits + "0" * tens, WHOLE
+        found = [(sign + digits + "0" * tens, _WHOLE)]
     else:
         padded = digits.rjust(1 - tens, "0")
-        yield f"{sign}{padded[:tens]}.{padded[tens:]}", PART
-    if n == 0:
-        yield "-0", WHOLE
-        return
+        found = [(f"{sign}{padded[:tens]}.{padded[tens:]}", _PART)]
     exponent = len(digits) - 1 + tens
     (smallest, small), (large, largest) = EXPONENTS
     if small < exponent < large or not smallest <= exponent <= largest or len(digits) > MANTISSA_DIGITS + 1:
-        return
+        return found
     mantissa = sign + (f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits)
     for plus in ("-",) if exponent < 0 else ("", "+"):
-        for zeros in ("", "0", "00"):
-            yield f"{mantissa}e{plus}{zeros}{abs(exponent)}", SCIENTIFIC
+        found += [(f"{mantissa}e{plus}{zeros}{abs(exponent)}", _SCIENTIFIC) for zeros in ("", "0", "00")]
+    return found

@@ -19,7 +19,7 @@ c * 10^j with c prime to ten, a multiple of c that ends in j zeros is all that m
 c * (j + 1) instead of c * 10^j. All of it is read in one go (json_number_kernels.py). Expressions and their
 intersections were rejected: a range took ten times as long so, a divisor thirty times.
 
-Cost: 15 to 60 us for a range, integers or not, 150 for one of twenty digits; 50 to 250 us for a divisor up to 20.
+Cost: 25 to 60 us for a range, integers or not, 150 for one of twenty digits; 30 to 150 us for a divisor up to 20.
 Importing this file does not import numba.
 """
 

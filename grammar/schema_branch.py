@@ -79,6 +79,8 @@ class Branch:
             return None
         lists.sort(key=len)
         says_more = any(not _CONSTANTS.issuperset(node.schema) for node in self.nodes)
+        if len(lists) == 1 and not says_more:
+            return list({identity(value): value for value in lists[0] if is_text(value)}.values())
         kept: dict[Any, Any] = {}
         others = [{identity(value) for value in values} for values in lists[1:]]
         for value in lists[0]:

@@ -206,7 +206,7 @@ class SchemaStates:
         for branch in self._values.branches(conjunction):
             constants = branch.constants
             if constants is not None:
-                listed.update((value.encode(), None) for value in constants if isinstance(value, str))
+                listed.update(dict.fromkeys([value.encode() for value in constants if isinstance(value, str)]))
                 others.update((self.constant(v, depth), None) for v in constants if isinstance(v, (list, dict)))
                 scalars = [value for value in constants if not isinstance(value, (str, list, dict))]
                 if scalars:

@@ -12,8 +12,8 @@ import pytest
 
 import bridle
 from bridle.automata.regular import alternation, compile_regular, literal, union
+from bridle.grammar import json_constant_kernels, json_constants, json_numbers
 from bridle.grammar import json_number_kernels as kernels
-from bridle.grammar import json_numbers
 from bridle.grammar.json_constants import constants_spelled
 from bridle.grammar.json_numbers import common_multiple, multiples_of, number_between, remainders
 from bridle.grammar.schema_numbers import NumberSet, number_admits, number_is_empty, number_language
@@ -261,6 +261,11 @@ def test_constants_beyond_the_budget_are_refused_with_their_size():
 def test_the_exponents_of_the_kernel_are_those_of_the_constants():
     assert json_numbers.EXPONENTS == ((kernels.SMALLEST, kernels.SMALL), (kernels.LARGE, kernels.LARGEST))
     assert json_numbers.MANTISSA_DIGITS == kernels.MANTISSA_DIGITS
+
+
+def test_the_kinds_of_texts_are_those_of_the_kernel():
+    for name in ("TEXT", "WHOLE", "PART", "SCIENTIFIC"):
+        assert getattr(json_constants, f"_{name}") == getattr(json_constant_kernels, name)
 
 
 # ------------------------------------------------------------------------------------------------ exact decimals
