@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -301,3 +304,21 @@ def test_unique_integers_between_huge_bounds_are_counted_exactly():
     wide = {"type": "array", "uniqueItems": True, "items": {"type": "integer", "minimum": 0, "maximum": 10**30}}
     with pytest.raises(bridle.UnsupportedError, match="at most 256 values"):
         bridle.Grammar.from_json_schema(wide)
+
+
+def test_the_kernels_of_numbers_give_the_same_without_jit():
+    code = """
+from decimal import Decimal
+from bridle.grammar.json_constants import constants_spelled
+from bridle.grammar.json_numbers import number_between
+low, high = Decimal("-12.5"), Decimal("1.5e20")
+made = [number_between(low, True, high, False, Decimal(d) if d else None) for d in (None, "1", "0.25", "48", "7")]
+made.append(constants_spelled([Decimal(n) for n in ("0", "12", "12.5", "12.005", "-1e20", "2.5e-7")], ["true", "null"]))
+print([language.digest.hex() for language in made])
+"""
+    outputs = set()
+    for disabled in "01":
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled, "PYTHONWARNINGS": "ignore"}
+        command = [sys.executable, "-c", code]
+        outputs.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(outputs) == 1
