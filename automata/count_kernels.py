@@ -123,13 +123,41 @@ def count_from(step, accepting, start, counts, phase, place, total, stack):
             counts[q] = total[q]
 
 
-@kernel("void(Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True), int32[::1], int64[:, ::1])")
-def count_values(step, accepting, counts, scratch):
+@subroutine("void(Array(int32, 2, 'C', True), int64[::1])")
+def mark_finite(table, finite):
+    """Sets finite[q] (int64[n], zeroed) to 1 for the states that lead to finitely many texts, the dead one included.
+
+    States are numbered breadth first, so that most lead to higher ones: few rounds.
+    """
+    n, k = table.shape
+    finite[0] = 1
+    changed = True
+    while changed:
+        changed = False
+        for q in range(n - 1, 0, -1):
+            c = 0
+            while c < k and finite[table[q, c]] and not finite[q]:
+                c += 1
+            if c == k and not finite[q]:
+                finite[q] = 1
+                changed = True
+
+
+@kernel(
+    "void(Array(int32, 2, 'C', True), Array(int32, 2, 'C', True), Array(uint8, 1, 'C', True), int32[::1],"
+    " int64[:, ::1])"
+)
+def count_values(table, step, accepting, counts, scratch):
     """Sets counts[q] (int32[n]) to the values that state q leads to, saturated at MOST; -1: infinitely many.
 
-    step, accepting : the automaton's transitions and accepting states. scratch : int64[4, n], zeroed.
+    table, step, accepting : the automaton's table, transitions and accepting states. scratch : int64[5, n], zeroed.
     """
-    phase, place, total, stack = scratch[0], scratch[1], scratch[2], scratch[3]
+    phase, place, total, stack, finite = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    # Every text has its value, and a value no more than finitely many spellings.
+    mark_finite(table, finite)
+    for q in range(1, table.shape[0]):
+        if not finite[q]:
+            place[q], total[q], counts[q] = 257, -1, -1
     phase[1] = BOUNDARY
     stack[0] = 1
     height, at = 1, 0

@@ -76,19 +76,21 @@ from .table_kernels import (
     u8,
 )
 
-# Records, the last ones first, among which one of the same automaton is looked for; and how many of those are compared.
-LOOKED_AT, COMPARED = 512, 6
+# Records, the last ones first, among which one of the same automaton is looked for; how many of those are compared, and
+# for how many rounds: few tokens are longer.
+LOOKED_AT, COMPARED, FAR_ENOUGH = 512, 6, 24
 # Pairs that one search may visit, and slots to find them by (a power of two, at least twice as many).
 PAIRS, PAIR_SLOTS = 1024, 2048
-# Slots for what the searches of one walk found (two states and their rounds); how many are looked at for one pair.
-KNOWN_SLOTS, TRIES = 1 << 11, 8
-# Rounds after which a search ends where no more are needed: most places are not high.
+# Slots for what the searches of one walk found: two states, their rounds, and whether there are certainly no more to
+# be found; how many slots are looked at for one pair.
+KNOWN_SLOTS, KNOWN_WIDTH, TRIES = 1 << 11, 4, 8
+# Rounds that a search goes on for at least: most places are not high.
 SHALLOW = 8
 # Scratch of the searches: the queue, its slots, and what was found.
-SEARCH_INTS = 2 * PAIRS + PAIR_SLOTS + 3 * KNOWN_SLOTS
+SEARCH_INTS = 2 * PAIRS + PAIR_SLOTS + KNOWN_WIDTH * KNOWN_SLOTS
 # A walk that costs more than one in so many of the places that a scan may visit is given up. In places: one, and a pair
 # of states that a search visits.
-SHARE, PLACE_COSTS, PAIR_COSTS = 5, 2, 4
+SHARE, PLACE_COSTS, PAIR_COSTS = 8, 2, 2
 
 
 @subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1])")
@@ -151,7 +153,7 @@ def likest_record(s, t, q, stop):
     scratch = i32(s, OUT)[s[3 * OUT + 2] :]
     start = info[LEAF_WIDTH * q + L_START]
     kinds = kinds_of(s, q)
-    enough = i32(s, T_HEIGHT)[t] + 1
+    enough = min(i32(s, T_HEIGHT)[t] + 1, FAR_ENOUGH)
     best, longest, compared = -1, -1, 0
     n = s[3 * RECORDS + 2]
     o = n - RECORD_WIDTH
@@ -167,25 +169,27 @@ def likest_record(s, t, q, stop):
     return best
 
 
-@subroutine("int64(int64[::1], int64, int64, int64, int64, int64, int32[::1])")
-def known_rounds(s, p, q, kinds, height, most, scratch):
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1])")
+def known_rounds(s, p, q, kinds, height, scratch):
     """As rounds_alike, as far as it matters at a place so high, and remembered for one walk: rounds << 16 | pairs.
 
-    scratch : int32[SEARCH_INTS], whose last 3 * KNOWN_SLOTS elements were zeros when the walk began.
+    scratch : int32[SEARCH_INTS], whose last KNOWN_WIDTH * KNOWN_SLOTS elements were zeros when the walk began.
     """
     known = scratch[2 * PAIRS + PAIR_SLOTS :]
-    h = mix(mix(17, p), q) & (KNOWN_SLOTS - 1)
-    tries = 0
-    while known[3 * h] != 0 and tries < TRIES:
-        if known[3 * h] == p and known[3 * h + 1] == q:
-            rounds = known[3 * h + 2]
-            if rounds > height or rounds != SHALLOW:
+    mask = KNOWN_WIDTH * KNOWN_SLOTS - 1
+    h = KNOWN_WIDTH * mix(mix(17, p), q) & mask
+    tries, most = 0, max(height + 1, SHALLOW)
+    while known[h] != 0 and tries < TRIES:
+        if known[h] == p and known[h + 1] == q:
+            rounds = known[h + 2]
+            if rounds > height or known[h + 3] != 0:
                 return rounds << 16
+            most = max(most, 2 * rounds)
             break
-        h = (h + 1) & (KNOWN_SLOTS - 1)
+        h = (h + KNOWN_WIDTH) & mask
         tries += 1
-    found = rounds_alike(s, p, q, kinds, SHALLOW if height < SHALLOW else most, scratch)
-    known[3 * h], known[3 * h + 1], known[3 * h + 2] = p, q, found >> 16
+    found = rounds_alike(s, p, q, kinds, most, scratch)
+    known[h], known[h + 1], known[h + 2], known[h + 3] = p, q, found >> 16, found >> 16 < most
     return found
 
 
@@ -290,7 +294,7 @@ def changed_record(s, t, q, stop, known):
     o = RECORD_WIDTH * known
     e, e_end = records[o + P_EXIT] + 0, records[o + P_EXIT] + 2 * records[o + P_EXITS]
     stack[0], stack[1], stack[2] = records[o + P_STATE], q, 0
-    top, enough = depth[t], height[t] + 1
+    top = depth[t]
     exits, spent, most = 0, 0, places_to_scan(s, t, q) // SHARE
     i, stop_at = t + 1, end[t]
     while i < stop_at:
@@ -301,7 +305,7 @@ def changed_record(s, t, q, stop, known):
         alike = p2 == q2
         if p2 > 0 and q2 > 0 and not alike:
             if rounds <= height[i]:
-                found = known_rounds(s, p2, q2, kinds, height[i], enough, scratch)
+                found = known_rounds(s, p2, q2, kinds, height[i], scratch)
                 rounds = max(rounds, found >> 16)
                 spent += PAIR_COSTS * (found & 0xFFFF)
             alike = rounds > height[i]

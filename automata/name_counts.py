@@ -23,7 +23,7 @@ def name_counts(dfa: ByteDfa) -> np.ndarray:
     """int32[n_states]: names that a state leads to, saturated at 2**30; -1: infinitely many; 0 of the dead state."""
     n = dfa.n_states
     counts = np.zeros(n, np.int32)
-    count_values(dfa.transitions, dfa.accepting, counts, np.zeros((4, n), np.int64))
+    count_values(dfa.table, dfa.transitions, dfa.accepting, counts, np.zeros((5, n), np.int64))
     return counts
 
 

@@ -64,7 +64,9 @@ class ObjectPlan:
         languages = [search_language(pattern, "ecma") for pattern in patterns]
         languages += [Language(self.branch.language_of(names)) for names, _ in self.wanted]
         within = [self.values.strings_under([sub]) for sub in self._name_subs]
-        classes = name_classes(languages, within, self.names)
+        # Names that no pattern matches and no condition is about often can have no value.
+        rest = conjunction(self.branch.other_subs(frozenset())) is not None
+        classes = name_classes(languages, within, self.names, rest=rest)
         merged: dict[tuple[Conjunction, tuple[tuple[int, Conjunction], ...]], list[int]] = {}
         for number, inside in enumerate(classes.inside):
             subs = self.branch.other_subs(frozenset(p for p, is_in in zip(patterns, inside) if is_in))
@@ -74,7 +76,7 @@ class ObjectPlan:
                 merged.setdefault((value, witnesses), []).append(number)
         return [
             OtherMembers(
-                None if len(together) == len(classes.inside) and not within and not witnesses
+                None if rest and len(together) == len(classes.inside) and not within and not witnesses
                 else NameClass(classes, tuple(together)),
                 value,
                 witnesses,

@@ -27,11 +27,12 @@ PATTERNS = [
 ]
 
 
-def partition(patterns, within=(), names=()):
+def partition(patterns, within=(), names=(), rest=True):
     return name_classes(
         [search_language(p, "ecma") for p in patterns],
         [compile_regular(fullmatch_language(p, "python")) for p in within],
         list(names),
+        rest=rest,
     )
 
 
@@ -47,8 +48,10 @@ def expected(patterns, within, names):
 @pytest.mark.parametrize("patterns", PATTERNS)
 @pytest.mark.parametrize("within", [(), ("[ab]*",), (".{1,3}", "[^b]*")])
 @pytest.mark.parametrize("names", [(), ("a", "", "b1")])
-def test_every_name_is_in_the_class_of_the_patterns_that_match_it(patterns, within, names):
-    classes, want = partition(patterns, within, names), expected(patterns, within, names)
+@pytest.mark.parametrize("rest", [True, False])
+def test_every_name_is_in_the_class_of_the_patterns_that_match_it(patterns, within, names, rest):
+    classes, want = partition(patterns, within, names, rest), expected(patterns, within, names)
+    want = {name: inside for name, inside in want.items() if rest or any(inside)}
     assert len(set(classes.inside)) == len(classes.inside)
     assert set(want.values()) <= set(classes.inside)
     languages = [classes.language((k,)) for k in range(len(classes.inside))]
@@ -67,14 +70,16 @@ def spellings(name):
 
 
 @pytest.mark.parametrize("patterns", PATTERNS)
-def test_the_joint_spellings_end_with_the_number_of_the_group(patterns):
-    classes, want = partition(patterns), expected(patterns, (), ())
+@pytest.mark.parametrize("names", [(), ("a", "b1")])
+@pytest.mark.parametrize("single", [True, False])
+def test_the_joint_spellings_end_with_the_number_of_the_group(patterns, names, single):
+    classes, want = partition(patterns, (), names), expected(patterns, (), names)
     n = len(classes.inside)
-    groups = tuple((k,) for k in range(n)) if n < 4 else ((0, 2), (1,), tuple(range(3, n - 1)))
+    groups = tuple((k,) for k in range(n)) if single or n < 4 else ((0, 2), (1,), tuple(range(3, n - 1)))
     joint = classes.spelled(groups)
     joint.verify()
     for name in NAMES[:200]:
-        number = classes.inside.index(want[name])
+        number = classes.inside.index(want[name]) if name in want else -1
         group = next((i for i, group in enumerate(groups) if number in group), None)
         for text in spellings(name):
             ends = joint.state_after(text.encode())
@@ -98,6 +103,17 @@ def test_sixty_prefixes_are_sixty_one_classes():
     assert sorted(map(sum, classes.inside)) == [0, *[1] * 60]
     joint = classes.spelled(tuple((k,) for k, inside in enumerate(classes.inside) if any(inside)))
     assert joint.state_after(b'w17_"') and not joint.state_after(b'w1"')
+    without_rest = partition([f"^w{i:02}_" for i in range(60)], rest=False)
+    assert without_rest.spelled(tuple((k,) for k in range(60))) == joint
+
+
+def test_names_within_languages_alone_are_one_class():
+    classes = partition((), within=(".{1,3}", "[^b]*"), names=("a",))
+    assert classes.inside == [()]
+    want = expected((), (".{1,3}", "[^b]*"), ("a",))
+    assert [name for name in NAMES if classes.language((0,)).accepts(name.encode())] == [n for n in NAMES if n in want]
+    assert partition((), within=("a",), names=("a",)).inside == []
+    assert partition((), within=("a",), rest=False).inside == []
 
 
 def test_more_classes_than_an_object_may_have_are_refused():
