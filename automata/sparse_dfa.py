@@ -28,8 +28,8 @@ from .errors import LimitError
 
 __all__ = ["MOST_STATES", "SparseDfa"]
 
-# States of one automaton: half of the numbers that a store has for all.
-MOST_STATES = 3 << 28
+# States of one automaton: a third of the numbers that a store has for all.
+MOST_STATES = 1 << 29
 
 
 class SparseDfa:

@@ -499,6 +499,15 @@ def test_files_of_other_grammars_hold_nothing_of_sparse_automata(tmp_path, monke
     assert allowed_tokens(sparse) == want
 
 
+def test_records_of_tables_and_of_sparse_rows_live_in_one_store_small(monkeypatch):
+    monkeypatch.setattr(choices_module, "_TABLE", 0)
+    vocabulary = vocabulary_of(TOKENS)
+    for round in range(2):
+        compare(bridle.compile(Grammar.from_choices(["ab", "aba"]), vocabulary), Listed(["ab", "aba"]), b"aba")
+        pattern = "(a|b)*x" if round else "[ab]*bx?"
+        compare(bridle.compile(Grammar.from_regex(pattern), vocabulary), naive.regex(pattern), b"abab")
+
+
 def test_precomputing_choices_comes_to_every_place(rows):
     grammar = Grammar.from_choices(["ab", "aba", "bb"])
     compiled = bridle.compile(grammar, vocabulary_of(TOKENS))
