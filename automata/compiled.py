@@ -200,6 +200,7 @@ def compile_grammar(grammar: Source, vocabulary: Vocabulary, *, limits: Limits |
     """Binds a grammar to a vocabulary: lazy and cheap (about 50 us); states and masks are made on first use.
 
     The kernels were loaded when the vocabulary was made (0.3 s; the first time on a machine they are compiled, under a
-    minute).
+    minute). Raises GrammarError, with the place, where the grammar names a special token that the vocabulary lacks.
     """
+    vocabulary.check_named(getattr(grammar, "special_tokens", ()))
     return Compiled(grammar, vocabulary, limits or Limits())

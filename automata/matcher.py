@@ -3,6 +3,10 @@
 Its state is a stack reference (an integer); its history a chain of (history before, reference before, step), so fork
 shares it and rollback drops links. A step is a token id, or the bytes of one `accept_bytes` call.
 
+A special token is a step by its spelling (special_tokens.py), which no text contains: `accept_bytes` never takes one,
+and it adds nothing to the text. A stop token ends the text wherever that is a sentence. Elsewhere it may be one that the
+grammar names, in the middle of a text, where it ends nothing, or as the last of it, where it does.
+
 INVARIANT: a reference is only meaningful together with the machine that made it; when the compiled grammar has moved to
 a new machine, the matcher replays its history there before it computes anything new.
 Cost, memoised: 0.4 us to accept, 1.2 us to fill a row of 128,256 tokens.
@@ -10,7 +14,7 @@ Cost, memoised: 0.4 us to accept, 1.2 us to fill a row of 128,256 tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -19,8 +23,10 @@ from .compiled import Compiled
 from .errors import LimitError
 from .machine import Machine
 from .mask_kernels import BAD_SHAPE, fill_known
+from .special_tokens import LEAST_MARK, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
+from .vocabulary import Vocabulary
 
 __all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
 
@@ -131,21 +137,34 @@ class Matcher:
         return True
 
     def _step(self, token: int) -> int:
-        """The configuration after a token that is not memoised; stop tokens and ids without bytes end up here."""
+        """The configuration after a token that is not memoised; stop tokens and ids that no text has end up here."""
         vocabulary = self.compiled.vocabulary
         if token in vocabulary.stop_token_ids:
             self._move()
-            if not self._machine.may_end(self._ref):
-                return DEAD
-            self._terminated += 1
-            return self._ref
-        if not 0 <= token < len(vocabulary.tokens) or not vocabulary.tokens[token]:
+            to, ends = self._ask(self._after_stop, self._machine, self._ref, token)
+            self._terminated += ends
+            return to
+        if not vocabulary.reading(token):
             return DEAD
         self._move()
         try:
             return self._machine.step(self._ref, token)
         except LimitError as error:
             raise self._placed(error) from None
+
+    def _after_stop(self, machine: Machine, ref: int, token: int) -> tuple[int, bool]:
+        """(the configuration after a stop token, or DEAD; whether it has ended the text).
+
+        No memo has it: what a stop token is depends on whether the text is a sentence.
+        """
+        if machine.may_end(ref):
+            return ref, True
+        spelling = self.compiled.vocabulary.reading(token)
+        to, length = machine.step_bytes(ref, spelling)
+        if not spelling or length < len(spelling):
+            return DEAD, False
+        allowed = machine.next_bytes(to)
+        return to, bool(allowed[256]) and not allowed[:256].any()
 
     def _ask(self, question: Callable[..., _Answer], *arguments: Any) -> _Answer:
         """Asks the machine; a budget that is met in answering gets the place in the text."""
@@ -173,9 +192,9 @@ class Matcher:
         return True
 
     def _step_bytes(self, data: bytes) -> tuple[int, int]:
-        """As Machine.step_bytes, from the present configuration."""
+        """As Machine.step_bytes, from the present configuration, and no further than text goes."""
         self._move()
-        return self._ask(self._machine.step_bytes, self._ref, data)
+        return self._ask(self._machine.step_bytes, self._ref, data[: text_part(data)])
 
     def accept_prefix(self, data: bytes | str) -> int:
         """One step by as much of the text as is allowed; returns its length in bytes (no step for none)."""
@@ -233,7 +252,7 @@ class Matcher:
         self._terminated = 0
 
     def text(self) -> bytes:
-        """The text that was accepted so far."""
+        """The text that was accepted so far; special tokens have none."""
         tokens = self.compiled.vocabulary.tokens
         return b"".join(
             step if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b"" for step in self._steps()
@@ -265,7 +284,9 @@ class Matcher:
             before = ref
             if isinstance(step, bytes):
                 ref, _ = machine.step_bytes(ref, step)
-            elif step not in self.compiled.vocabulary.stop_token_ids:
+            elif step in self.compiled.vocabulary.stop_token_ids:
+                ref, _ = self._after_stop(machine, ref, step)
+            else:
                 ref = machine.step(ref, step)
             moved = (moved, before, step)
         machine.admit()
@@ -283,37 +304,66 @@ class Matcher:
         return self._terminated > 0
 
     def forced_bytes(self) -> bytes:
-        """The text that must come next, whatever is generated: empty where there is a choice or the text may end."""
+        """The text that must come next, whatever is generated: empty where there is a choice or the text may end, or
+        where a special token is what must come."""
         if self._terminated:
             return b""
         self._move()
-        forced, ref = bytearray(), self._ref
+        return self._forced(self._ref)[0]
+
+    def _forced(self, ref: int) -> tuple[bytes, int]:
+        """(the text that must come next, the configuration after it)."""
+        forced = bytearray()
         while len(forced) < _LONGEST_FORCED:
             allowed = self._ask(self._machine.next_bytes, ref)
-            if allowed[256] or allowed.sum() != 1:
-                break
             byte = int(allowed.argmax())
+            if allowed[256] or allowed.sum() != 1 or byte >= LEAST_MARK:
+                break
             forced.append(byte)
             ref, _ = self._machine.step_bytes(ref, bytes((byte,)))
-        return bytes(forced)
+        return bytes(forced), ref
 
     def forced_tokens(self, tokenizer: Any) -> list[int]:
-        """The forced text as the tokenizer writes it, without the last token: free text after it could change that one.
+        """The forced text as the tokenizer writes it, and the special tokens that are forced between, before and after.
 
+        The last token of a text is left out where free text may follow, which could change that token.
         tokenizer : anything with `encode(text, add_special_tokens=False)` or `encode(text)` giving ids.
         """
-        text = self.forced_bytes().decode("utf-8", "ignore")
-        if not text:
-            return []
-        try:
-            ids = tokenizer.encode(text, add_special_tokens=False)
-        except TypeError:
-            ids = tokenizer.encode(text)
-        ids = list(getattr(ids, "ids", ids))[:-1]
+        ids: list[int] = []
+        if self._terminated:
+            return ids
+        self._move()
+        ref = self._ref
+        while len(ids) < _LONGEST_FORCED:
+            forced, after = self._forced(ref)
+            text = _tokens_of(tokenizer, forced.decode("utf-8", "ignore"))
+            special = self._only_special(after)
+            if special is None:
+                ids += text[:-1]
+                break
+            ids += [*text, special]
+            ref, _ = self._machine.step_bytes(after, self.compiled.vocabulary.reading(special))
         return ids[: self.validate_tokens(ids)]
 
+    def _only_special(self, ref: int) -> int | None:
+        """The special token that must come next."""
+        allowed = self._ask(self._machine.next_bytes, ref)
+        if allowed[:LEAST_MARK].any() or allowed[256]:
+            return None
+        found = self._specials(ref)
+        return found[0] if len(found) == 1 else None
+
+    def _specials(self, ref: int) -> list[int]:
+        """The special tokens that may come next, by id."""
+        vocabulary = self.compiled.vocabulary
+        readings = ((id_, vocabulary.reading(id_)) for id_ in sorted(set(vocabulary.special_tokens.values())))
+        return [id_ for id_, data in readings if self._ask(self._machine.step_bytes, ref, data)[1] == len(data)]
+
     def next_bytes(self) -> np.ndarray:
-        """int32[257]: 1 for each byte that may come next; [256]: whether the text may end here."""
+        """int32[257]: 1 for each byte that may come next; [256]: whether the text may end here.
+
+        [254] and [255]: whether a special token may come, which begins with one of these bytes that no text has.
+        """
         self._move()
         return self._ask(self._machine.next_bytes, self._ref)
 
@@ -323,35 +373,66 @@ class Matcher:
 
     def explain(self, what: int | bytes | str) -> Rejection | None:
         """Why a token or a piece of text may not come next; None if it may."""
-        vocabulary = self.compiled.vocabulary
         self._move()
         if isinstance(what, int):
-            if self._terminated:
-                return Rejection(0, "the text has ended: a stop token was accepted", ())
-            if what in vocabulary.stop_token_ids:
-                if self._machine.may_end(self._ref):
-                    return None
-                return Rejection(0, "the text may not end here", self._expected(self._ref))
-            if not 0 <= what < vocabulary.size:
-                return Rejection(0, f"token {what} is not in the vocabulary (0 to {vocabulary.size - 1})", ())
-            if what >= len(vocabulary.tokens) or not vocabulary.tokens[what]:
-                return Rejection(0, f"token {what} stands for no text, and the grammar does not name it", ())
-            data = vocabulary.tokens[what]
-        else:
-            data = _encoded(what)
-        to, length = self._machine.step_bytes(self._ref, data)
+            return self._explain_token(what)
+        data = _encoded(what)
+        to, length = self._step_bytes(data)
         if length == len(data):
             return None
         return Rejection(length, f"{data[length : length + 1]!r} may not come here", self._expected(to))
 
+    def _explain_token(self, token: int) -> Rejection | None:
+        vocabulary = self.compiled.vocabulary
+        if self._terminated:
+            return Rejection(0, "the text has ended: a stop token was accepted", ())
+        data = vocabulary.reading(token)
+        to, length = self._machine.step_bytes(self._ref, data)
+        if data and length == len(data):
+            return None
+        if token in vocabulary.stop_token_ids:
+            if self._machine.may_end(self._ref):
+                return None
+            return Rejection(0, "the text may not end here", self._expected(self._ref))
+        if data and data[0] >= LEAST_MARK:
+            name = _shown(vocabulary, token)
+            return Rejection(0, f"the special token {name} may not come here", self._expected(self._ref))
+        if data:
+            return Rejection(length, f"{data[length : length + 1]!r} may not come here", self._expected(to))
+        if not 0 <= token < vocabulary.size:
+            return Rejection(0, f"token {token} is not in the vocabulary (0 to {vocabulary.size - 1})", ())
+        if token < len(vocabulary.tokens) and vocabulary.tokens[token]:
+            return Rejection(0, f"token {token}, {vocabulary.tokens[token]!r}, is in no UTF-8 text", ())
+        return Rejection(0, f"token {token} stands for no text, and the grammar cannot name it", ())
+
     def _expected(self, ref: int) -> tuple[str, ...]:
-        return describe_bytes(self._machine.next_bytes(ref))
+        allowed = self._machine.next_bytes(ref)
+        specials = self._specials(ref) if allowed[LEAST_MARK:256].any() else []
+        return describe_bytes(allowed, [_shown(self.compiled.vocabulary, id_) for id_ in specials])
 
 
-def describe_bytes(allowed: np.ndarray) -> tuple[str, ...]:
-    """What may come next, for people: printable characters and their ranges, and the rest in words."""
-    parts: list[str] = []
-    if allowed[0x80:256].any():
+def _shown(vocabulary: Vocabulary, special: int) -> str:
+    """The name of a special token."""
+    return next(name for name, id_ in vocabulary.special_tokens.items() if id_ == special)
+
+
+def _tokens_of(tokenizer: Any, text: str) -> list[int]:
+    if not text:
+        return []
+    try:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+    except TypeError:
+        ids = tokenizer.encode(text)
+    return list(getattr(ids, "ids", ids))
+
+
+def describe_bytes(allowed: np.ndarray, specials: Iterable[str] = ()) -> tuple[str, ...]:
+    """What may come next, for people: printable characters and their ranges, and the rest in words.
+
+    specials : the special tokens that may come, as they are shown.
+    """
+    parts: list[str] = list(specials)
+    if allowed[0x80:LEAST_MARK].any():
         parts.append("any other character" if allowed[0x80:0xF5].sum() > 32 else "a character beyond ASCII")
     b = 0
     while b < 0x80:

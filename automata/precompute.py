@@ -127,7 +127,7 @@ class Search:
     def __init__(self, root: Callable[[], Target], vocabulary: Vocabulary, limits: Limits) -> None:
         """root : makes the grammar's first state. It is called, and the tables made, by `run`, in whatever thread."""
         self._make = lambda: Machine(root(), Store(vocabulary), limits)
-        self._moves = _Moves(vocabulary.max_token_bytes)
+        self._moves = _Moves(vocabulary)
         self._queue: list[tuple[int, int, int, int]] = []  # when it is its turn, order of discovery, class, reference
         self._frames: defaultdict[tuple[int, ...], int] = defaultdict(int)
         self._depths = {BOTTOM: 0}
@@ -268,12 +268,13 @@ class _Teller:
 class _Moves:
     """The tables of follow_tokens, which serve one configuration after another."""
 
-    __slots__ = ("_found", "_index", "_moves", "_numbered", "_path", "_scan", "_steps")
+    __slots__ = ("_found", "_index", "_moves", "_numbered", "_path", "_scan", "_steps", "_stops")
 
-    def __init__(self, deepest: int) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
         compile_all()
         self._scan = np.zeros(SCAN_WIDTH, np.int64)
-        self._path = np.zeros(deepest + 1, np.int32)
+        self._path = np.zeros(vocabulary.max_token_bytes + 1, np.int32)
+        self._stops = np.array([id_ for id_ in vocabulary.stop_token_ids if vocabulary.reading(id_)], np.int32)
         self._steps = np.zeros((_FEW, 2), np.int32)
         self._make(_NUMBERS)
 
@@ -307,9 +308,19 @@ class _Moves:
         while machine.run(lambda: self._follow(machine.address)) == WANTS_NUMBERS:
             self._grow()
         if self._scan[S_TOKENS] <= _FEW:
+            self._leave_out_stops()
             machine.run(lambda: keep_steps(machine.address, self._scan, self._numbered, self._steps))
         numbers = self._found[: int(self._scan[S_FOUND])]
         return self._numbered[numbers, 0].tolist()
+
+    def _leave_out_stops(self) -> None:
+        """Takes the stop tokens that the grammar names out of the steps: what they are, the matcher decides."""
+        n = int(self._scan[S_TOKENS])
+        is_stop = (self._steps[:n, :1] == self._stops).any(axis=1)
+        if is_stop.any():
+            kept = self._steps[:n][~is_stop]
+            self._steps[: len(kept)] = kept
+            self._scan[S_TOKENS] = len(kept)
 
     def _follow(self, address: int) -> int:
         tables = (self._moves, self._numbered, self._index, self._path, self._found, self._steps)

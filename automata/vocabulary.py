@@ -5,6 +5,8 @@ of ids that no text can reach: special tokens (allowed only where a grammar name
 the text is a sentence) and unused ids, among them those that pad the model's logits to a round number.
 
 INVARIANT: `tokens[i] == b""` exactly for the ids that match no text; a special or stop token's bytes are dropped.
+INVARIANT: what the machine reads for a token (`token_bytes`) is its text; for a special one its spelling, which no text
+contains (special_tokens.py); for a token that is in no UTF-8 text, as it holds a byte of spellings, nothing.
 INVARIANT: nothing here changes after the constructor but that the trie is made on first use, once, under a lock.
 INVARIANT: equal fingerprints are equal vocabularies, so everything kept on disk for one is keyed by it.
 
@@ -20,13 +22,15 @@ import operator
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import VocabularyError
+from .errors import GrammarError, VocabularyError
+from .special_tokens import LEAST_MARK, SpecialToken, spelled
 from .token_trie import TokenTrie
 from .tokenizer_bytes import TokenizerBytes, read_hf, read_sentencepiece, read_tekken, read_tiktoken
 
@@ -55,11 +59,11 @@ class Vocabulary:
     tokens : tuple[bytes, ...], `tokens[i]` = what id i appends to a text, b"" for ids that match no text
     size : ids of the model's output, padding included; `size >= len(tokens)`
     stop_token_ids : tuple[int, ...], ascending, at least one
-    special_tokens : read-only mapping from name to id
+    special_tokens : read-only mapping from name to id; a grammar may name them
     fingerprint : 64 hex digits, SHA-256 over all of the above
-    token_bytes : uint8[total], the tokens one after another; read-only
+    token_bytes : uint8[total], what the machine reads for the tokens, one after another; read-only
     token_offsets : int32[len(tokens) + 1], token i is token_bytes[token_offsets[i]:token_offsets[i + 1]]; read-only
-    max_token_bytes : length of the longest token in bytes
+    max_token_bytes : length of the longest of these in bytes
     trie : TokenTrie, made on first use
     memory : MemoryBudget of what all its grammars share; `vocabulary.memory.bytes = …` sets it at any time
     """
@@ -99,7 +103,9 @@ class Vocabulary:
         """From the bytes of each id.
 
         `stop_token_ids`: one id or several; padding ids may be among them, as may special ones.
-        `special_tokens`: name to id; their entries in `tokens` are taken for b"", whatever they hold.
+        `special_tokens`: name to id; their entries in `tokens` are taken for b"", whatever they hold. They are allowed
+        where a grammar names them, and nowhere else. One that is a stop token, too, ends a text wherever it is a
+        sentence, and is what the grammar names in the middle of one.
         `size`: the model's padded vocabulary (`logits.shape[-1]`); by default `len(tokens)`.
         Raises VocabularyError with the value and what to do.
         """
@@ -107,24 +113,34 @@ class Vocabulary:
         self.size = _checked_size(size, len(texts))
         self.stop_token_ids = _checked_stop_ids(stop_token_ids, self.size)
         self.special_tokens = MappingProxyType(_checked_special(special_tokens or {}, self.size))
+        texts += [b""] * (max(self.special_tokens.values(), default=-1) + 1 - len(texts))
         for id_ in {*self.stop_token_ids, *self.special_tokens.values()}:
             if id_ < len(texts):
                 texts[id_] = b""
         self.tokens = tuple(texts)
-
-        flat = b"".join(texts)
-        if len(flat) > _MAX_SIZE:
-            raise VocabularyError(f"the tokens have {len(flat)} bytes together, more than the limit of {_MAX_SIZE}")
-        self.token_bytes = np.frombuffer(flat, np.uint8)
-        self.token_offsets = np.zeros(len(texts) + 1, np.int32)
-        np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), out=self.token_offsets[1:])
-        self.token_offsets.setflags(write=False)
-        self.max_token_bytes = max(map(len, texts), default=0)
-        self.fingerprint = self._digest(flat)
+        self._lay_out(texts)
         self._trie: TokenTrie | None = None
         self._lock = threading.Lock()
         self.memory = MemoryBudget()
         self._load()
+
+    def _lay_out(self, texts: list[bytes]) -> None:
+        """Sets the fingerprint, and what the machine reads for the tokens. `texts` are theirs, and are changed."""
+        lengths = np.fromiter(map(len, texts), np.int32, len(texts))
+        flat, offsets = _laid_flat(texts, lengths)
+        self.fingerprint = self._digest(flat, offsets)
+        in_no_text = np.flatnonzero(np.frombuffer(flat, np.uint8) >= LEAST_MARK)
+        changed = dict.fromkeys((np.searchsorted(offsets, in_no_text, side="right") - 1).tolist(), b"")
+        names: dict[int, list[str]] = {}
+        for name, id_ in sorted(self.special_tokens.items()):
+            names.setdefault(id_, []).append(name)
+        changed |= {id_: spelled(own, id_) for id_, own in names.items()}
+        if changed:
+            for id_, reading in changed.items():
+                texts[id_], lengths[id_] = reading, len(reading)
+            flat, offsets = _laid_flat(texts, lengths)
+        self.token_bytes, self.token_offsets = np.frombuffer(flat, np.uint8), offsets
+        self.max_token_bytes = int(lengths.max(initial=0))
 
     def _load(self) -> None:
         """Loads the kernels, the tree and the store that grammars begin with.
@@ -138,10 +154,10 @@ class Vocabulary:
         load_kernels()
         store_for(self)
 
-    def _digest(self, flat: bytes) -> str:
-        rest = ["bridle vocabulary 1", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]
+    def _digest(self, flat: bytes, offsets: npt.NDArray[np.int32]) -> str:
+        rest = ["bridle vocabulary 2", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]
         digest = hashlib.sha256(json.dumps(rest).encode() + b"\x00")
-        digest.update(self.token_offsets.astype("<i4", copy=False).tobytes())  # as long as the number of tokens says
+        digest.update(offsets.astype("<i4", copy=False).tobytes())  # as long as the number of tokens says
         digest.update(flat)
         return digest.hexdigest()
 
@@ -153,6 +169,36 @@ class Vocabulary:
                 if self._trie is None:
                     self._trie = TokenTrie.load_or_build(self.fingerprint, self.token_bytes, self.token_offsets)
         return self._trie
+
+    # ------------------------------------------------------------------------------------------ special tokens
+
+    def reading(self, token: int) -> bytes:
+        """What the machine reads for a token; b"" for what no grammar can allow."""
+        if not 0 <= token < len(self.tokens):
+            return b""
+        return self.token_bytes[self.token_offsets[token] : self.token_offsets[token + 1]].tobytes()
+
+    def check_named(self, named: Iterable[SpecialToken]) -> None:
+        """Raises GrammarError, with the place, for a token that a grammar names and this vocabulary does not have."""
+        ids = set(self.special_tokens.values())
+        for token in named:
+            if token.key not in (ids if isinstance(token.key, int) else self.special_tokens):
+                raise GrammarError(self._why_not_named(token), text=token.text, offset=token.offset)
+
+    def _why_not_named(self, token: SpecialToken) -> str:
+        key = token.key
+        if isinstance(key, str):
+            near = get_close_matches(key, self.special_tokens, n=3)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            if key.encode("utf-8", "backslashreplace") in self.tokens:
+                return f"{key!r} is ordinary text in the vocabulary, no special token: write it as a text, in quotes"
+            remedy = "" if near else "; pass special_tokens={name: id} to Vocabulary, or write it as a text, in quotes"
+            return f"the vocabulary has no special token {key!r}{hint}{remedy}"
+        if key >= self.size:
+            return f"the vocabulary has no token {key}: its ids are 0 to {self.size - 1}"
+        if key < len(self.tokens) and self.tokens[key]:
+            return f"token {key} is the text {self.tokens[key]!r}, no special token: write it as a text, in quotes"
+        return f"token {key} is no special token of the vocabulary; pass special_tokens={{name: {key}}} to Vocabulary"
 
     # ------------------------------------------------------------------------------------------ from tokenizers
 
@@ -215,6 +261,17 @@ class Vocabulary:
 
 def _restored(tokens: tuple[bytes, ...], stop: tuple[int, ...], special: dict[str, int], size: int) -> Vocabulary:
     return Vocabulary(tokens, stop_token_ids=stop, special_tokens=special, size=size)
+
+
+def _laid_flat(texts: list[bytes], lengths: npt.NDArray[np.int32]) -> tuple[bytes, npt.NDArray[np.int32]]:
+    """(texts of these lengths one after another, where each begins and the last ends)."""
+    flat = b"".join(texts)
+    if len(flat) > _MAX_SIZE:
+        raise VocabularyError(f"the tokens have {len(flat)} bytes together, more than the limit of {_MAX_SIZE}")
+    offsets = np.zeros(len(texts) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    offsets.setflags(write=False)
+    return flat, offsets
 
 
 def _checked_tokens(tokens: Sequence[bytes]) -> list[bytes]:

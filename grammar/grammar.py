@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..automata.errors import SavedGrammarError, UnsatisfiableError
 from ..automata.fragment import Target
+from ..automata.special_tokens import SpecialToken
 from .schema_scan import Gap
 
 __all__ = ["Grammar"]
@@ -20,9 +21,10 @@ class Grammar:
     root : the first state. notes : what a user should know (spellings that are left out, annotations read as such).
     unenforced : (JSON pointer, keyword, reason) of every constraint that is not enforced; empty unless reported.
     source : what it was made from, for people.
+    special_tokens : the tokens of no text that it names, which a vocabulary must have.
     """
 
-    __slots__ = ("__weakref__", "_reading", "_recipe", "notes", "root", "source", "unenforced")
+    __slots__ = ("__weakref__", "_reading", "_recipe", "notes", "root", "source", "special_tokens", "unenforced")
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class Grammar:
         source: str,
         notes: tuple[str, ...] = (),
         unenforced: tuple[Gap, ...] = (),
+        special_tokens: tuple[SpecialToken, ...] = (),
         reading: Callable[[], Target] | None = None,
         recipe: Callable[[], Mapping[str, Any] | None] | None = None,
     ) -> None:
@@ -38,6 +41,7 @@ class Grammar:
         self.source = source
         self.notes = notes
         self.unenforced = unenforced
+        self.special_tokens = special_tokens
         self._reading = reading
         self._recipe = recipe
 

@@ -23,20 +23,24 @@ def make(tokens=(b"a", b"b", b"<end>"), stop_token_ids=2, **more):
 # ---------------------------------------------------------------------------------------------- content
 
 
-def test_flat_bytes_and_offsets_are_the_tokens():
+def test_flat_bytes_and_offsets_are_what_is_read_for_the_tokens():
     for vocabulary in (vocabularies.tiny(), vocabularies.byte_level()):
         flat, offsets = vocabulary.token_bytes, vocabulary.token_offsets
         assert flat.dtype == np.uint8 and offsets.dtype == np.int32 and len(offsets) == len(vocabulary.tokens) + 1
         assert not flat.flags.writeable and not offsets.flags.writeable
-        assert vocabulary.max_token_bytes == max(map(len, vocabulary.tokens))
+        assert vocabulary.max_token_bytes == max(np.diff(offsets))
+        special = vocabulary.special_tokens.values()
         for i, token in enumerate(vocabulary.tokens):
-            assert flat[offsets[i] : offsets[i + 1]].tobytes() == token
+            reading = flat[offsets[i] : offsets[i + 1]].tobytes()
+            assert reading == vocabulary.reading(i)
+            assert (reading == token) == (i not in special and not {0xFE, 0xFF} & set(token))
+            assert reading == token or bool(reading) == (i in special)
 
 
 def test_special_and_stop_tokens_have_no_bytes_whatever_is_passed():
     vocabulary = make([b"a", b"<s>", b"</s>", b"<x>"], [2], special_tokens={"<s>": 1, "<x>": 3})
     assert vocabulary.tokens == (b"a", b"", b"", b"")
-    assert list(vocabulary.trie.token_ids) == [0]
+    assert [vocabulary.reading(i) for i in range(4)] == [b"a", b"\xff<s>\xfe1\xff", b"", b"\xff<x>\xfe3\xff"]
     assert vocabulary.special_tokens == {"<s>": 1, "<x>": 3}
 
 

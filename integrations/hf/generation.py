@@ -223,8 +223,9 @@ def _only_stops_follow(matcher: Matcher, vocabulary: Vocabulary) -> bool:
 
 
 def _text(ids: Sequence[int], vocabulary: Vocabulary) -> str:
-    """The ids' bytes; special tokens that a grammar has named, by their names."""
+    """The ids' bytes; special tokens that a grammar has named, by their names, but for a stop token at the end."""
     names = {token: name.encode() for name, token in vocabulary.special_tokens.items()}
-    stops, known = vocabulary.stop_token_ids, vocabulary.tokens
-    parts = [names.get(t) or known[t] for t in ids if t not in stops]
+    if ids and ids[-1] in vocabulary.stop_token_ids:
+        ids = ids[:-1]
+    parts = [names.get(t) or vocabulary.tokens[t] for t in ids]
     return b"".join(parts).decode("utf-8", errors="replace")
