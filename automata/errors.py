@@ -66,6 +66,12 @@ class GrammarError(BridleError):
             self.line, self.column = line_and_column(text, offset)
         super().__init__(message)
 
+    def moved(self, text: str, offset: int) -> GrammarError:
+        """This error, with its place in a text that contains what it was about."""
+        self.text, self.offset = text, offset
+        self.line, self.column = line_and_column(text, offset)
+        return self
+
     def __str__(self) -> str:
         parts = [self.message]
         if self.pointer is not None:

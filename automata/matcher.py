@@ -4,8 +4,8 @@ Its state is a stack reference (an integer); its history a chain of (history bef
 shares it and rollback drops links. A step is a token id, or the bytes of one `accept_bytes` call.
 
 A special token is a step by its spelling (special_tokens.py), which no text contains: `accept_bytes` never takes one,
-and it adds nothing to the text. A stop token ends the text wherever that is a sentence. Elsewhere it may be one that the
-grammar names, in the middle of a text, where it ends nothing, or as the last of it, where it does.
+and it adds nothing to the text. A stop token ends the text wherever that is a sentence. Elsewhere it may be one that
+the grammar names: in the middle of a text it ends nothing, as the last of it it does.
 
 INVARIANT: a reference is only meaningful together with the machine that made it; when the compiled grammar has moved to
 a new machine, the matcher replays its history there before it computes anything new.
@@ -23,7 +23,7 @@ from .compiled import Compiled
 from .errors import LimitError
 from .machine import Machine
 from .mask_kernels import BAD_SHAPE, fill_known
-from .special_tokens import LEAST_MARK, text_part
+from .special_tokens import LEAST_MARK, SpecialToken, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
 from .vocabulary import Vocabulary
@@ -196,6 +196,22 @@ class Matcher:
         self._move()
         return self._ask(self._machine.step_bytes, self._ref, data[: text_part(data)])
 
+    def accept_special(self, token: SpecialToken) -> bool:
+        """One step by a special token as grammars name it, whatever the vocabulary has. False leaves the state as it
+        was.
+
+        For judging texts; a name and an id are different tokens here, even if a vocabulary has one token of both.
+        """
+        if self._terminated:
+            return False
+        self._move()
+        to, length = self._ask(self._machine.step_bytes, self._ref, token.spelling)
+        if length < len(token.spelling):
+            return False
+        self._history = (self._history, self._ref, token.spelling)
+        self._ref = to
+        return True
+
     def accept_prefix(self, data: bytes | str) -> int:
         """One step by as much of the text as is allowed; returns its length in bytes (no step for none)."""
         if self._terminated:
@@ -255,7 +271,8 @@ class Matcher:
         """The text that was accepted so far; special tokens have none."""
         tokens = self.compiled.vocabulary.tokens
         return b"".join(
-            step if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b"" for step in self._steps()
+            step[: text_part(step)] if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b""
+            for step in self._steps()
         )
 
     def _steps(self) -> list[int | bytes]:
@@ -267,6 +284,11 @@ class Matcher:
             steps.append(step)
         steps.reverse()
         return steps
+
+    @property
+    def configuration(self) -> tuple[int, int]:
+        """What the state is, to be compared with that of other matchers of the same compiled grammar."""
+        return self._address, self._ref
 
     @property
     def n_steps(self) -> int:

@@ -1,7 +1,7 @@
 r"""Special tokens in grammars: tokens of no text, as byte strings that no text contains.
 
-Idea. A grammar may name a token that stands for no text, by its name or by its id: `<|im_end|>`, `<[128009]>`. The machine
-knows bytes only, so such a token is, inside it, a string with two bytes that UTF-8 never uses, its *spelling*:
+Idea. A grammar may name a token that stands for no text, by its name or by its id: `<|im_end|>`, `<[128009]>`. The
+machine knows bytes only, so such a token is, inside it, a string with two bytes that UTF-8 never uses, its *spelling*:
 
     FF name FE id FF            the token of one name; the id in decimal digits
     FE name FE … name FE id FF  a token of several names

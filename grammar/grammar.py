@@ -176,14 +176,23 @@ class Grammar:
     def from_ebnf(cls, text: str, *, start: str = "root") -> Grammar:
         """The texts of a context-free grammar as llama.cpp (GBNF) and XGrammar write it.
 
-        start : the name of the rule that a text is. Raises GrammarError with line, column and caret.
+        start : the name of the rule that a text is. `<|name|>` and `<[id]>` are special tokens of the vocabulary.
+        Raises GrammarError with line, column and caret.
         """
         from .ebnf import parse_ebnf
         from .rule_states import root_payload
+        from .rules import special_tokens_of
 
-        root, notes = root_payload(parse_ebnf(text, start))
+        rules = parse_ebnf(text, start)
+        root, notes = root_payload(rules)
         recipe = {"kind": "ebnf", "text": text, "start": start}
-        return cls(root, source=f"EBNF, start rule {start}", notes=tuple(notes), recipe=lambda: recipe)
+        return cls(
+            root,
+            source=f"EBNF, start rule {start}",
+            notes=tuple(notes),
+            special_tokens=special_tokens_of(rules),
+            recipe=lambda: recipe,
+        )
 
     @classmethod
     def from_choices(

@@ -25,10 +25,12 @@ from ..automata import regular
 from ..automata.errors import GrammarError, LimitError, UnsatisfiableError, line_and_column
 from ..automata.fragment import Payload
 from ..automata.regular import Regular
+from ..automata.special_tokens import SpecialToken
 
 __all__ = [
     "MAX_DEPTH", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence", "Terminal",
-    "facts_of", "left_corners", "left_recursion", "notes_of", "references", "strongly_connected", "verify",
+    "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
+    "strongly_connected", "verify",
 ]  # fmt: skip
 
 # Nesting of a body. A pass uses up to four Python frames for a level, and there are 1,000.
@@ -92,23 +94,25 @@ Node: TypeAlias = Terminal | RuleRef | Sequence | Choice | Repeat | Embedded
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named body; `offset`: where its name stands in the text."""
+    """A named body; `offset`: where its name stands in the text; `special_tokens`: those that the body names."""
 
     name: str
     body: Node
     offset: int | None = None
+    special_tokens: tuple[SpecialToken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuleSet:
     """Rules by name and the one that sentences are of. Compared by identity, which makes states of it cheap to hash.
 
-    text : what the offsets are about.
+    text : what the offsets are about. notes : what its author should know, beside what `notes_of` finds.
     """
 
     rules: Mapping[str, Rule]
     start: str
     text: str | None = None
+    notes: tuple[str, ...] = ()
 
     def place(self, name: str) -> str:
         """A rule and where it stands, for messages."""
@@ -200,13 +204,26 @@ def facts_of(rules: RuleSet) -> Facts:
         )
     nullable = _least_fixpoint(bodies, _nullable)
     solid = _least_fixpoint(bodies, lambda node, known: _solid(node, productive, known))
-    reachable, waiting = {rules.start}, [rules.start]
+    return Facts(productive, nullable, solid, frozenset(_reachable(rules)))
+
+
+def _reachable(rules: RuleSet) -> dict[str, None]:
+    """The rules that the start names, itself included, and those that these name."""
+    found, waiting = {rules.start: None}, [rules.start]
     while waiting:
-        for ref in references(bodies[waiting.pop()]):
-            if ref.name not in reachable:
-                reachable.add(ref.name)
+        for ref in references(rules.rules[waiting.pop()].body):
+            if ref.name not in found:
+                found[ref.name] = None
                 waiting.append(ref.name)
-    return Facts(productive, nullable, solid, frozenset(reachable))
+    return found
+
+
+def special_tokens_of(rules: RuleSet) -> tuple[SpecialToken, ...]:
+    """The special tokens that a text may need, each once, of a verified rule set."""
+    if not any(rule.special_tokens for rule in rules.rules.values()):
+        return ()
+    named = (token for name in _reachable(rules) for token in rules.rules[name].special_tokens)
+    return tuple(dict.fromkeys(named))
 
 
 def _reason(rules: RuleSet, productive: Names) -> str:
@@ -336,7 +353,7 @@ def _has_solid_text(language: Regular) -> bool:
 
 def notes_of(rules: RuleSet, facts: Facts) -> list[str]:
     """What the author of the rules should know: rules that are never used, and rules that derive nothing."""
-    notes = []
+    notes = list(rules.notes)
     unused = [name for name in rules.rules if name not in facts.reachable]
     if unused:
         notes.append(f"never used from {rules.start!r}: " + ", ".join(map(rules.place, unused)))

@@ -2,18 +2,28 @@
 
 A JSON text is read with its members in any order and with any amount of white space, also around it, unless it is
 judged `as_generated`; either way the verdict says how far the text is right and what could have come there instead.
+
+Special tokens have no text, so a grammar that needs one has no plain text for a sentence. Judged `as_generated`, a text
+shows them as tokenizers do, by name (`<|im_end|>`; by id, `<[7]>`, where the grammar names the id), and each such place
+is read in both ways: as the token and as text. Readings that come to the same configuration are one.
 """
 
 from __future__ import annotations
 
+import itertools
 import weakref
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
+
+import numpy as np
 
 from ..automata.compiled import Compiled, compile_grammar
 from ..automata.errors import line_and_column
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher, describe_bytes
+from ..automata.special_tokens import SpecialToken
 from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
 
@@ -65,16 +75,61 @@ def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
 def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False) -> Verdict:
     """Whether a text is a sentence of a grammar.
 
-    JSON texts are read in any member order and with any white space, unless `as_generated` asks whether a constrained
-    model could have written just this.
+    JSON texts are read in any member order and with any white space, and names of special tokens as text, unless
+    `as_generated` asks whether a constrained model could have written just this.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
     matcher = Matcher(_compiled(grammar, as_generated))
+    if grammar.special_tokens:
+        return _verdict_of_readings(matcher, data, grammar.special_tokens, as_generated)
     at = matcher.accept_prefix(data)
     if at == len(data) and matcher.is_accepting():
         return Verdict(True, at, *_line_and_column(data, at), (), "")
     place = place_in_json(data[:at]) if grammar.is_json else ""
     return Verdict(False, at, *_line_and_column(data, at), describe_bytes(matcher.next_bytes()), place)
+
+
+def _verdict_of_readings(matcher: Matcher, data: bytes, named: tuple[SpecialToken, ...], as_generated: bool) -> Verdict:
+    """The verdict on a text in which special tokens may be shown."""
+    shown = defaultdict[int, list[tuple[int, SpecialToken]]](list)  # by where a name stands: its end, the token
+    for token in named if as_generated else ():
+        name = str(token).encode("utf-8", "surrogatepass")
+        for at in _places(data, name):
+            shown[at].append((at + len(name), token))
+    cuts = sorted({0, len(data), *shown, *(end for several in shown.values() for end, _ in several)})
+    readings = {0: [matcher]}
+    farthest, there = -1, [matcher]
+    for begin, end in itertools.pairwise(cuts):
+        for reading in _distinct(readings.pop(begin, [])):
+            for after_name, token in shown.get(begin, ()):
+                if (after := reading.fork()).accept_special(token):
+                    readings.setdefault(after_name, []).append(after)
+            length = reading.accept_prefix(data[begin:end])
+            if begin + length == end:
+                readings.setdefault(end, []).append(reading)
+            elif begin + length >= farthest:
+                there = [*there, reading] if begin + length == farthest else [reading]
+                farthest = begin + length
+    if len(data) in readings:
+        farthest, there = len(data), _distinct(readings[len(data)])
+        if any(reading.is_accepting() for reading in there):
+            return Verdict(True, farthest, *_line_and_column(data, farthest), (), "")
+    allowed = np.maximum.reduce([reading.next_bytes() for reading in there])
+    names = [str(token) for token in named if any(reading.fork().accept_special(token) for reading in there)]
+    return Verdict(False, farthest, *_line_and_column(data, farthest), describe_bytes(allowed, names), "")
+
+
+def _places(data: bytes, name: bytes) -> Iterator[int]:
+    """Where a name stands in a text."""
+    at = data.find(name)
+    while at >= 0:
+        yield at
+        at = data.find(name, at + 1)
+
+
+def _distinct(readings: list[Matcher]) -> list[Matcher]:
+    """One matcher for each configuration."""
+    return list({reading.configuration: reading for reading in readings}.values())
 
 
 def _line_and_column(data: bytes, at: int) -> tuple[int, int]:

@@ -8,6 +8,9 @@ set is not empty. Left recursion, empty loops and ambiguity need nothing special
 INVARIANT: after pruning, each symbol of each alternative derives some text.
 Cost: O(n^3) in the text's length; the chart of the last text is kept, so texts that share a beginning share its work.
 
+A special token `<name>` is a code point beyond Unicode's last, one for each name. So are texts: a list of bytes and of
+names, which `pieces` makes code points of.
+
 Not covered, NotImplementedError: lookahead assertions `(=...)`. A malformed grammar is a ValueError.
 
 Source: Earley 1970; Aycock and Horspool 2002 (nullable symbols are stepped over when they are predicted);
@@ -26,6 +29,8 @@ _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _NAME = re.compile(r"[A-Za-z_0-9][A-Za-z0-9_-]*")
 _DEFINES = re.compile(_NAME.pattern + _SPACE.pattern + "::=")
 _COUNTS = re.compile(r"\{[ \t\r\n]*([0-9]+)[ \t\r\n]*(?:(,)[ \t\r\n]*([0-9]*)[ \t\r\n]*)?\}")
+_SPECIAL = re.compile(r"<[^\s<>]+>")
+BEYOND = 0x110000
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "]": "]", "[": "[", "^": "^", "-": "-"}
 
 
@@ -34,6 +39,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.rules = text, 0, Rules()
+        self.special: dict[str, int] = {}
 
     def bad(self, what: str) -> ValueError:
         return ValueError(f"{what} at {self.at}: {self.text[self.at : self.at + 20]!r}")
@@ -98,6 +104,10 @@ class _Reader:
             return (self.char_class(),)
         if self.eat("."):
             return (EVERY,)
+        if found := _SPECIAL.match(self.text, self.at):
+            self.at = found.end()
+            code = BEYOND + self.special.setdefault(found[0], len(self.special))
+            return (((code, code),),)
         if self.eat("("):
             if self.text[self.at : self.at + 1] == "=":
                 raise NotImplementedError("lookahead assertion")
@@ -210,7 +220,9 @@ class Ebnf:
     """The sentences of a rule of a GBNF grammar."""
 
     def __init__(self, text: str, start: str) -> None:
-        rules = _Reader(text).grammar()
+        reader = _Reader(text)
+        rules = reader.grammar()
+        self.special = reader.special
         for name in [start, *(s for a in rules.values() for symbols in a for s in symbols if isinstance(s, str))]:
             if name not in rules:
                 raise ValueError(f"rule {name!r} is not defined")
@@ -271,15 +283,32 @@ class Ebnf:
         self._text = text
         return self._chart[-1]
 
-    def accepts(self, data: bytes) -> bool:
-        text = decode(data)
+    def pieces(self, data: bytes | list[bytes | str]) -> tuple[tuple[int, ...], Ranges | None] | None:
+        """Code points, and what the last bytes may become; None for what is no beginning of a text."""
+        parts = [data] if isinstance(data, bytes) else data
+        points: tuple[int, ...] = ()
+        waiting = b""
+        for part in parts:
+            if isinstance(part, bytes):
+                waiting += part
+                continue
+            text = decode(waiting)
+            if text is None or text[1] is not None or part not in self.special:
+                return None
+            points += (*text[0], BEYOND + self.special[part])
+            waiting = b""
+        text = decode(waiting)
+        return None if text is None else (points + tuple(text[0]), text[1])
+
+    def accepts(self, data: bytes | list[bytes | str]) -> bool:
+        text = self.pieces(data)
         if text is None or text[1] is not None:
             return False
         done = self.chart(text[0])
         return any(name == self.start and dot == len(symbols) and not origin for name, symbols, dot, origin in done)
 
-    def is_prefix(self, data: bytes) -> bool:
-        text = decode(data)
+    def is_prefix(self, data: bytes | list[bytes | str]) -> bool:
+        text = self.pieces(data)
         if text is None:
             return False
         items = self.chart(text[0])

@@ -59,7 +59,7 @@ def complement(a: Ranges) -> Ranges:
 
 def contains(a: Ranges, code_point: int) -> bool:
     """Whether the code point is in the set."""
-    i = bisect_right(a, (code_point, 0x110000)) - 1
+    i = bisect_right(a, (code_point, code_point + 0x110000)) - 1
     return i >= 0 and a[i][1] >= code_point
 
 
