@@ -30,6 +30,7 @@ _PUBLIC = {
     "Limits": ("bridle.automata.limits", "Limits"),
     "Matcher": ("bridle.automata.matcher", "Matcher"),
     "Precomputed": ("bridle.automata.precompute", "Precomputed"),
+    "Regex": ("bridle.grammar.regex", "Regex"),
     "Rejection": ("bridle.automata.matcher", "Rejection"),
     "SavedGrammarError": ("bridle.automata.errors", "SavedGrammarError"),
     "UnsatisfiableError": ("bridle.automata.errors", "UnsatisfiableError"),
@@ -56,6 +57,7 @@ __all__ = [
     "Limits",
     "Matcher",
     "Precomputed",
+    "Regex",
     "Rejection",
     "SavedGrammarError",
     "UnsatisfiableError",
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from .automata.vocabulary import Vocabulary
     from .grammar.grammar import Grammar
     from .grammar.python_types import parse
+    from .grammar.regex import Regex
     from .grammar.saved_grammars import load
     from .grammar.validation import Verdict, validate
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import marshal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..automata.errors import SavedGrammarError, UnsatisfiableError
 from ..automata.fragment import Target
 from ..automata.special_tokens import SpecialToken
 from .schema_scan import Gap
+
+if TYPE_CHECKING:
+    from .regex import Regex
 
 __all__ = ["Grammar"]
 
@@ -157,20 +160,25 @@ class Grammar:
         return from_pydantic(model_or_type, by_alias=by_alias, **options)
 
     @classmethod
-    def from_regex(cls, pattern: str, *, dialect: Literal["python", "ecma"] = "python") -> Grammar:
+    def from_regex(
+        cls, pattern: str | Regex, *, dialect: Literal["python", "ecma"] = "python", flags: int = 0
+    ) -> Grammar:
         """The texts that a regular expression matches from end to end.
 
+        pattern : a pattern, or a Regex, which has its dialect and flags already.
         dialect : "python" as Python's re reads it, or "ecma" as ECMA-262 (and JSON Schema's `pattern`) does.
+        flags : of Python's re, in its dialect: re.IGNORECASE, re.DOTALL, re.ASCII.
         Raises GrammarError (malformed, with the column), UnsupportedError, UnsatisfiableError (it matches nothing).
         """
-        from ..automata.regular import compile_regular
-        from .regex_syntax import fullmatch_language
+        from .regex import Regex
 
-        language = compile_regular(fullmatch_language(pattern, dialect))
-        if language.is_empty:
-            raise UnsatisfiableError("no text matches this pattern", text=pattern, offset=0)
-        recipe = {"kind": "regex", "pattern": pattern, "dialect": dialect}
-        return cls(language, source=f"regex {pattern!r}", recipe=lambda: recipe)
+        regex = pattern if isinstance(pattern, Regex) else Regex(pattern, dialect, flags=flags)
+        if regex.is_empty:
+            if isinstance(pattern, str):
+                raise UnsatisfiableError("no text matches this pattern", text=pattern, offset=0)
+            raise UnsatisfiableError(f"no text matches {regex!r}")
+        source = f"regex {pattern!r}" if isinstance(pattern, str) else repr(pattern)
+        return cls(regex.dfa, source=source, recipe=lambda: {"kind": "regex", "regex": regex.recipe})
 
     @classmethod
     def from_ebnf(cls, text: str, *, start: str = "root") -> Grammar:

@@ -64,17 +64,20 @@ _NAME = re.compile(r"([^\W\d]|[$_])[\w$]*")
 
 
 @lru_cache(maxsize=1024)
-def parse(pattern: str, dialect: Dialect) -> RegexAst:
-    """The syntax tree of a pattern. Raises GrammarError, UnsupportedError or LimitError, with the place."""
+def parse(pattern: str, dialect: Dialect, flags: int = 0) -> RegexAst:
+    """The syntax tree of a pattern. Raises GrammarError, UnsupportedError or LimitError, with the place.
+
+    flags : those of Python's re that the whole pattern has, in its dialect.
+    """
     if dialect not in _BRACES:
         raise ValueError(f"dialect {dialect!r} is neither 'ecma' nor 'python'")
-    return _Parser(pattern, dialect).run()
+    return _Parser(pattern, dialect, _flags_of(pattern, dialect, flags)).run()
 
 
 @lru_cache(maxsize=1024)
-def fullmatch_language(pattern: str, dialect: Dialect) -> Regular:
-    """The texts that the whole of the pattern matches from end to end."""
-    ast = parse(pattern, dialect)
+def fullmatch_language(pattern: str, dialect: Dialect, flags: int = 0) -> Regular:
+    """The texts that the whole of the pattern matches from end to end. flags : as in `parse`."""
+    ast = parse(pattern, dialect, flags)
     return fullmatch_with_lookaround(ast) if ast.lookaround else fullmatch_of(ast)
 
 
@@ -107,13 +110,26 @@ class _Flags:
     ascii_only: bool = False
 
 
+def _flags_of(pattern: str, dialect: Dialect, flags: int) -> _Flags:
+    """What re's flags mean here."""
+    if flags and dialect != "python":
+        raise ValueError(f"flags are Python's, and the dialect is {dialect!r}: pass dialect='python'")
+    unknown = flags & ~int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE)
+    if unknown:
+        what = f"the flag {re.RegexFlag(unknown)!r}"
+        raise UnsupportedError(what, "only I, S, A and U are known", text=pattern, offset=0)
+    if flags & re.ASCII and flags & re.UNICODE:
+        raise ValueError("re.ASCII and re.UNICODE contradict each other")
+    return _Flags(bool(flags & re.IGNORECASE), bool(flags & re.DOTALL), bool(flags & re.ASCII))
+
+
 class _Parser:
     """One pass over one pattern; `at` is the place."""
 
-    def __init__(self, pattern: str, dialect: Dialect) -> None:
+    def __init__(self, pattern: str, dialect: Dialect, flags: _Flags) -> None:
         self.pattern, self.dialect, self.at = pattern, dialect, 0
         self.python = dialect == "python"
-        self.flags = _Flags()
+        self.flags = flags
         self.depth = 0
         self.groups: list[str | None] = []
         self.lookaround = False

@@ -16,6 +16,7 @@ from ..automata.errors import SavedGrammarError
 from ..automata.saved_tables import read_saved
 from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
+from .regex import Regex
 from .schema_scan import Gap
 
 __all__ = ["grammar_of", "load"]
@@ -63,7 +64,7 @@ def _from_choices(recipe: Mapping[str, Any]) -> Grammar:
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
     "json_schema": _from_json_schema,
-    "regex": lambda recipe: Grammar.from_regex(recipe["pattern"], dialect=recipe["dialect"]),
+    "regex": lambda recipe: Grammar.from_regex(Regex.of_recipe(recipe["regex"])),
     "choices": _from_choices,
     "substring": lambda recipe: Grammar.from_substring(
         recipe["documents"], by=recipe["by"], allow_empty=recipe["allow_empty"]

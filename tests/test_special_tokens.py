@@ -1,4 +1,4 @@
-"""Special tokens in grammars: allowed where they are named and nowhere else, never mistaken for text, nor text for them.
+"""Special tokens in grammars: allowed where they are named and nowhere else, never mistaken for text.
 
 The oracle (naive_ebnf.py) knows them as code points beyond Unicode's last.
 """
