@@ -5,6 +5,7 @@ Grammars and malformed texts are data under cases/ebnf: `name.gbnf` with texts t
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -17,11 +18,14 @@ import strategies
 from bridle.automata.compiled import compile_grammar
 from bridle.automata.errors import GrammarError, LimitError, UnsatisfiableError, UnsupportedError
 from bridle.automata.matcher import Matcher, allocate_token_bitmask
-from bridle.automata.regular import ANY_CHAR, EPSILON, Bytes, char_class
+from bridle.automata.regular import ANY_CHAR, ANY_TEXT, EPSILON, Bytes, alternation, char_class
+from bridle.automata.regular import Repeat as RegularRepeat
+from bridle.automata.special_tokens import SpecialToken
 from bridle.automata.vocabulary import Vocabulary
 from bridle.grammar.ebnf import parse_ebnf
 from bridle.grammar.grammar import Grammar
 from bridle.grammar.rules import Choice, Repeat, RuleRef, Sequence, Terminal
+from bridle.grammar.validation import validate
 
 CASES = Path(__file__).parent / "cases" / "ebnf"
 GRAMMARS = sorted(path.stem for path in CASES.glob("*.gbnf"))
@@ -91,6 +95,82 @@ def test_literals_and_escapes_stand_for_their_characters(text, data):
 )
 def test_classes_stand_for_their_characters(text, expected):
     assert language(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("<|im_end|>", ["<|im_end|>"]),
+        ("</think>", ["</think>"]),
+        ("<｜end▁of▁sentence｜>", ["<｜end▁of▁sentence｜>"]),
+        ("<[128009]>", [128009]),
+        ("<[007]>", [7]),
+        ("<[INST]>", ["[INST]"]),
+        ("Token(7)", [7]),
+        ("Token( 7 , 8,\n9 )", [7, 8, 9]),
+    ],
+)
+def test_special_tokens_are_named_by_name_or_id(text, keys):
+    rule = parse_ebnf(f'root ::= "a" {text} "b"').rules["root"]
+    assert [token.key for token in rule.special_tokens] == keys
+    assert rule.special_tokens[0].offset == 13
+    a, named, b = rule.body.items
+    assert named == Terminal(alternation(*[SpecialToken(key).language for key in keys]))
+    assert (a, b) == (Terminal(Bytes(b"a")), Terminal(Bytes(b"b")))
+
+
+@pytest.mark.parametrize("text", ["!<think>*", "(!<think>)*", "ExcludeToken(7, 8)*", "((!<[7]>))*"])
+def test_any_tokens_but_some_are_any_text(text):
+    assert language(text) == ANY_TEXT
+    assert language(text.replace("*", "+")) == language(text.replace("*", "{1,}")) == RegularRepeat(ANY_CHAR, 1, None)
+    grammar = Grammar.from_ebnf("root ::= " + text)
+    assert any("any token but one is any text here" in note for note in grammar.notes)
+
+
+def test_rules_may_be_called_like_macros():
+    assert body('Token("a")\nToken ::= "b"') == Sequence((RuleRef("Token"), Terminal(Bytes(b"a"))))
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "refused"),
+    [
+        ('"<" %json {"type": "integer", "minimum": 8} ">"', ["<8>", "<12>"], ["<7>", "< 8>", "8", "<>"]),
+        ('(%json {"const": "}"} ",")* "."', [".", '"}",.', '"}","}",.'], ['"}".', ","]),
+        ("%json true | '!'", ["!", "[1, {}]", "null"], ["", "nul"]),
+        (r'"a" %regex /[0-9]{2}\/\w/ "b"', ["a12/xb"], ["a1/xb", "a12xb"]),
+        ("%regex /(?i:ab)|#/", ["AB", "#"], ["b"]),
+        (r'Regex("\\d+|é") Regex( "a*" )', ["12aa", "é"], ["a", "d"]),
+    ],
+)
+def test_schemas_and_patterns_are_embedded_in_rules(text, accepted, refused):
+    grammar = Grammar.from_ebnf(f"root ::= {text}")
+    assert all(validate(grammar, sentence).ok for sentence in accepted)
+    assert not any(validate(grammar, sentence).ok for sentence in refused)
+
+
+def test_a_schema_in_recursive_rules_keeps_its_notes_and_its_errors_their_places():
+    grammar = Grammar.from_ebnf(
+        'root ::= "(" root ")" | value\nvalue ::= %json {"type": "object", "properties": {"a": {"enum": [1.50]}}}'
+    )
+    assert validate(grammar, '(({"a":1.5}))').ok and not validate(grammar, '(({"a":2}))').ok
+    assert any(note.startswith("%json on line 2, column 11: at most 64 white-space") for note in grammar.notes)
+    with pytest.raises(UnsatisfiableError) as caught:
+        Grammar.from_ebnf('root ::= "a"\n  %json {"type": "string", "minLength": 2, "maxLength": 1}')
+    assert (caught.value.line, caught.value.column) == (2, 3)
+
+
+def test_numbers_before_rules_are_those_of_w3c():
+    rules = parse_ebnf('[1] root ::= b [2] "x"\n  [2a] b ::= [1]\n[3]\nc ::= [4] d ::= "y"').rules
+    assert list(rules) == ["root", "b", "c", "d"]
+    assert rules["b"].body == Sequence((Terminal(char_class([(49, 49)])), Terminal(char_class([(51, 51)]))))
+    assert rules["c"].body == Terminal(char_class([(52, 52)]))
+
+
+def test_more_than_two_hexadecimal_digits_are_noted():
+    assert Grammar.from_ebnf(r'root ::= "\x412"').notes == (
+        r"line 1, column 11: \x412 is \x41 and then 2, as in GBNF; XGrammar reads all hexadecimal digits: write \u or "
+        r"\U for what is beyond \xFF",
+    )
 
 
 def test_empty_bodies_literals_and_alternatives_are_the_empty_text():
@@ -191,6 +271,31 @@ def test_long_grammars_take_linear_time():
 
 
 # Whole grammars.
+
+
+@pytest.mark.parametrize(
+    "entry", json.loads((CASES / "peers.json").read_text("utf-8")), ids=lambda entry: entry["what"]
+)
+def test_verdicts_are_those_of_a_peer_but_where_it_is_said_why(entry):
+    expected = entry.get("bridle", entry["xgrammar"])
+    assert ("bridle" in entry) == ("differs" in entry) and entry.get("bridle") != entry["xgrammar"]
+    try:
+        grammar = Grammar.from_ebnf(entry["grammar"], start=entry.get("start", "root"))
+    except GrammarError:
+        assert expected == "error"
+        return
+    assert [validate(grammar, text).ok for text in entry["texts"]] == expected
+
+
+def test_left_recursion_of_all_kinds_changes_no_language():
+    """Every text of up to four letters, for every grammar of a family with direct, indirect and hidden recursion."""
+    parts = ["root", "x", '"a"', "n", '"b"?']
+    for one, two, three in itertools.product(parts, repeat=3):
+        text = f'root ::= {one} {two} | "a"\nx ::= {three} root | "b" | x\nn ::= "" | n n'
+        oracle = naive.ebnf(text)
+        grammar = Grammar.from_ebnf(text)
+        for word in ("".join(letters) for n in range(5) for letters in itertools.product("ab", repeat=n)):
+            assert validate(grammar, word).ok == oracle.accepts(word.encode()), (text, word)
 
 
 @pytest.mark.parametrize("name", GRAMMARS)

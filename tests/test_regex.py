@@ -17,7 +17,7 @@ from bridle.grammar.saved_grammars import grammar_of
 from oracle import allowed_tokens, vocabulary_of
 
 EXAMPLES = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 TEXTS = ["".join(letters) for n in range(5) for letters in product("aB1\né", repeat=n)]
 PATTERNS = ["a*", "(a|B)+", "[^a]*", "a.?é", r"\d*\s?", "(?i:ab)*", "é|", "a{2}|[1B]*", r"\b\w+\b.*", "(?!a).*"]
