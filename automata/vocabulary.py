@@ -180,9 +180,9 @@ class Vocabulary:
 
     def check_named(self, named: Iterable[SpecialToken]) -> None:
         """Raises GrammarError, with the place, for a token that a grammar names and this vocabulary does not have."""
-        ids = set(self.special_tokens.values())
         for token in named:
-            if token.key not in (ids if isinstance(token.key, int) else self.special_tokens):
+            known = self.special_tokens.values() if isinstance(token.key, int) else self.special_tokens
+            if token.key not in known:
                 raise GrammarError(self._why_not_named(token), text=token.text, offset=token.offset)
 
     def _why_not_named(self, token: SpecialToken) -> str:
