@@ -212,26 +212,29 @@ def validate(
     regex: Regex = None,
     ebnf: Ebnf = None,
     resource: Resource = None,
+    as_generated: Annotated[
+        bool, typer.Option("--as-generated", help="Ask whether a constrained model could have written just this.")
+    ] = False,
 ) -> None:
     """Say whether texts are inside a grammar, and where the first fault of each is.
 
-    JSON is read with its members in any order and with any white space; under --regex and --ebnf a text's final
-    newline does not count where it is not allowed. Exits with 1 if a text is invalid, and with 2 if the grammar is
-    malformed or a file is missing.
+    JSON is read with its members in any order and with any white space, and names of special tokens as text, unless
+    --as-generated; under --regex and --ebnf a text's final newline does not count where it is not allowed. Exits with 1
+    if a text is invalid, and with 2 if the grammar is malformed or a file is missing.
     """
     grammar = _grammar(schema, regex, ebnf, resource)
-    worst = max([_judge(grammar, path) for path in texts])
+    worst = max([_judge(grammar, path, as_generated) for path in texts])
     raise typer.Exit(worst)
 
 
-def _judge(grammar: Grammar, path: Path) -> int:
+def _judge(grammar: Grammar, path: Path, as_generated: bool) -> int:
     """Prints the verdict on one file; returns its exit code."""
     from .automata.errors import BridleError
 
     name = "<stdin>" if str(path) == "-" else str(path)
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        verdict, data = _verdict(grammar, data)
+        verdict, data = _verdict(grammar, data, as_generated)
     except OSError as error:
         typer.echo(f"{name}: {error.strerror}", err=True)
         return _UNUSABLE
@@ -242,15 +245,15 @@ def _judge(grammar: Grammar, path: Path) -> int:
     return 0 if verdict.ok else _INVALID
 
 
-def _verdict(grammar: Grammar, data: bytes) -> tuple[Verdict, bytes]:
+def _verdict(grammar: Grammar, data: bytes, as_generated: bool) -> tuple[Verdict, bytes]:
     """The better verdict on a file's content as it stands and without its final newline, and what it is about."""
     from .grammar.validation import validate as judged
 
-    whole = judged(grammar, data)
+    whole = judged(grammar, data, as_generated=as_generated)
     if whole.ok or grammar.is_json or not data.endswith(b"\n"):
         return whole, data
     cut = data[: -2 if data.endswith(b"\r\n") else -1]
-    bare = judged(grammar, cut)
+    bare = judged(grammar, cut, as_generated=as_generated)
     return (bare, cut) if bare.ok or bare.offset >= whole.offset else (whole, data)
 
 

@@ -254,6 +254,16 @@ def test_validate_needs_no_torch_no_transformers_and_no_network(folder: Path) ->
     assert answer.returncode == 1 and "expected: '0' to '9'" in answer.stdout
 
 
+def test_validate_reads_names_of_special_tokens_where_asked_to(folder: Path) -> None:
+    Path("think.gbnf").write_text('root ::= <think> [a-z]* </think> "x"', "utf-8")
+    arguments = ["validate", "--ebnf", "think.gbnf"]
+    assert run(*arguments, "--as-generated", "-", stdin="<think>hm</think>x\n").exit_code == 0
+    answer = run(*arguments, "-", stdin="<think>hm</think>x\n")
+    assert answer.exit_code == 1 and "expected: <think>" in answer.stdout
+    answer = run(*arguments, "--as-generated", "-", stdin="<think>hm</think>y\n")
+    assert answer.exit_code == 1 and "<stdin>:1:18" in answer.stdout
+
+
 def test_generate_without_torch_says_what_to_install() -> None:
     answer = process(BLOCKER, "generate", "--regex", "[0-9]+")
     assert answer.returncode == 2

@@ -444,6 +444,20 @@ def test_generate_takes_grammars_that_are_not_compiled_and_one_per_prompt() -> N
     assert generate(llama(), tokenizer(), [], compiled(DIGITS)) == []
 
 
+def test_special_tokens_that_a_grammar_names_are_generated_and_shown_by_name() -> None:
+    grammar = bridle.Grammar.from_ebnf('root ::= <|bos|> "ab" <[2]> [c-d] <|bos|>')
+    result = generate(llama(), tokenizer(), "", grammar, max_new_tokens=20)[0]
+    assert result.complete and re.fullmatch(r"<\|bos\|>ab<\|pad\|>[cd]<\|bos\|>", result.text)
+    assert bridle.validate(
+        bridle.Grammar.from_ebnf('root ::= <|bos|> "ab" <|pad|> . <|bos|>'), result.text, as_generated=True
+    )
+
+
+def test_a_stop_token_that_a_grammar_names_last_ends_the_text() -> None:
+    result = generate(llama(), tokenizer(), "", bridle.Grammar.from_ebnf('root ::= "ab" <|eos|>'), max_new_tokens=20)[0]
+    assert result.complete and result.text == "ab" and result.token_ids.count(EOS) == 1
+
+
 def test_a_text_that_is_cut_off_is_not_complete() -> None:
     result = generate(llama(), tokenizer(), "a", compiled(r"[a-z]{50}"), max_new_tokens=3)[0]
     assert not result.complete
