@@ -26,7 +26,6 @@ from .mask_kernels import BAD_SHAPE, fill_known
 from .special_tokens import LEAST_MARK, SpecialToken, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
-from .vocabulary import Vocabulary
 
 __all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
 
@@ -378,7 +377,7 @@ class Matcher:
     def _specials(self, ref: int) -> list[int]:
         """The special tokens that may come next, by id."""
         vocabulary = self.compiled.vocabulary
-        readings = ((id_, vocabulary.reading(id_)) for id_ in sorted(set(vocabulary.special_tokens.values())))
+        readings = ((id_, vocabulary.reading(id_)) for id_ in vocabulary.special_names)
         return [id_ for id_, data in readings if self._ask(self._machine.step_bytes, ref, data)[1] == len(data)]
 
     def next_bytes(self) -> np.ndarray:
@@ -417,7 +416,7 @@ class Matcher:
                 return None
             return Rejection(0, "the text may not end here", self._expected(self._ref))
         if data and data[0] >= LEAST_MARK:
-            name = _shown(vocabulary, token)
+            name = vocabulary.special_names[token]
             return Rejection(0, f"the special token {name} may not come here", self._expected(self._ref))
         if data:
             return Rejection(length, f"{data[length : length + 1]!r} may not come here", self._expected(to))
@@ -430,12 +429,8 @@ class Matcher:
     def _expected(self, ref: int) -> tuple[str, ...]:
         allowed = self._machine.next_bytes(ref)
         specials = self._specials(ref) if allowed[LEAST_MARK:256].any() else []
-        return describe_bytes(allowed, [_shown(self.compiled.vocabulary, id_) for id_ in specials])
-
-
-def _shown(vocabulary: Vocabulary, special: int) -> str:
-    """The name of a special token."""
-    return next(name for name, id_ in vocabulary.special_tokens.items() if id_ == special)
+        names = self.compiled.vocabulary.special_names
+        return describe_bytes(allowed, [names[id_] for id_ in specials])
 
 
 def _tokens_of(tokenizer: Any, text: str) -> list[int]:

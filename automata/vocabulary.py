@@ -60,6 +60,7 @@ class Vocabulary:
     size : ids of the model's output, padding included; `size >= len(tokens)`
     stop_token_ids : tuple[int, ...], ascending, at least one
     special_tokens : read-only mapping from name to id; a grammar may name them
+    special_names : read-only mapping from id to name, to the first one if it has several; ascending
     fingerprint : 64 hex digits, SHA-256 over all of the above
     token_bytes : uint8[total], what the machine reads for the tokens, one after another; read-only
     token_offsets : int32[len(tokens) + 1], token i is token_bytes[token_offsets[i]:token_offsets[i + 1]]; read-only
@@ -76,6 +77,7 @@ class Vocabulary:
         "max_token_bytes",
         "memory",
         "size",
+        "special_names",
         "special_tokens",
         "stop_token_ids",
         "token_bytes",
@@ -87,6 +89,7 @@ class Vocabulary:
     size: int
     stop_token_ids: tuple[int, ...]
     special_tokens: Mapping[str, int]
+    special_names: Mapping[int, str]
     fingerprint: str
     token_bytes: npt.NDArray[np.uint8]
     token_offsets: npt.NDArray[np.int32]
@@ -104,8 +107,8 @@ class Vocabulary:
 
         `stop_token_ids`: one id or several; padding ids may be among them, as may special ones.
         `special_tokens`: name to id; their entries in `tokens` are taken for b"", whatever they hold. They are allowed
-        where a grammar names them, and nowhere else. One that is a stop token, too, ends a text wherever it is a
-        sentence, and is what the grammar names in the middle of one.
+        where a grammar names them (by the first name, if a token has several), and nowhere else. One that is a stop
+        token, too, ends a text wherever it is a sentence, and is what the grammar names in the middle of one.
         `size`: the model's padded vocabulary (`logits.shape[-1]`); by default `len(tokens)`.
         Raises VocabularyError with the value and what to do.
         """
@@ -113,6 +116,9 @@ class Vocabulary:
         self.size = _checked_size(size, len(texts))
         self.stop_token_ids = _checked_stop_ids(stop_token_ids, self.size)
         self.special_tokens = MappingProxyType(_checked_special(special_tokens or {}, self.size))
+        # The first of several names of a token is the one that grammars know it by.
+        names = {id_: name for name, id_ in reversed(self.special_tokens.items())}
+        self.special_names = MappingProxyType(dict(sorted(names.items())))
         texts += [b""] * (max(self.special_tokens.values(), default=-1) + 1 - len(texts))
         for id_ in {*self.stop_token_ids, *self.special_tokens.values()}:
             if id_ < len(texts):
@@ -131,10 +137,7 @@ class Vocabulary:
         self.fingerprint = self._digest(flat, offsets)
         in_no_text = np.flatnonzero(np.frombuffer(flat, np.uint8) >= LEAST_MARK)
         changed = dict.fromkeys((np.searchsorted(offsets, in_no_text, side="right") - 1).tolist(), b"")
-        names: dict[int, list[str]] = {}
-        for name, id_ in sorted(self.special_tokens.items()):
-            names.setdefault(id_, []).append(name)
-        changed |= {id_: spelled(own, id_) for id_, own in names.items()}
+        changed |= {id_: spelled(name, id_) for id_, name in self.special_names.items()}
         if changed:
             for id_, reading in changed.items():
                 texts[id_], lengths[id_] = reading, len(reading)
@@ -155,7 +158,8 @@ class Vocabulary:
         store_for(self)
 
     def _digest(self, flat: bytes, offsets: npt.NDArray[np.int32]) -> str:
-        rest = ["bridle vocabulary 2", self.size, self.stop_token_ids, sorted(self.special_tokens.items())]
+        names = [sorted(self.special_tokens.items()), list(self.special_names.items())]
+        rest = ["bridle vocabulary 2", self.size, self.stop_token_ids, names]
         digest = hashlib.sha256(json.dumps(rest).encode() + b"\x00")
         digest.update(offsets.astype("<i4", copy=False).tobytes())  # as long as the number of tokens says
         digest.update(flat)
@@ -181,13 +185,17 @@ class Vocabulary:
     def check_named(self, named: Iterable[SpecialToken]) -> None:
         """Raises GrammarError, with the place, for a token that a grammar names and this vocabulary does not have."""
         for token in named:
-            known = self.special_tokens.values() if isinstance(token.key, int) else self.special_tokens
-            if token.key not in known:
+            id_ = token.key if isinstance(token.key, int) else self.special_tokens.get(token.key, -1)
+            if id_ not in self.special_names or (id_ != token.key and self.special_names[id_] != token.key):
                 raise GrammarError(self._why_not_named(token), text=token.text, offset=token.offset)
 
     def _why_not_named(self, token: SpecialToken) -> str:
         key = token.key
         if isinstance(key, str):
+            if (id_ := self.special_tokens.get(key)) is not None:
+                first = self.special_names[id_]
+                first = f"<{first}>" if first.startswith("[") else first
+                return f"token {id_} has several names, of which {key!r} is not the first: write {first} or <[{id_}]>"
             near = get_close_matches(key, self.special_tokens, n=3)
             hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             if key.encode("utf-8", "backslashreplace") in self.tokens:

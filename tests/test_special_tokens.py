@@ -133,10 +133,31 @@ def test_a_name_and_an_id_of_one_token_meet():
     assert allowed(matcher) == {ord(c) for c in "xyz"}
 
 
-def test_a_token_of_several_names_may_be_named_by_each():
-    for name in ("<one>", "<other>", f"<[{TWICE}]>"):
+def test_a_token_of_several_names_is_named_by_the_first():
+    for name in ("<one>", f"<[{TWICE}]>"):
         assert allowed(after(name)) == {TWICE}
-    assert allowed(after('<one> "x" | <other> "y"', TWICE)) == {ord("x"), ord("y")}
+    with pytest.raises(bridle.GrammarError, match=rf"has several names, .*: write <one> or <\[{TWICE}\]>") as caught:
+        compiled("<other>")
+    assert caught.value.column == 10
+    names = {"<one>": 1, "<other>": 1}
+    one, two = (
+        bridle.Vocabulary([b"a"], stop_token_ids=2, size=3, special_tokens=dict(items))
+        for items in (names.items(), reversed(names.items()))
+    )
+    assert one.special_tokens == two.special_tokens and one != two
+    assert [v.special_names[1] for v in (one, two)] == ["<one>", "<other>"]
+    assert pickle.loads(pickle.dumps(two)) == two
+
+
+def test_alternatives_that_begin_with_different_special_tokens_stay_small():
+    names = {f"<tool-{i}>": 300 + i for i in range(40)}
+    many = bridle.Vocabulary(TOKENS, stop_token_ids=299, size=400, special_tokens=names)
+    text = " | ".join(f'{name} "{i}"* <[{300 + (i + 1) % 40}]>' for i, name in enumerate(names))
+    grammar = bridle.Grammar.from_ebnf(f"root ::= {text}")
+    assert grammar.root.n_states < 2000
+    matcher = bridle.Matcher(bridle.compile(grammar, many))
+    assert allowed_tokens(matcher) == set(names.values())
+    assert matcher.accept_token(307) and matcher.accept_bytes("77") and allowed_tokens(matcher) == {ord("7"), 308}
 
 
 def test_a_token_beyond_the_tokens_that_were_given_may_be_named():
@@ -334,6 +355,9 @@ def test_texts_as_generated_show_special_tokens_by_name(text, ok, offset):
 
 
 def test_names_in_a_plain_text_are_text():
+    by_id = bridle.Grammar.from_ebnf("root ::= <[0]> | <a> <[7]>")
+    assert not bridle.validate(by_id, "<a>", as_generated=True).ok
+    assert all(bridle.validate(by_id, text, as_generated=True).ok for text in ("<[0]>", "<a><[7]>"))
     verdict = bridle.validate(THINKING, "<think>a</think>x")
     assert (verdict.ok, verdict.offset, verdict.expected) == (False, 0, ("<think>",))
     assert bridle.validate(bridle.Grammar.from_ebnf('root ::= "<s>" | <s> "b"'), "<s>").ok
