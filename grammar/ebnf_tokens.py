@@ -40,7 +40,8 @@ _CLASS_ESCAPES = "$.*+(){}|"
 _SHORTHANDS = {"d": "[0-9]", "w": "[a-zA-Z0-9_]", "s": r"[ \t\n\r]"}
 # <[128009]>; <[INST]>, a name that has brackets instead of <>; <|im_end|>
 _SPECIAL = re.compile(r"<\[([0-9]+)\]>|<(\[[^\s<>\[\]]+\])>|(<[^\s<>]+>)")
-_MACRO = re.compile(r"(TagDispatch|TokenTagDispatch|Token|ExcludeToken|AnyTokens|Regex|Substring)\(")
+_MACROS = "(TagDispatch|TokenTagDispatch|Token|ExcludeToken|AnyTokens|Regex|Substring)"
+_MACRO, _MACRO_RULE = re.compile(_MACROS + r"\("), re.compile(rf"(?<![\w.-]){_MACROS}\s*::=")
 _IDS = re.compile(r"\s*([0-9]+)\s*(?:,\s*|(?=\)))")
 # W3C numbers its productions: `[12] name ::= …`.
 _NUMBERED = re.compile(r"\[[0-9]+[a-z]?\](?=[ \t]+[\w.-]+\s*::=)")
@@ -80,6 +81,7 @@ class Lexer:
         self.comment: int | None = None  # the first `#` that can be nothing but a comment
         self.code: int | None = None  # the first `#x20` outside a class
         self.notes: list[str] = []
+        self._defined: frozenset[str] | None = None
 
     def fail(self, message: str, offset: int) -> NoReturn:
         raise GrammarError(message, text=self.text, offset=offset)
@@ -138,7 +140,7 @@ class Lexer:
         if first == ".":
             self.at += 1
             return "terminal", ANY_CHAR
-        if (found := _MACRO.match(self.text, begin)) and not re.search(rf"\b{found[1]}\s*::=", self.text):
+        if (found := _MACRO.match(self.text, begin)) and found[1] not in self.defined_macros():
             return self.macro(found[1], found.end())
         if found := _NAME.match(self.text, begin):
             self.at = found.end()
@@ -291,6 +293,12 @@ class Lexer:
         if len(digits) > 10:
             self.fail(f"no vocabulary has so many tokens as {digits[:20]}", offset)
         return int(digits)
+
+    def defined_macros(self) -> frozenset[str]:
+        """The names of macros that are rules of this text; looked for once."""
+        if self._defined is None:
+            self._defined = frozenset(found[1] for found in _MACRO_RULE.finditer(self.text))
+        return self._defined
 
     def macro(self, name: str, inside: int) -> tuple[str, object]:
         """XGrammar's Token(…), ExcludeToken(…) and Regex(…); the others are refused. `inside`: behind the `(`."""
