@@ -103,6 +103,8 @@ def _written(texts: Sequence[Text], *, json: bool, whose: str = "", behind: byte
     if json and kinds != {str}:
         i = next(i for i, text in enumerate(texts) if not isinstance(text, str))
         raise GrammarError(f"choice {i}{whose} is bytes: JSON strings are made of str")
+    if bytes in kinds:
+        _check_bytes(texts, whose)
     try:
         if json:
             texts = [encode_basestring(text) for text in texts]
@@ -111,6 +113,13 @@ def _written(texts: Sequence[Text], *, json: bool, whose: str = "", behind: byte
         return Strings.of(cast("Sequence[str]", texts))
     except UnicodeEncodeError:
         raise _surrogate(texts, whose) from None
+
+
+def _check_bytes(texts: Sequence[Text], whose: str) -> None:
+    """Raises GrammarError for the bytes that special tokens are spelled with, which no text has."""
+    for i, text in enumerate(texts):
+        if isinstance(text, bytes) and text_part(text) < len(text):
+            raise GrammarError(f"choice {i}{whose}, {text!r:.80}, has a byte FE or FF, which no UTF-8 text has")
 
 
 def _surrogate(texts: Sequence[Text], whose: str) -> GrammarError:
@@ -165,6 +174,8 @@ def dependent_choices(
     Raises as choice_automaton does, and UnsatisfiableError where no path is complete.
     """
     between = separator.encode() if isinstance(separator, str) else bytes(separator)
+    if text_part(between) < len(between):
+        raise GrammarError(f"the separator {separator!r:.80} has a byte FE or FF, which no UTF-8 text has")
     plan = _Plan(listed(choices), then, depth, between, json)
     if depth is None and not plan.leads_on((), iter(plan.first)):
         raise UnsatisfiableError("no path is complete: for each choice, `then` at last goes on with none")

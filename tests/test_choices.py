@@ -595,3 +595,11 @@ def check_masks(grammar, texts, vocabulary):
             assert matcher.accept_bytes(text[i : i + 3])
         matcher.reset()
         assert matcher.accept_bytes(text) and matcher.is_accepting()
+
+
+@pytest.mark.parametrize("data", [b"a\xff", b"\xfe", b"\xff<s>\xfe1\xff"])
+def test_bytes_that_special_tokens_are_spelled_with_are_no_choice(data):
+    with pytest.raises(bridle.GrammarError, match=r"choice 1, .*has a byte FE or FF"):
+        Grammar.from_choices(["a", data])
+    with pytest.raises(bridle.GrammarError, match=r"the separator .*has a byte FE or FF"):
+        Grammar.from_choices(["a"], then=lambda path: ["b"] if len(path) == 1 else None, separator=data)
