@@ -31,6 +31,7 @@ from ..automata.errors import GrammarError, LimitError, SavedGrammarError, Unsat
 from ..automata.fragment import Fragment, Payload, Selection
 from ..automata.regular import Language
 from ..automata.sparse_dfa import SparseDfa
+from ..automata.special_tokens import text_part
 from .rules import Embedded, Node, Terminal
 
 __all__ = [
