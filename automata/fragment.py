@@ -39,7 +39,8 @@ Target: TypeAlias = "Payload | ByteDfa | GreedyDfa | SparseDfa | None"
 class Fragment:
     """A state with edges and calls: the general shape.
 
-    edges : (low byte, high byte, target), bounds included; several may share bytes (alternatives, all followed).
+    edges : (low byte, high byte, target), bounds included; several may share bytes (alternatives, all followed). An edge
+        whose low byte is above its high one is never taken.
     calls : (callee, then): the callee's language comes first, then the frame goes on in `then`.
     ends : whether the frame may also end here.
     whitespace : how many bytes of JSON white space (space, \\t, \\n, \\r) may pass here before anything else. No callee
@@ -51,6 +52,20 @@ class Fragment:
     ends: bool = False
     whitespace: int = 0
     like: ByteDfa | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """The end of a frame that is sampled at a temperature of its own; it is on the stack below all that it reads.
+
+    A payload that only ends. Machines note the rows of such states, for `Matcher.temperature`.
+    """
+
+    temperature: float
+
+    def expand(self) -> Fragment:
+        # The edge is over no byte: a state without any, that can do nothing but end, is never kept on a stack.
+        return Fragment(edges=((255, 0, None),), ends=True)
 
 
 @dataclass(frozen=True, slots=True)

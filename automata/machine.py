@@ -33,7 +33,7 @@ from .expand_kernels import (
     write_one_string,
     write_text,
 )
-from .fragment import Fragment, Items, Layout, Members, OneString, Selection, Strings, Target, Text
+from .fragment import Fragment, Items, Layout, Members, OneString, Selection, Strings, Target, Text, Warmth
 from .greedy_dfa import GreedyDfa
 from .growing_tables import GrowingTables
 from .limits import Limits
@@ -125,12 +125,12 @@ class Machine:
     """States, stack and memos of one grammar over one store, and the sparse automata that it refers to.
 
     start : the configuration of the empty text. log : rows in the order of their expansion, which decides what number
-    every row has.
+    every row has. temperatures : of configurations that were asked for, see temperature.py.
     """
 
     __slots__ = (
-        "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "address", "context", "limits", "log",
-        "sparse", "start", "store",
+        "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address", "context", "limits",
+        "log", "sparse", "start", "store", "temperatures",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
@@ -151,6 +151,8 @@ class Machine:
         self._payloads: dict[int, Any] = {}
         self._rows: dict[Any, int] = {None: 0}
         self._selections: dict[int, tuple[Selection, int]] = {}
+        self._warm_rows: dict[int, float] = {}
+        self.temperatures: dict[int, float | None] = {}
         self.sparse: list[SparseDfa] = []
         self._held = 0
         self.log: list[int] = []
@@ -217,6 +219,11 @@ class Machine:
     def tables(self) -> GrowingTables:
         """States, stack and memos, for those who hold the store's lock."""
         return self._tables
+
+    @property
+    def warm_rows(self) -> dict[int, float]:
+        """Temperature by the row of each Warmth that there is."""
+        return self._warm_rows
 
     @property
     def is_full(self) -> bool:
@@ -287,6 +294,8 @@ class Machine:
         else:
             row = self._new_rows(1)
             self._payloads[row] = target
+            if type(target) is Warmth:
+                self._warm_rows[row] = target.temperature
         self._rows[target] = row
         return row
 

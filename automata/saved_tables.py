@@ -221,10 +221,19 @@ class SavedMachine(Machine):
         fill_index(tables, SET_INDEX, len(set_starts(arrays["sets"])))
 
     def _expand(self, row: int) -> None:
+        self._remember()
+        super()._expand(row)
+
+    @property
+    def warm_rows(self) -> dict[int, float]:
+        self._remember()
+        return self._warm_rows
+
+    def _remember(self) -> None:
+        """Makes the grammar, unless it was."""
         if self._root is not None:
             self._recall(self._root)
             self._root = None
-        super()._expand(row)
 
     def _recall(self, root: Callable[[], Target]) -> None:
         """Finds the payloads of all rows, by going through the log on a twin."""
@@ -235,7 +244,7 @@ class SavedMachine(Machine):
                 Machine._expand(twin, row)
         if not all(_is_same(self._tables, twin.tables, slot) for slot in (ROWS, EDGES, CALLS, DATA)):
             raise SavedGrammarError("what the file says that the grammar was made from makes another grammar")
-        self._payloads, self._rows = twin._payloads, twin._rows
+        self._payloads, self._rows, self._warm_rows = twin._payloads, twin._rows, twin._warm_rows
 
 
 def _is_same(one: GrowingTables, other: GrowingTables, slot: int) -> bool:

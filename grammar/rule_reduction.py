@@ -25,7 +25,19 @@ from ..automata.budget import RegularLimits
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from ..automata.regular import EMPTY, EPSILON, Regular, compile_regular
-from .rules import Choice, Facts, Node, Repeat, RuleRef, RuleSet, Sequence, Terminal, references, strongly_connected
+from .rules import (
+    Captured,
+    Choice,
+    Facts,
+    Node,
+    Repeat,
+    RuleRef,
+    RuleSet,
+    Sequence,
+    Terminal,
+    references,
+    strongly_connected,
+)
 
 __all__ = ["DEFAULT_LIMITS", "RuleLimits", "compiled", "counted_body", "reduced_bodies"]
 
@@ -141,6 +153,8 @@ class _Reduction:
                 return self.factored([self.parts(item, nesting) for item in items], 0)
             case Repeat(item, least, most):
                 return _repeated(self.reduced(item, nesting), least, most)
+            case Captured(item):
+                return self.reduced(item, nesting)
         return node
 
     def parts(self, node: Node, nesting: int) -> list[Node]:

@@ -37,6 +37,7 @@ from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from ..automata.fragment import Fragment, Payload, Target, Text
 from ..automata.regular import Regular, compile_regular
+from .empty_texts import Solid
 from .rule_reduction import DEFAULT_LIMITS, RuleLimits, compiled, counted_body, reduced_bodies
 from .rules import (
     MAX_DEPTH,
@@ -312,7 +313,7 @@ class _Builder:
                 if name in facts.nullable:
                     self.graph.hops[source].append(target)
             case Embedded(payload, nullable):
-                self.graph.edges[source].append((payload, target))
+                self.graph.edges[source].append((Solid(payload) if nullable else payload, target))
                 if nullable:
                     self.graph.hops[source].append(target)
             case Sequence(items):

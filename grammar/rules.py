@@ -28,8 +28,8 @@ from ..automata.regular import Regular
 from ..automata.special_tokens import SpecialToken
 
 __all__ = [
-    "MAX_DEPTH", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence", "Terminal",
-    "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
+    "MAX_DEPTH", "Captured", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence",
+    "Terminal", "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
     "strongly_connected", "verify",
 ]  # fmt: skip
 
@@ -79,17 +79,26 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A state that another front end made: a schema in a structural tag, a large set of choices. Its language is not
-    empty.
+    """A state that another front end made: a schema in a structural tag, a large set of choices. It has a text that is
+    not empty.
 
-    nullable : whether the empty text is in it.
+    nullable : whether the empty text is in it. parts : what it was made of, for those who look for captures.
     """
 
     target: Payload
     nullable: bool
+    parts: Node | None = field(default=None, compare=False)
 
 
-Node: TypeAlias = Terminal | RuleRef | Sequence | Choice | Repeat | Embedded
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The item's texts, with a name for what is read as it (captures.py); no state of the machine knows of it."""
+
+    item: Node
+    name: str
+
+
+Node: TypeAlias = Terminal | RuleRef | Sequence | Choice | Repeat | Embedded | Captured
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +166,7 @@ def _depth(body: Node) -> int:
 def _children(node: Node) -> tuple[Node, ...]:
     if isinstance(node, Sequence | Choice):
         return node.items
-    return (node.item,) if isinstance(node, Repeat) else ()
+    return (node.item,) if isinstance(node, Repeat | Captured) else ()
 
 
 def references(body: Node) -> Iterator[RuleRef]:
@@ -273,6 +282,8 @@ def _productive(node: Node, known: Names) -> bool:
             return any([_productive(item, known) for item in items])
         case Repeat(item, least, _):
             return least == 0 or _productive(item, known)
+        case Captured(item):
+            return _productive(item, known)
     return True
 
 
@@ -290,6 +301,8 @@ def _nullable(node: Node, known: Names) -> bool:
             return least == 0 or _nullable(item, known)
         case Embedded(_, nullable):
             return nullable
+        case Captured(item):
+            return _nullable(item, known)
 
 
 def _solid(node: Node, productive: Names, known: Names) -> bool:
@@ -306,6 +319,8 @@ def _solid(node: Node, productive: Names, known: Names) -> bool:
             return any([_solid(item, productive, known) for item in items])
         case Repeat(item, _, most):
             return most != 0 and _solid(item, productive, known)
+        case Captured(item):
+            return _solid(item, productive, known)
     return True
 
 

@@ -62,6 +62,12 @@ def _from_choices(recipe: Mapping[str, Any]) -> Grammar:
     return Grammar.from_choices(choices, json=recipe["json"])
 
 
+def _composed(recipe: Mapping[str, Any]) -> Grammar:
+    from .composition import of_recipe
+
+    return of_recipe(recipe, grammar_of)
+
+
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
     "json_schema": _from_json_schema,
     "regex": lambda recipe: Grammar.from_regex(Regex.of_recipe(recipe["regex"])),
@@ -70,4 +76,5 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
         recipe["documents"], by=recipe["by"], allow_empty=recipe["allow_empty"]
     ),
     "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
+    **dict.fromkeys(("concat", "union", "repeat", "capture", "temperature"), _composed),
 }
