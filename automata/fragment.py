@@ -39,7 +39,7 @@ Target: TypeAlias = "Payload | ByteDfa | GreedyDfa | SparseDfa | None"
 class Fragment:
     """A state with edges and calls: the general shape.
 
-    edges : (low byte, high byte, target), bounds included; several may share bytes (alternatives, all followed). An edge
+    edges : (low byte, high byte, target), bounds included; several may share bytes (alternatives, all followed). One
         whose low byte is above its high one is never taken.
     calls : (callee, then): the callee's language comes first, then the frame goes on in `then`.
     ends : whether the frame may also end here.

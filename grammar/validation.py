@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
         return self.ok
 
 
-class _Reading(NamedTuple):
+class Reading(NamedTuple):
     """A grammar as texts are read: what `compile_grammar` asks for."""
 
     root: Target
@@ -57,7 +57,8 @@ class _Reading(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _bytes() -> Vocabulary:
+def byte_vocabulary() -> Vocabulary:
+    """A token for each byte, and a stop token."""
     return Vocabulary([bytes((b,)) for b in range(256)] + [b""], stop_token_ids=256)
 
 
@@ -68,7 +69,7 @@ def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
     known = _readings.setdefault(grammar, {})
     if as_generated not in known:
         root = grammar.root if as_generated else grammar.reading_root()
-        known[as_generated] = compile_grammar(_Reading(root, grammar.notes), _bytes())
+        known[as_generated] = compile_grammar(Reading(root, grammar.notes), byte_vocabulary())
     return known[as_generated]
 
 

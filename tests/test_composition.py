@@ -1,0 +1,374 @@
+"""Composed grammars say what their parts say, captures are what the rule tells, and temperatures are those of parts."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bridle
+from bridle.automata import regular
+from bridle.automata.byte_dfa import ByteDfa
+from bridle.automata.fragment import Fragment, Text, Warmth
+from bridle.grammar.captures import names_in
+from bridle.grammar.composition import Heat
+from bridle.grammar.empty_texts import Solid, accepts_empty
+from bridle.grammar.grammar import Grammar
+from bridle.grammar.saved_grammars import grammar_of
+from bridle.grammar.text_states import Padded
+from naive_composition import Composed
+from oracle import vocabulary_of
+
+EXAMPLES = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+BYTES = vocabulary_of([bytes((b,)) for b in range(256)])
+LETTERS = "ab1"
+TOKENS = vocabulary_of(["".join(word).encode() for n in (1, 2, 3) for word in product(LETTERS, repeat=n)])
+
+leaves = st.one_of(
+    st.tuples(st.just("text"), st.text(LETTERS, max_size=2)),
+    st.tuples(st.just("regex"), st.sampled_from(["a*", "[ab]", "a|ab", "(ab)*", "b?", "a+b*", ".", ""])),
+    st.tuples(
+        st.just("ebnf"),
+        st.sampled_from(['root ::= "a" root "b" | ""', 'root ::= root "a" | "b"', 'root ::= "a" root? "a"']),
+    ),
+    st.tuples(st.just("json"), st.sampled_from(['{"const": 1}', '{"const": 11}'])),
+)
+
+
+def composed(trees):
+    return st.one_of(
+        st.lists(trees, max_size=3).map(lambda items: ("concat", *items)),
+        st.lists(trees, min_size=1, max_size=3).map(lambda items: ("union", *items)),
+        st.tuples(st.just("repeat"), trees, st.integers(0, 2), st.one_of(st.none(), st.integers(2, 3))),
+        st.tuples(st.just("capture"), trees, st.sampled_from("xyz")),
+        st.tuples(st.just("temperature"), trees, st.sampled_from([0.0, 0.5])),
+    )
+
+
+trees = st.recursive(leaves, composed, max_leaves=6)
+
+
+def grammar_of_tree(tree) -> Grammar | str:
+    kind, *rest = tree
+    match kind:
+        case "text":
+            return rest[0]
+        case "regex":
+            return Grammar.from_regex(rest[0])
+        case "ebnf":
+            return Grammar.from_ebnf(rest[0])
+        case "json":
+            return Grammar.from_json_schema(rest[0], whitespace="compact")
+        case "concat":
+            return Grammar.concat(*map(grammar_of_tree, rest))
+        case "union":
+            return Grammar.union(*map(grammar_of_tree, rest))
+    part = Grammar.concat(grammar_of_tree(rest[0]))
+    if kind == "repeat":
+        return part.repeat(rest[1], rest[2])
+    return part.capture(rest[1]) if kind == "capture" else part.with_temperature(rest[1])
+
+
+def short_texts(most):
+    return ("".join(word) for n in range(most + 1) for word in product(LETTERS, repeat=n))
+
+
+@EXAMPLES
+@given(trees)
+def test_composed_grammars_judge_all_short_texts_as_the_oracle_does(tree) -> None:
+    grammar = Grammar.concat(grammar_of_tree(tree))
+    n = Composed(tree, LETTERS + ".")
+    for text in short_texts(4):
+        verdict = bridle.validate(grammar, text)
+        assert verdict.ok == n.accepts(text), text
+        assert (verdict.offset == len(text)) == n.is_prefix(text), text
+
+
+@EXAMPLES
+@given(trees)
+def test_captures_are_those_that_the_oracle_finds(tree) -> None:
+    grammar = Grammar.concat(grammar_of_tree(tree))
+    n = Composed(tree, LETTERS + ".")
+    for text in short_texts(4):
+        if not n.is_prefix(text):
+            with pytest.raises(bridle.GrammarError, match="no sentence") if names_in(grammar.parts) else _nothing():
+                grammar.captures(text)
+            continue
+        wanted: dict = {}
+        for name, value in n.captures(text):
+            wanted.setdefault(name, []).append(value)
+        found = grammar.captures(text)
+        assert {name: v if isinstance(v, list) else [v] for name, v in found.items()} == wanted, text
+
+
+def _nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+@EXAMPLES
+@given(trees, st.text(LETTERS, max_size=3))
+def test_masks_over_the_borders_of_parts_are_exact(tree, text) -> None:
+    compiled = bridle.compile(Grammar.concat(grammar_of_tree(tree)), TOKENS)
+    matcher = bridle.Matcher(compiled)
+    while text and not matcher.accept_bytes(text):
+        text = text[:-1]
+    mask, slow = (bridle.allocate_token_bitmask(1, TOKENS.size) for _ in range(2))
+    matcher.fill_next_token_bitmask(mask)
+    matcher.fill_reference_bitmask(slow)
+    assert (mask == slow).all()
+
+
+@EXAMPLES
+@given(trees)
+def test_the_recipe_of_a_composed_grammar_makes_it_again(tree) -> None:
+    grammar = Grammar.concat(grammar_of_tree(tree))
+    again = grammar_of(grammar.recipe)
+    assert repr(again) == repr(grammar) and again.notes == grammar.notes
+    for text in short_texts(2):
+        assert bridle.validate(again, text) == bridle.validate(grammar, text)
+        if bridle.validate(grammar, text).offset == len(text):
+            assert again.captures(text) == grammar.captures(text)
+
+
+# What is nullable, and the rest of it.
+
+
+class Spaced:
+    """White space, or nothing: a fragment of which the empty text is one."""
+
+    def expand(self) -> Fragment:
+        return Fragment(ends=True, whitespace=2)
+
+    def __hash__(self) -> int:
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spaced)
+
+
+class Letters(Spaced):
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def expand(self) -> Text:
+        return Text(regular.compile_regular(regular.Repeat(regular.literal("ab"), 0, None)), self.least, 3, None)
+
+    def __hash__(self) -> int:
+        return self.least
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Letters) and other.least == self.least
+
+
+class Chain(Spaced):
+    """One call after another."""
+
+    def __init__(self, *targets) -> None:
+        self.targets = targets
+
+    def expand(self) -> Fragment:
+        return Fragment(calls=((self.targets[0], self.targets[1]),))
+
+    def __hash__(self) -> int:
+        return 9
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+STAR = regular.compile_regular(regular.Repeat(regular.literal("x"), 0, None))
+ONE = regular.compile_regular(regular.literal("y"))
+INVALID = regular.compile_regular(regular.Alternation((regular.EPSILON, regular.Bytes(b"\xff"))))
+
+
+@pytest.mark.parametrize(
+    ("payload", "texts"),
+    [
+        (Spaced(), ["", " ", "\n\t"]),
+        (Letters(0), ["", "ab", "abab", "ababab"]),
+        (Chain(STAR, Spaced()), ["", "x", "xx", "x ", " ", "xx\t\n"]),
+        (Chain(Spaced(), Letters(0)), ["", " ", "ab", " ab", "  abab"]),
+        (Chain(Letters(0), None), ["", "ab"]),
+        (Chain(Chain(STAR, None), Chain(Letters(0), Spaced())), ["", "x", "ab", "xab", "ab ", " "]),
+        (Heat(STAR, 0.5), ["", "x", "xx"]),
+        (Chain(INVALID, None), ["", b"\xff"]),
+    ],
+)  # fmt: skip
+def test_what_is_solid_is_all_but_the_empty_text(payload, texts) -> None:
+    assert accepts_empty(payload)
+    alone, solid = Grammar(payload, source="test"), Grammar(Solid(payload), source="test")
+    for text in texts:
+        assert bridle.validate(alone, text).ok
+        assert bridle.validate(solid, text).ok == bool(text)
+    for text in ("   ", "y", "abababab", "x   ", " x"):
+        assert bridle.validate(alone, text).ok == bridle.validate(solid, text).ok
+        assert bridle.validate(alone, text).offset == bridle.validate(solid, text).offset
+
+
+@pytest.mark.parametrize(
+    ("target", "empty"),
+    [(None, True), (STAR, True), (ONE, False), (Letters(1), False), (Chain(STAR, ONE), False), (Padded(STAR), True)],
+)
+def test_a_target_is_nullable_if_no_byte_has_to_come(target, empty) -> None:
+    assert accepts_empty(target) is empty
+
+
+def test_parts_that_may_be_empty_can_be_repeated_without_end() -> None:
+    nested = Grammar.from_ebnf('root ::= "(" root ")" | ""')
+    grammar = (nested.repeat() + "." + nested).repeat().repeat(1, None)
+    for text, ok in (("", True), ("()().", True), (".(())..()", True), ("()", False), (").", False)):
+        assert bridle.validate(grammar, text).ok == ok, text
+
+
+def test_regular_parts_become_one_automaton_across_their_borders() -> None:
+    grammar = ("a" | Grammar.from_regex("b+").capture("b")) + Grammar.from_regex("c*")
+    assert grammar.root == Grammar.from_regex("(a|b+)c*").root and isinstance(grammar.root, ByteDfa)
+
+
+def test_any_number_of_compositions_can_be_nested() -> None:
+    grammar = Grammar.from_regex("x").capture("x")
+    for _ in range(150):
+        grammar = (grammar + "a") | "b"
+    assert bridle.validate(grammar, "x" + "a" * 150).ok
+    assert bridle.validate(grammar, "b" + "a" * 20).ok
+    assert not bridle.validate(grammar, "x" + "a" * 151).ok
+    with pytest.raises(bridle.LimitError, match="nesting of a composed grammar"):
+        grammar.captures("x" + "a" * 150)
+
+
+def test_captures_are_found_below_many_compositions() -> None:
+    grammar = Grammar.from_regex("x").capture("x")
+    for _ in range(60):
+        grammar = (grammar + "a") | "b"
+    assert grammar.captures("x" + "a" * 60) == {"x": "x"} and grammar.captures("baa") == {}
+
+
+def test_what_cannot_be_composed_is_refused() -> None:
+    grammar = Grammar.from_regex("a")
+    with pytest.raises(bridle.GrammarError, match="at least one"):
+        Grammar.union()
+    with pytest.raises(TypeError, match="not int: 3"):
+        Grammar.concat("a", 3)
+    with pytest.raises(TypeError):
+        grammar + 3
+    with pytest.raises(ValueError, match="from 3 to 2"):
+        grammar.repeat(3, 2)
+    with pytest.raises(bridle.GrammarError, match="not empty"):
+        grammar.capture("")
+    with pytest.raises(bridle.GrammarError, match="surrogate"):
+        grammar + "\ud800"
+    for temperature in (-1, float("inf"), float("nan")):
+        with pytest.raises(bridle.GrammarError, match="from 0 on"):
+            grammar.with_temperature(temperature)
+    with pytest.raises(bridle.LimitError):
+        (Grammar.from_ebnf('root ::= "(" root? ")"') + "a").repeat(2, 200_000)
+
+
+def test_notes_and_gaps_are_those_of_the_parts() -> None:
+    schema = Grammar.from_json_schema({"type": "array", "uniqueItems": True}, on_unsupported="report")
+    grammar = "x" + schema + schema
+    assert grammar.notes == schema.notes and grammar.unenforced == schema.unenforced != ()
+
+
+# Captures.
+
+
+def test_a_name_that_can_come_once_is_a_text_and_one_that_can_come_again_a_list() -> None:
+    word = Grammar.from_regex("[a-z]+")
+    one = word.capture("w") + "," + word.capture("v")
+    assert one.captures("ab,c") == {"w": "ab", "v": "c"}
+    assert (one + ";").repeat().captures("ab,c;") == {"w": ["ab"], "v": ["c"]}
+    assert (word.capture("w") + "," + word.capture("w")).captures("ab,c") == {"w": ["ab", "c"]}
+    assert ((word.capture("w") + "!") | (word.capture("w") + "?")).captures("ab?") == {"w": "ab"}
+    assert (one | "-").captures("-") == {}
+
+
+def test_captures_of_an_unfinished_text_are_those_that_have_ended() -> None:
+    person = Grammar.from_json_schema({"type": "object", "properties": {"a": {"type": "integer"}}})
+    grammar = "<" + Grammar.from_regex("[a-z]+").capture("tag") + ">" + person.capture("value") + "."
+    texts = {"<ab": {}, "<ab>": {"tag": "ab"}, '<ab>{"a": 1': {"tag": "ab"}}
+    texts['<ab>{"a": 12}'] = texts['<ab>{"a": 12}.'] = {"tag": "ab", "value": '{"a": 12}'}
+    for text, wanted in texts.items():
+        assert grammar.captures(text) == wanted
+        matcher = bridle.Matcher(bridle.compile(grammar, BYTES))
+        assert matcher.accept_bytes(text) and matcher.captures() == wanted
+    with pytest.raises(bridle.GrammarError) as caught:
+        grammar.captures("<ab>7")
+    assert (caught.value.line, caught.value.column) == (1, 5)
+
+
+def test_captures_cost_the_tables_nothing() -> None:
+    part = Grammar.from_ebnf('root ::= "(" root ")" | [0-9]+')
+    plain, named = "x" + part + ";", "x" + part.capture("a").capture("b") + ";"
+    matchers = [bridle.Matcher(bridle.compile(grammar, BYTES)) for grammar in (plain, named)]
+    for matcher in matchers:
+        assert matcher.accept_bytes("x((12));")
+    assert matchers[0].compiled.n_states == matchers[1].compiled.n_states
+    assert matchers[1].captures() == {"a": "((12))", "b": "((12))"}
+
+
+def test_captures_of_long_texts_take_time_linear_in_them() -> None:
+    words = (Grammar.from_regex("[a-z]*").capture("w") + ",").repeat()
+    assert len(words.captures("hello," * 20_000)["w"]) == 20_000
+
+
+# Temperatures.
+
+
+def temperatures(grammar: Grammar, text: str) -> list[float | None]:
+    matcher = bridle.Matcher(bridle.compile(grammar, BYTES))
+    found = [matcher.temperature()]
+    for letter in text:
+        assert matcher.accept_bytes(letter)
+        found.append(matcher.temperature())
+    return found
+
+
+def test_the_innermost_part_in_progress_gives_the_temperature() -> None:
+    word = Grammar.from_regex("[a-z]{2}")
+    number = Grammar.from_json_schema({"enum": ["a", "b"]}, whitespace="compact")
+    grammar = "(" + (word.with_temperature(0.9) + "=" + number.with_temperature(0)).with_temperature(0.3) + ")"
+    assert temperatures(grammar, '(ab="a")') == [None, 0.9, 0.9, 0.3, 0, 0, 0, None, None]
+
+
+def test_of_parts_that_could_all_go_on_the_warmest_gives_the_temperature() -> None:
+    grammar = Grammar.from_regex("[ab]+").with_temperature(0.2) | Grammar.from_regex("a[a-z]c").with_temperature(0.7)
+    assert temperatures(grammar, "aac") == [0.7, 0.7, 0.7, None]
+    assert temperatures(grammar | "aad", "aab") == [0.7, 0.7, 0.7, 0.2]
+
+
+def test_a_part_that_may_be_left_counts_while_it_may_go_on() -> None:
+    grammar = Grammar.from_regex("a*").with_temperature(0.5) + Grammar.from_regex("b{2,3}").with_temperature(0.1)
+    assert temperatures(grammar, "aabbb") == [0.5, 0.5, 0.5, 0.1, 0.1, None]
+    counted = (
+        Grammar.from_regex("[a-c]{0,100}").with_temperature(0.5) + "[" + Grammar.from_ebnf('root ::= "(" root? ")"')
+    )
+    assert temperatures(counted, "a" * 100 + "[(")[-4:] == [0.5, None, None, None]
+
+
+def test_temperatures_survive_recursion_saving_and_a_new_machine(tmp_path) -> None:
+    inner = Grammar.from_ebnf('root ::= "[" (root ("," root)*)? "]" | [0-9]')
+    grammar = "x" + inner.with_temperature(0.25) + "y"
+    assert temperatures(grammar, "x[[1],[2]]y") == [None] + [0.25] * 9 + [None, None]
+    compiled = bridle.compile(grammar, BYTES)
+    compiled.precompute()
+    compiled.save(tmp_path / "grammar")
+    matcher = bridle.Matcher(bridle.load(tmp_path / "grammar", BYTES))
+    assert matcher.accept_bytes("x[[")
+    assert matcher.temperature() == 0.25 and matcher.captures() == {}
+    assert bridle.Matcher(bridle.compile(Grammar.from_regex("a"), BYTES)).temperature() is None
+
+
+def test_the_end_of_a_warm_part_is_a_state_that_takes_no_byte() -> None:
+    (edge,) = Warmth(1.0).expand().edges
+    assert edge[0] > edge[1]
+    grammar = Grammar.from_regex("a").with_temperature(1)
+    assert bridle.validate(grammar, "a").ok
+    for byte in (0, 255):
+        assert bridle.validate(grammar, b"a" + bytes((byte,))).offset == 1
