@@ -340,6 +340,19 @@ class Grammar:
         recipe = spans_recipe(documents, leaf, by, allow_empty=allow_empty)
         return cls(leaf, source=f"spans by {by} of {size} characters", recipe=recipe)
 
+    @classmethod
+    def from_structural_tag(cls, tag: dict[str, Any] | str | bytes, **options: Any) -> Grammar:
+        """Free text in which marks begin what follows a schema or a grammar; JSON as XGrammar describes it.
+
+        tag : {"type": "structural_tag", "format": …}, or a format by itself, as a dict or as JSON text: triggered_tags,
+            tag, sequence, or, any_text, const_string, json_schema, regex, grammar, tags_with_separator and others.
+        options : those of from_json_schema, for the schemas in it.
+        Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError, all with the JSON pointer; LimitError.
+        """
+        from .structural_tags import from_structural_tag
+
+        return from_structural_tag(tag, **options)
+
 
 def _schema_recipe(schema: Any, options: Any) -> Callable[[], dict[str, Any] | None]:
     """What tells how to make the grammar of a schema again; None for one that holds other values than JSON has.

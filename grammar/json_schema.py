@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -21,7 +22,8 @@ from .schema_scan import Gap, SchemaScan
 from .schema_states import SchemaStates, Style
 from .schema_values import SchemaValues
 
-__all__ = ["Schema", "SchemaOptions", "read_schema"]
+__all__ = ["OpenSchema", "Schema", "SchemaOptions", "open_schema", "read_schema"]
+
 
 class SchemaOptions(NamedTuple):
     """How the texts of a schema are written; see Grammar.from_json_schema."""
@@ -93,25 +95,47 @@ class Schema(NamedTuple):
 
 def read_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOptions) -> Schema:
     """Reads a schema. Raises GrammarError, UnsupportedError or UnsatisfiableError with the JSON pointer."""
+    opened = open_schema(schema, options)
+    with _too_deep():
+        root = opened.states.root(opened.parsed)
+    return Schema(root, opened.gaps, opened.notes)
+
+
+class OpenSchema(NamedTuple):
+    """A schema that has been scanned, and what makes states of its parts."""
+
+    parsed: Any
+    values: SchemaValues
+    states: SchemaStates
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...]
+
+
+def open_schema(schema: dict[str, Any] | bool | str | bytes, options: SchemaOptions) -> OpenSchema:
+    """Scans a schema, and makes no state. Raises GrammarError or UnsupportedError with the JSON pointer."""
     options.verify()
     parsed = _parsed(schema)
     given = {uri: _parsed(resource, f"the resource {uri!r}") for uri, resource in options.resources.items()}
     scan = SchemaScan(parsed, formats=options.formats, given=given)
     values = SchemaValues(scan)
-    try:
+    with _too_deep():
         _check_comparisons(scan, values)
-        if scan.gaps and options.on_unsupported == "error":
-            raise _unsupported(scan.gaps)
-        states = SchemaStates(values, options.style)
-        root = states.root(parsed)
-    except RecursionError:
-        raise nested_too_deeply("the schema") from None
+    if scan.gaps and options.on_unsupported == "error":
+        raise _unsupported(scan.gaps)
     notes = [*scan.notes, NUMBER_NOTE]
     if options.style.whitespace:
         notes.append(f"at most {options.max_whitespace} white-space characters in a row")
     if options.property_order == "schema":
         notes.append("members come in the order of the schema, additional ones last")
-    return Schema(root, tuple(scan.gaps), tuple(notes))
+    return OpenSchema(parsed, values, SchemaStates(values, options.style), tuple(scan.gaps), tuple(notes))
+
+
+@contextmanager
+def _too_deep() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise nested_too_deeply("the schema") from None
 
 
 def _check_comparisons(scan: SchemaScan, values: SchemaValues) -> None:

@@ -49,10 +49,12 @@ def grammar_of(recipe: Mapping[str, Any]) -> Grammar:
 
 
 def _from_json_schema(recipe: Mapping[str, Any]) -> Grammar:
-    options = dict(recipe["options"])
-    if options["separators"] is not None:
-        options["separators"] = tuple(options["separators"])
-    return Grammar.from_json_schema(recipe["schema"], **options)
+    return Grammar.from_json_schema(recipe["schema"], **_options(recipe))
+
+
+def _options(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a schema, which JSON has no tuples for."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in recipe["options"].items()}
 
 
 def _from_choices(recipe: Mapping[str, Any]) -> Grammar:
@@ -76,5 +78,6 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
         recipe["documents"], by=recipe["by"], allow_empty=recipe["allow_empty"]
     ),
     "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
+    "structural_tag": lambda recipe: Grammar.from_structural_tag(recipe["tag"], **_options(recipe)),
     **dict.fromkeys(("concat", "union", "repeat", "capture", "temperature"), _composed),
 }

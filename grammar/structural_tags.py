@@ -1,0 +1,487 @@
+"""Structural tags: free text in which certain marks begin something that follows a schema or a grammar.
+
+The description is JSON as XGrammar has it: nested objects with a `type`. Each becomes a node of the rules' IR, so that
+marks and free text are automata and schemas are called (composition.py).
+
+    const_string value                       regex pattern            grammar grammar (EBNF)
+    json_schema json_schema [style any_order max_whitespace_cnt]      qwen_xml_parameter json_schema
+    any_text [excludes max_chars]            token token (a text: as a const_string)
+    sequence elements    or elements    optional | star | plus content    repeat min max content
+    tag begin content end                    end: a text, or a list of texts of which any ends it
+    triggered_tags triggers tags [at_least_one stop_after_first excludes]
+    tags_with_separator tags separator [at_least_one stop_after_first]
+    dispatch rules [loop excludes]           rules: [mark, content] pairs; tags without an end
+
+Free text contains no trigger, no excluded text, and no end of the tag that it is in; what begins first counts
+(free_text.py). So a text is read in one way where XGrammar would follow several, and begins a tag wherever a trigger
+stands. With `at_least_one`, the first tag comes at once, without free text before it, as in XGrammar.
+
+Not supported, by name: what counts or names tokens (`max_tokens`, token ids, `exclude_token`, `any_tokens`, …), which
+is no property of a text; other XML styles. Unknown members are refused. Special tokens are plain text here (`_mark`).
+
+Source: XGrammar 0.2.8, structural_tag.py and its documentation; tests/cases/structural_tags holds its verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+from ..automata import regular
+from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
+from .composition import node_of, of_node, text_node
+from .free_text import free_text
+from .grammar import Grammar
+from .rules import Choice, Node, Repeat, Sequence, Terminal
+from .schema_scan import Gap
+
+__all__ = ["from_structural_tag"]
+
+Stops: TypeAlias = "frozenset[str]"
+_NONE: Stops = frozenset()
+_EMPTY = Terminal(regular.EPSILON)
+# Beginnings that tags have in common are read once; so many times within each other.
+_PREFIXES = 12
+
+
+def from_structural_tag(tag: dict[str, Any] | str | bytes, **options: Any) -> Grammar:
+    """As Grammar.from_structural_tag says."""
+    description = _parsed(tag)
+    reader = _Reader(options)
+    try:
+        node = reader.node(*_format_of(description), _NONE, "")
+        text = json.dumps(description)
+    except RecursionError:
+        raise nested_too_deeply("a structural tag") from None
+    recipe = {"kind": "structural_tag", "tag": text, "options": options}
+    return of_node(
+        node,
+        source="structural tag",
+        notes=tuple(dict.fromkeys(reader.notes)),
+        unenforced=tuple(reader.unenforced),
+        recipe=lambda: None if "resources" in options else recipe,
+    )
+
+
+def _parsed(tag: Any) -> Any:
+    if not isinstance(tag, (str, bytes)):
+        return tag
+    try:
+        return json.loads(tag)
+    except RecursionError:
+        raise nested_too_deeply("a structural tag") from None
+    except json.JSONDecodeError as error:
+        raise GrammarError(f"the structural tag is not JSON: {error.msg}", text=error.doc, offset=error.pos) from None
+    except UnicodeDecodeError as error:
+        raise GrammarError(f"the structural tag is not UTF-8: byte {error.start}") from None
+
+
+def _format_of(tag: Any) -> tuple[Any, str]:
+    """The format that a tag holds, and the pointer to it; a format may stand by itself."""
+    if not isinstance(tag, Mapping) or tag.get("type") != "structural_tag":
+        return tag, ""
+    if "structures" in tag:
+        return _legacy(tag), ""
+    _Members(tag, "", "structural_tag", {"type", "format"})
+    if "format" not in tag:
+        raise GrammarError('a structural_tag needs "format"', pointer="")
+    return tag["format"], "/format"
+
+
+def _legacy(tag: Mapping[str, Any]) -> dict[str, Any]:
+    """The older form: structures, each with its begin, schema and end, and triggers."""
+    members = _Members(tag, "", "structural_tag", {"type", "structures", "triggers"})
+    tags = []
+    for i, structure in enumerate(members.list("structures")):
+        inner = _Members(structure, f"/structures/{i}", "structure", {"begin", "schema", "end"})
+        content = {"type": "json_schema", "json_schema": _parsed(inner.needed("schema"))}
+        tags.append({"begin": inner.text("begin"), "content": content, "end": inner.text("end")})
+    return {"type": "triggered_tags", "triggers": members.needed("triggers"), "tags": tags}
+
+
+# ------------------------------------------------------------------------------------------------ members
+
+
+class _Members:
+    """The members of an object of the description, checked as they are asked for."""
+
+    def __init__(self, found: Any, pointer: str, what: str, known: set[str]) -> None:
+        if not isinstance(found, Mapping):
+            raise GrammarError(f"a {what} is an object, not {_kind(found)}", pointer=pointer)
+        self.found, self.pointer, self.what = found, pointer, what
+        for name in found:
+            if name not in known:
+                near = get_close_matches(str(name), known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f": it has {', '.join(sorted(known))}"
+                raise GrammarError(f"{what} has no member {name!r}{hint}", pointer=f"{pointer}/{name}")
+
+    def at(self, name: str) -> str:
+        return f"{self.pointer}/{name}"
+
+    def wrong(self, name: str, must: str) -> GrammarError:
+        shown = _kind(self.found[name])
+        return GrammarError(f'"{name}" of {self.what} must be {must}, not {shown}', pointer=self.at(name))
+
+    def needed(self, name: str) -> Any:
+        if name not in self.found:
+            raise GrammarError(f'{self.what} needs "{name}"', pointer=self.pointer)
+        return self.found[name]
+
+    def text(self, name: str, *, empty: bool = True) -> str:
+        value = self.needed(name)
+        if not isinstance(value, str) or not (value or empty):
+            raise self.wrong(name, "a text" if empty else "a text that is not empty")
+        return value
+
+    def list(self, name: str, *, empty: bool = False) -> list[Any]:
+        value = self.needed(name)
+        if not isinstance(value, list) or not (value or empty):
+            raise self.wrong(name, "a list" if empty else "a list that is not empty")
+        return value
+
+    def texts(self, name: str, *, needed: bool = False) -> list[str]:
+        """A list of texts that are not empty; none where it may be left out."""
+        if not needed and self.found.get(name) is None:
+            return []
+        for value in self.list(name, empty=not needed):
+            if not isinstance(value, str) or not value:
+                raise self.wrong(name, "a list of texts that are not empty")
+        return list(self.found[name])
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.found.get(name, default)
+        if not isinstance(value, bool):
+            raise self.wrong(name, "true or false")
+        return value
+
+    def count(self, name: str) -> int | None:
+        """A number from 0 on; None where it is left out."""
+        value = self.found.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise self.wrong(name, "a whole number from 0 on")
+        return value
+
+
+def _kind(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+# ------------------------------------------------------------------------------------------------ formats
+
+
+class _Reader:
+    """Makes nodes of formats. notes, unenforced : of the schemas and grammars in them."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.notes: list[str] = []
+        self.unenforced: list[Gap] = []
+
+    def node(self, found: Any, pointer: str, stops: Stops, then: str) -> Node:
+        """The node of a format. stops : ends of the tag that it is in. then : what certainly follows, "" if unknown."""
+        kind = found.get("type") if isinstance(found, Mapping) else None
+        if isinstance(kind, str) and kind in _UNSUPPORTED:
+            raise UnsupportedError(f"{kind!r}", _UNSUPPORTED[kind], pointer=pointer, keyword="type")
+        if not isinstance(kind, str) or kind not in _FORMATS:
+            if not isinstance(found, Mapping):
+                raise GrammarError(f"a format is an object with a type, not {_kind(found)}", pointer=pointer)
+            near = get_close_matches(str(kind), _FORMATS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_FORMATS)}"
+            raise GrammarError(
+                f"unknown format {kind!r}; {hint}" if "type" in found else f'a format needs "type"; {hint}',
+                pointer=pointer + ("/type" if "type" in found else ""),
+            )
+        make, members = _FORMATS[kind]
+        return make(self, _Members(found, pointer, kind, {"type", *members}), stops, then)
+
+    def mark(self, text: str, pointer: str) -> Node:
+        """A text that begins, ends or separates something. Special tokens are spelled as they are shown."""
+        try:
+            return text_node(text)
+        except GrammarError as error:
+            error.pointer = pointer
+            raise
+
+    def grammar(self, make: Callable[[], Grammar], pointer: str) -> Node:
+        """What another front end makes of a member; its faults get the place here."""
+        try:
+            grammar = make()
+        except GrammarError as error:
+            error.pointer = pointer + (error.pointer or "")
+            raise
+        except LimitError as error:
+            error.place = f"{pointer}, {error.place}" if error.place else pointer
+            raise
+        self.notes += grammar.notes
+        self.unenforced += [gap._replace(pointer=pointer + gap.pointer) for gap in grammar.unenforced]
+        return node_of(grammar)
+
+    # -------------------------------------------------------------------------------------------- leaves
+
+    def const_string(self, at: _Members, stops: Stops, then: str) -> Node:
+        return self.mark(at.text("value"), at.at("value"))
+
+    def token(self, at: _Members, stops: Stops, then: str) -> Node:
+        if not isinstance(at.needed("token"), str):
+            raise UnsupportedError("a token by its id", "give the text that it stands for", pointer=at.at("token"))
+        return self.mark(at.text("token"), at.at("token"))
+
+    def regex(self, at: _Members, stops: Stops, then: str) -> Node:
+        pattern = at.text("pattern")
+        return self.grammar(lambda: Grammar.from_regex(pattern, dialect="ecma"), at.at("pattern"))
+
+    def ebnf(self, at: _Members, stops: Stops, then: str) -> Node:
+        text = at.text("grammar")
+        return self.grammar(lambda: Grammar.from_ebnf(text), at.at("grammar"))
+
+    def json_schema(self, at: _Members, stops: Stops, then: str) -> Node:
+        style = at.found.get("style", "json")
+        if style not in ("json", "qwen_xml"):
+            reason = "json and qwen_xml are the styles that there are"
+            raise UnsupportedError(f"the style {style!r}", reason, pointer=at.at("style"))
+        if at.texts("excludes"):
+            raise UnsupportedError(
+                '"excludes" in a schema', "say it with a pattern in the schema", pointer=at.at("excludes")
+            )
+        options = dict(self.options)
+        if at.flag("any_order"):
+            options["property_order"] = "any"
+        if (most := at.count("max_whitespace_cnt")) is not None:
+            options["max_whitespace"] = most
+        schema = at.needed("json_schema")
+        if style == "json":
+            return self.grammar(lambda: Grammar.from_json_schema(schema, **options), at.at("json_schema"))
+        return self.xml(schema, at.at("json_schema"), options)
+
+    def qwen_xml(self, at: _Members, stops: Stops, then: str) -> Node:
+        return self.xml(at.needed("json_schema"), at.at("json_schema"), dict(self.options))
+
+    def xml(self, schema: Any, pointer: str, options: dict[str, Any]) -> Node:
+        from .xml_parameters import xml_parameters
+
+        return self.grammar(lambda: xml_parameters(schema, options), pointer)
+
+    def any_text(self, at: _Members, stops: Stops, then: str) -> Node:
+        if at.found.get("max_tokens") is not None:
+            raise UnsupportedError(
+                '"max_tokens"', "how many tokens a text has is no property of the text", pointer=at.at("max_tokens")
+            )
+        marks, most = stops.union(at.texts("excludes")), at.count("max_chars")
+        text = self.free(marks, then)
+        if most is None:
+            return text
+        short = regular.Repeat(regular.ANY_CHAR, 0, most)
+        return Terminal(regular.Intersection((text.language, short)) if marks else short)
+
+    def free(self, marks: Stops, then: str) -> Terminal:
+        if not marks:
+            return Terminal(regular.ANY_TEXT)
+        return Terminal(regular.Language(free_text(marks, then)))
+
+    # -------------------------------------------------------------------------------------------- compositions
+
+    def sequence(self, at: _Members, stops: Stops, then: str) -> Node:
+        elements = at.list("elements")
+        last = len(elements) - 1
+        return Sequence(
+            tuple(
+                self.node(element, f"{at.pointer}/elements/{i}", stops, then if i == last else "")
+                for i, element in enumerate(elements)
+            )
+        )
+
+    def either(self, at: _Members, stops: Stops, then: str) -> Node:
+        elements = enumerate(at.list("elements"))
+        return Choice(tuple(self.node(element, f"{at.pointer}/elements/{i}", stops, then) for i, element in elements))
+
+    def optional(self, at: _Members, stops: Stops, then: str) -> Node:
+        return Repeat(self.node(at.needed("content"), at.at("content"), stops, then), 0, 1)
+
+    def star(self, at: _Members, stops: Stops, then: str) -> Node:
+        return Repeat(self.node(at.needed("content"), at.at("content"), stops, ""), 0, None)
+
+    def plus(self, at: _Members, stops: Stops, then: str) -> Node:
+        return Repeat(self.node(at.needed("content"), at.at("content"), stops, ""), 1, None)
+
+    def repeat(self, at: _Members, stops: Stops, then: str) -> Node:
+        at.needed("min"), at.needed("max")
+        least, most = at.count("min"), None if at.found["max"] == -1 else at.count("max")
+        assert least is not None
+        if most is not None and most < least:
+            raise at.wrong("max", f"-1, or at least {least}, which min is")
+        return Repeat(self.node(at.needed("content"), at.at("content"), stops, ""), least, most)
+
+    # -------------------------------------------------------------------------------------------- tags
+
+    def tag(self, at: _Members, stops: Stops, then: str) -> Node:
+        return Sequence((self.mark(_text_of(at, "begin"), at.at("begin")), self.rest_of_tag(at)))
+
+    def tags(self, at: _Members, *, begin_with: list[str] | None = None) -> dict[str, list[tuple[str, Node]]]:
+        """By trigger, the begin of each tag and what follows it; by "" where there are no triggers."""
+        found: dict[str, list[tuple[str, Node]]] = {}
+        for i, tag in enumerate(at.list("tags")):
+            inner = _Members(tag, f"{at.pointer}/tags/{i}", "tag", {"type", *_FORMATS["tag"][1]})
+            if inner.found.get("type", "tag") != "tag":
+                raise inner.wrong("type", '"tag"')
+            begin = _text_of(inner, "begin")
+            triggers = [""] if begin_with is None else [t for t in begin_with if begin.startswith(t)]
+            if len(triggers) != 1:
+                told = "none of the triggers" if not triggers else f"several triggers, {', '.join(map(repr, triggers))}"
+                raise GrammarError(
+                    f"a tag begins with exactly one trigger; {begin!r} begins with {told}", pointer=inner.at("begin")
+                )
+            self.mark(begin, inner.at("begin"))
+            found.setdefault(triggers[0], []).append((begin, self.rest_of_tag(inner)))
+        return found
+
+    def rest_of_tag(self, at: _Members) -> Node:
+        """What follows the begin of a tag: its content and its end."""
+        if isinstance(at.needed("end"), list):
+            at.list("end")
+            ends = list(dict.fromkeys(at.found["end"]))
+            if not all(isinstance(end, str) for end in ends):
+                raise at.wrong("end", "a text or a list of texts")
+        else:
+            ends = [_text_of(at, "end")]
+        stops = frozenset(filter(None, ends))
+        # Of several ends it is not known which comes; then only what stands before them is free of all.
+        then = ends[0] if len(ends) == 1 else ""
+        content = self.node(at.needed("content"), at.at("content"), stops, then)
+        return Sequence((content, Choice(tuple(self.mark(end, at.at("end")) for end in ends))))
+
+    def triggered_tags(self, at: _Members, stops: Stops, then: str) -> Node:
+        triggers = at.texts("triggers", needed=True)
+        tags = self.tags(at, begin_with=triggers)
+        return self.with_free_text(
+            {trigger: _by_beginning(tags[trigger]) for trigger in tags},
+            stops.union(triggers, at.texts("excludes")),
+            then,
+            at_once=at.flag("at_least_one"),
+            once=at.flag("stop_after_first"),
+        )
+
+    def dispatch(self, at: _Members, stops: Stops, then: str) -> Node:
+        contents: dict[str, list[tuple[str, Node]]] = {}
+        for i, rule in enumerate(at.list("rules")):
+            pointer = f"{at.pointer}/rules/{i}"
+            if not isinstance(rule, (list, tuple)) or len(rule) != 2 or not isinstance(rule[0], str) or not rule[0]:
+                raise GrammarError(
+                    f"a rule of dispatch is a text that is not empty and a format, not {_kind(rule)}", pointer=pointer
+                )
+            self.mark(rule[0], f"{pointer}/0")
+            content = self.node(rule[1], f"{pointer}/1", stops, "")
+            contents.setdefault(rule[0], []).append((rule[0], content))
+        marks = stops.union(contents, at.texts("excludes"))
+        rules = {mark: _by_beginning(contents[mark]) for mark in contents}
+        return self.with_free_text(rules, marks, then, at_once=False, once=not at.flag("loop", default=True))
+
+    def with_free_text(
+        self, tags: Mapping[str, Node], marks: Stops, then: str, *, at_once: bool, once: bool
+    ) -> Node:
+        """Free text and tags in turn. tags : by the mark that begins them. marks : what free text does not contain.
+
+        at_once : the first one is a tag. once : there is one at the most, and no free text behind it.
+        """
+        any_tag = _choice(list(tags.values()))
+        last = self.free(marks, then)
+        before: dict[Terminal, list[Node]] = {}
+        for mark, tag in tags.items():
+            before.setdefault(self.free(marks, mark), []).append(tag)
+        # PERF: as a rule free text is the same everywhere: then one automaton is left for all of it, whose masks are
+        # made once, and not one for each tag beside the others.
+        if list(before) == [last]:
+            if once:
+                return any_tag if at_once else Sequence((last, Repeat(any_tag, 0, 1)))
+            more: Node = Sequence((last, Repeat(Sequence((any_tag, last)), 0, None)))
+            return Sequence((any_tag, more)) if at_once else more
+        tagged = _choice([Sequence((text, _choice(tags))) for text, tags in before.items()])
+        if once:
+            return any_tag if at_once else Choice((last, tagged))
+        more = Sequence((Repeat(tagged, 0, None), last))
+        return Sequence((any_tag, more)) if at_once else more
+
+    def tags_with_separator(self, at: _Members, stops: Stops, then: str) -> Node:
+        tag = _by_beginning(self.tags(at)[""])
+        least = 1 if at.flag("at_least_one") else 0
+        separator = self.mark(at.text("separator"), at.at("separator"))
+        if at.flag("stop_after_first"):
+            return Repeat(tag, least, 1)
+        several = Sequence((tag, Repeat(Sequence((separator, tag)), 0, None)))
+        return several if least else Repeat(several, 0, 1)
+
+
+def _text_of(at: _Members, name: str) -> str:
+    """A text, or that of a token format."""
+    value = at.needed(name)
+    if isinstance(value, Mapping):
+        token = _Members(value, at.at(name), "token", {"type", "token"})
+        if not isinstance(token.needed("token"), str):
+            raise UnsupportedError("a token by its id", "give the text that it stands for", pointer=token.at("token"))
+        return token.text("token")
+    return at.text(name)
+
+
+def _choice(nodes: list[Node]) -> Node:
+    return nodes[0] if len(nodes) == 1 else Choice(tuple(nodes))
+
+
+def _by_beginning(tags: list[tuple[str, Node]], depth: int = 0) -> Node:
+    """A choice between texts and what follows them, with what several texts begin with before the choice.
+
+    PERF: a hundred tools whose calls begin alike are one place, not a hundred beside each other.
+    """
+    if depth == _PREFIXES or len(tags) == 1:
+        return _choice([Sequence((text_node(begin), rest)) for begin, rest in tags])
+    groups: dict[str, list[tuple[str, Node]]] = {}
+    for begin, rest in tags:
+        groups.setdefault(begin[:1], []).append((begin, rest))
+    found: list[Node] = []
+    for group in groups.values():
+        shared = os.path.commonprefix([begin for begin, _ in group])
+        if len(group) == 1 or not shared:
+            found += [Sequence((text_node(begin), rest)) for begin, rest in group]
+            continue
+        inner = _by_beginning([(begin[len(shared) :], rest) for begin, rest in group], depth + 1)
+        found.append(Sequence((text_node(shared), inner)))
+    return _choice(found)
+
+
+_OF_TOKENS = "it is about tokens, not about the text that they stand for"
+_UNSUPPORTED = {
+    "exclude_token": _OF_TOKENS,
+    "any_tokens": _OF_TOKENS,
+    "token_triggered_tags": f"{_OF_TOKENS}; triggered_tags takes the texts of special tokens",
+    "token_dispatch": f"{_OF_TOKENS}; dispatch takes the texts of special tokens",
+}
+_FORMATS: dict[str, tuple[Callable[[_Reader, _Members, Stops, str], Node], tuple[str, ...]]] = {
+    "const_string": (_Reader.const_string, ("value",)),
+    "token": (_Reader.token, ("token",)),
+    "regex": (_Reader.regex, ("pattern",)),
+    "grammar": (_Reader.ebnf, ("grammar",)),
+    "json_schema": (
+        _Reader.json_schema,
+        ("json_schema", "style", "any_order", "max_whitespace_cnt", "excludes"),
+    ),
+    "qwen_xml_parameter": (_Reader.qwen_xml, ("json_schema",)),
+    "any_text": (_Reader.any_text, ("excludes", "max_chars", "max_tokens")),
+    "sequence": (_Reader.sequence, ("elements",)),
+    "or": (_Reader.either, ("elements",)),
+    "optional": (_Reader.optional, ("content",)),
+    "star": (_Reader.star, ("content",)),
+    "plus": (_Reader.plus, ("content",)),
+    "repeat": (_Reader.repeat, ("min", "max", "content")),
+    "tag": (_Reader.tag, ("begin", "content", "end")),
+    "triggered_tags": (
+        _Reader.triggered_tags,
+        ("triggers", "tags", "at_least_one", "stop_after_first", "excludes"),
+    ),
+    "tags_with_separator": (
+        _Reader.tags_with_separator,
+        ("tags", "separator", "at_least_one", "stop_after_first"),
+    ),
+    "dispatch": (_Reader.dispatch, ("rules", "loop", "excludes")),
+}
