@@ -45,6 +45,8 @@ _PUBLIC = {
     "load": ("bridle.grammar.saved_grammars", "load"),
     "parse": ("bridle.grammar.python_types", "parse"),
     "sampler": ("bridle.sampler", ""),
+    "tool_calls": ("bridle.grammar.tool_calls", "tool_calls"),
+    "tool_formats": ("bridle.grammar.tool_calls", "tool_formats"),
     "validate": ("bridle.grammar.validation", "validate"),
 }
 
@@ -72,6 +74,8 @@ __all__ = [
     "load",
     "parse",
     "sampler",
+    "tool_calls",
+    "tool_formats",
     "validate",
 ]
 
@@ -97,6 +101,7 @@ if TYPE_CHECKING:
     from .grammar.python_types import parse
     from .grammar.regex import Regex
     from .grammar.saved_grammars import load
+    from .grammar.tool_calls import tool_calls, tool_formats
     from .grammar.validation import Verdict, validate
 
 

@@ -1,0 +1,159 @@
+"""Tool calls in the formats that models were trained on, as structural tags with the user's tools filled in.
+
+A format is a file in tool_formats/: its title, its sources, how reasoning is marked (if it is a block before the
+answer), and the structural tag. In that,
+
+    {"for_each_tool": [tags…]}      in a list: the tags once for each tool, ${name} and "${parameters}" filled in
+    {"with_reasoning": […]}         in a list: what is there only if the model may reason
+    "${required}"  "${one}"         true or false: whether a call must come, whether one at the most may
+
+`required` and `one`, where a file has them, are the structural tags to be used for these.
+
+Marks that a tokenizer has special tokens for are spelled as they are shown (structural_tags.py).
+Adding a format: add a file. Its name is the format's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from ..automata.errors import GrammarError
+from .grammar import Grammar
+
+__all__ = ["tool_calls", "tool_formats"]
+
+# Characters that stand for themselves within JSON, XML and between marks.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
+_ANY_OBJECT = {"type": "object"}
+
+
+@cache
+def _folder() -> Any:
+    return files(__package__).joinpath("tool_formats")
+
+
+def tool_formats() -> dict[str, str]:
+    """The names of the formats that `tool_calls` knows, each with what it is."""
+    names = sorted(file.name.removesuffix(".json") for file in _folder().iterdir() if file.name.endswith(".json"))
+    return {name: _format(name)["title"] for name in names}
+
+
+@cache
+def _format(name: str) -> dict[str, Any]:
+    return json.loads(_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
+
+
+def tool_calls(
+    format: str,
+    tools: Sequence[Mapping[str, Any]],
+    *,
+    choice: str = "auto",
+    parallel: bool = True,
+    reasoning: bool | Literal["optional", "opened"] = False,
+    **options: Any,
+) -> Grammar:
+    """What a model may answer that may call tools: free text and calls, each with arguments by the tool's schema.
+
+    format : how the model writes calls, one of `tool_formats()`.
+    tools : {"name", "parameters"} of each, parameters a JSON schema of an object (any object where it is left out); or
+        as OpenAI has it, {"type": "function", "function": {…}}.
+    choice : "auto"; "required", at least one call, which comes at once; or the name of the tool that has to be called.
+    parallel : whether there may be several calls; if not, a call is the end.
+    reasoning : True, a block of it comes first, or there are messages of it; "optional"; "opened", a block that the
+        prompt has begun; False, none.
+    options : those of Grammar.from_json_schema, for the parameters.
+    Raises GrammarError and what Grammar.from_structural_tag raises; the place is in the structural tag that was made.
+    """
+    known = tool_formats()
+    if format not in known:
+        near = get_close_matches(format, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise GrammarError(f"no format of tool calls is named {format!r}; {hint}")
+    if reasoning not in (False, True, "optional", "opened"):
+        raise GrammarError(f'reasoning is True, False, "optional" or "opened", not {reasoning!r}')
+    about = _format(format)
+    named = _named(tools)
+    if choice not in ("auto", "required"):
+        if choice not in named:
+            raise GrammarError(f"choice is auto, required or one of the tools {', '.join(named)}, not {choice!r}")
+        named = {choice: named[choice]}
+    required = choice != "auto"
+    parallel = parallel and choice in ("auto", "required")
+    which = "required" if required else "format" if parallel else "one"
+    filled = _Filling(named, {"${required}": required, "${one}": not parallel}, reasoning is not False)
+    answer = filled.value(about.get(which, about["format"]))
+    grammar = Grammar.from_structural_tag(_after_reasoning(format, about, reasoning, answer), **options)
+    grammar.source = f"tool calls as {format} writes them: {', '.join(named)}"
+    return grammar
+
+
+def _named(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters of each tool by its name. Raises GrammarError for what is no tool, and for a name that recurs."""
+    found: dict[str, Any] = {}
+    for i, tool in enumerate(tools):
+        inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        name = inner.get("name") if isinstance(inner, Mapping) else None
+        if not isinstance(inner, Mapping) or not isinstance(name, str):
+            raise GrammarError('a tool is a dict with a "name" and "parameters"', pointer=f"/{i}")
+        if _NAME.fullmatch(name) is None:
+            raise GrammarError(
+                f"the name {name!r} of a tool is not of letters, digits and _.:/- alone", pointer=f"/{i}/name"
+            )
+        if name in found:
+            raise GrammarError(f"two tools are named {name!r}", pointer=f"/{i}/name")
+        parameters = inner.get("parameters")
+        found[name] = _ANY_OBJECT if parameters is None else parameters
+    if not found:
+        raise GrammarError("there are no tools: where none is to be called, any text will do")
+    return found
+
+
+class _Filling:
+    """The template of a format with the tools in it."""
+
+    def __init__(self, tools: Mapping[str, Any], flags: Mapping[str, bool], reasons: bool) -> None:
+        self.tools, self.flags, self.reasons = tools, flags, reasons
+
+    def value(self, template: Any, tool: str = "") -> Any:
+        if isinstance(template, dict):
+            return {name: self.value(item, tool) for name, item in template.items()}
+        if isinstance(template, list):
+            return [made for item in template for made in self.items(item, tool)]
+        if isinstance(template, str):
+            if template == "${parameters}":
+                return self.tools[tool]
+            return self.flags[template] if template in self.flags else template.replace("${name}", tool)
+        return template
+
+    def items(self, template: Any, tool: str) -> list[Any]:
+        """What an item of a list becomes."""
+        if isinstance(template, dict) and "for_each_tool" in template:
+            return [self.value(item, name) for name in self.tools for item in template["for_each_tool"]]
+        if isinstance(template, dict) and "with_reasoning" in template:
+            return [self.value(item, tool) for item in template["with_reasoning"]] if self.reasons else []
+        return [self.value(template, tool)]
+
+
+def _after_reasoning(
+    format: str, about: Mapping[str, Any], reasoning: bool | str, answer: dict[str, Any]
+) -> dict[str, Any]:
+    """The structural tag of an answer with a block of reasoning before it."""
+    marks = about.get("reasoning")
+    if reasoning is False or (marks is None and "with_reasoning" in json.dumps(about)):
+        return answer
+    if marks is None:
+        raise GrammarError(f"{format} has no marks for reasoning; leave reasoning out")
+    begin, end = marks["begin"], marks["end"]
+    thoughts = {"type": "any_text", "excludes": [begin]}
+    block = [{"type": "tag", "begin": "" if reasoning == "opened" else begin, "content": thoughts, "end": end}]
+    if marks["then"]:
+        block.append({"type": "const_string", "value": marks["then"]})
+    if reasoning == "optional":
+        block = [{"type": "optional", "content": {"type": "sequence", "elements": block}}]
+    return {"type": "sequence", "elements": [*block, answer]}
