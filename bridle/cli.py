@@ -13,7 +13,7 @@ INVARIANT: every import of the library happens within a command, so that `--help
 
 Decisions. Without `--seed`, `generate` is greedy whatever the model's own configuration says, so a command line gives
 the same text twice; with one it samples at temperature 0.8. Its text on stdout is followed by one newline. Text files
-end with a newline that is no part of what they say: under `--regex` and `--ebnf`, `validate` accepts a text as it
+end with a newline that is no part of what they say: unless it is JSON, `validate` accepts a text as it
 stands or without its final newline (LF or CRLF), and where neither is valid shows the reading that got further. JSON
 may be surrounded by white space in any case.
 
@@ -54,6 +54,9 @@ app = typer.Typer(
 Schema = Annotated[Path | None, typer.Option("--schema", metavar="FILE", help="A JSON schema.")]
 Regex = Annotated[str | None, typer.Option("--regex", metavar="R", help="A regular expression, for the whole text.")]
 Ebnf = Annotated[Path | None, typer.Option("--ebnf", metavar="FILE", help="An EBNF grammar (GBNF); starts at `root`.")]
+StructuralTag = Annotated[
+    Path | None, typer.Option("--structural-tag", metavar="FILE", help="A structural tag: free text and tags, as JSON.")
+]
 Resource = Annotated[
     list[str] | None,
     typer.Option("--resource", metavar="URI=FILE", help="A schema that $ref in the --schema may name; repeatable."),
@@ -88,6 +91,7 @@ def generate(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    structural_tag: StructuralTag = None,
     resource: Resource = None,
     model: Annotated[
         str | None, typer.Option(metavar="M", help="A folder or a name on the hub; default: the model in the box.")
@@ -105,7 +109,7 @@ def generate(
     Exits with 1 if the token budget was reached before the text was complete, and with 2 if the grammar is malformed
     or something is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, resource)
+    grammar = _grammar(schema, regex, ebnf, resource, structural_tag)
     hf = _hf()
     loaded, tokenizer = _load(hf, model)
     result = _generated(
@@ -211,6 +215,7 @@ def validate(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    structural_tag: StructuralTag = None,
     resource: Resource = None,
     as_generated: Annotated[
         bool, typer.Option("--as-generated", help="Ask whether a constrained model could have written just this.")
@@ -219,10 +224,10 @@ def validate(
     """Say whether texts are inside a grammar, and where the first fault of each is.
 
     JSON is read with its members in any order and with any white space, and names of special tokens as text, unless
-    --as-generated; under --regex and --ebnf a text's final newline does not count where it is not allowed. Exits with 1
-    if a text is invalid, and with 2 if the grammar is malformed or a file is missing.
+    --as-generated; of other texts a final newline does not count where it is not allowed. Exits with 1 if a text is
+    invalid, and with 2 if the grammar is malformed or a file is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, resource)
+    grammar = _grammar(schema, regex, ebnf, resource, structural_tag)
     worst = max([_judge(grammar, path, as_generated) for path in texts])
     raise typer.Exit(worst)
 
@@ -280,6 +285,7 @@ def compile_(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    structural_tag: StructuralTag = None,
     resource: Resource = None,
     tokenizer: Annotated[
         str | None,
@@ -305,7 +311,7 @@ def compile_(
     """
     if not precompute and not (states is None and seconds is None):
         raise typer.BadParameter("--states and --seconds belong to --precompute")
-    grammar = _grammar(schema, regex, ebnf, resource)
+    grammar = _grammar(schema, regex, ebnf, resource, structural_tag)
     vocabulary = _vocabulary(tokenizer)
     from .automata.compiled import compile_grammar
     from .automata.precompute import SAVED_STATES, STATES
@@ -411,16 +417,18 @@ def _vocabulary(tokenizer: str | None) -> Vocabulary:
 # ------------------------------------------------------------------------------------------------ all
 
 
-def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None, resources: list[str] | None) -> Grammar:
+def _grammar(
+    schema: Path | None, regex: str | None, ebnf: Path | None, resources: list[str] | None, structural_tag: Path | None
+) -> Grammar:
     """The grammar of the one option that was given."""
-    if sum(given is not None for given in (schema, regex, ebnf)) != 1:
-        raise typer.BadParameter("give exactly one of --schema FILE, --regex R and --ebnf FILE")
+    if sum(given is not None for given in (schema, regex, ebnf, structural_tag)) != 1:
+        raise typer.BadParameter("give exactly one of --schema FILE, --regex R, --ebnf FILE and --structural-tag FILE")
     if resources and schema is None:
         raise typer.BadParameter("--resource belongs to --schema")
     from .automata.errors import BridleError
     from .grammar.grammar import Grammar
 
-    path = ebnf if schema is None else schema
+    path = structural_tag or ebnf or schema
     given = {}
     for resource in resources or ():
         uri, mark, file = resource.rpartition("=")
@@ -435,7 +443,9 @@ def _grammar(schema: Path | None, regex: str | None, ebnf: Path | None, resource
             return Grammar.from_regex(regex)
         assert path is not None
         content = path.read_bytes()
-        if schema is None:
+        if structural_tag is not None:
+            return Grammar.from_structural_tag(content)
+        if ebnf is not None:
             return Grammar.from_ebnf(content.decode())
         return Grammar.from_json_schema(content, resources=given)
     except OSError as error:

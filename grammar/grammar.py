@@ -30,7 +30,8 @@ class Grammar:
     """
 
     __slots__ = (
-        "__weakref__", "_parse", "_reading", "_recipe", "notes", "parts", "root", "source", "special_tokens", "unenforced",
+        "__weakref__", "_parse", "_reading", "_recipe", "notes", "parts", "root", "source", "special_tokens",
+        "unenforced",
     )  # fmt: skip
 
     def __init__(
@@ -159,6 +160,15 @@ class Grammar:
         from .captures import captures
 
         return captures(self, text)
+
+    def parse(self, text: str | bytes) -> Any:
+        """The value of a text: what a Python type or a template makes of it, a JSON value, else the text itself.
+
+        Raises ParseError (a GrammarError), with the place, for what is no sentence.
+        """
+        from .parsing import parsed
+
+        return parsed(self, text)
 
     # ------------------------------------------------------------------------------------------------ front ends
 
@@ -352,6 +362,29 @@ class Grammar:
         from .structural_tags import from_structural_tag
 
         return from_structural_tag(tag, **options)
+
+    @classmethod
+    def from_template(cls, template: str, /, **holes: Any) -> Grammar:
+        """Fixed text with holes, `"Name: {name}, age: {age}"`; `parse` makes a dict of what stands in them.
+
+        template : braces that are meant as such are doubled, as for str.format.
+        holes : what each holds. A Grammar; a list of texts; a compiled re.Pattern; a JSON schema (a dict); a type: str
+            (any text up to the fixed text behind it, also where nothing is said of a hole), int, float, a Literal or an
+            Enum (texts as they are), any other as JSON.
+        Raises GrammarError for a malformed template, and what makes of the holes raise.
+        """
+        from .templates import from_template
+
+        return from_template(template, holes)
+
+    @classmethod
+    def free_text(cls, until: str = "") -> Grammar:
+        """Any text, or any up to the first place where `until` stands, which is to come next and is not part of it."""
+        from .free_text import free_text
+
+        recipe = {"kind": "free_text", "until": until}
+        root = free_text(frozenset(filter(None, (until,))), until)
+        return cls(root, source=f"text until {until!r}" if until else "any text", recipe=lambda: recipe)
 
 
 def _schema_recipe(schema: Any, options: Any) -> Callable[[], dict[str, Any] | None]:

@@ -60,6 +60,7 @@ def from_pydantic(model_or_type: Any, *, by_alias: bool = True, **options: Any) 
         unenforced=(*gaps, *grammar.unenforced),
         reading=grammar.reading_root,
         recipe=grammar._recipe,
+        parse=lambda text: parse(model_or_type, text),
     )
 
 
@@ -119,10 +120,15 @@ def parse(model_or_type: Any, text: str | bytes) -> Any: ...
 def parse(model_or_type: Any, text: str | bytes) -> Any:
     """The value of a JSON text as a Python type: an instance of the model, validated by pydantic.
 
+    A Grammar in place of the type makes of the text what its own `parse` does.
     Raises GrammarError (a ParseError) with the place in the text and in the value, and all of pydantic's messages.
     """
     from pydantic import ValidationError
 
+    from .grammar import Grammar
+
+    if isinstance(model_or_type, Grammar):
+        return model_or_type.parse(text)
     adapter = _adapter(model_or_type)
     if isinstance(text, bytes):
         try:

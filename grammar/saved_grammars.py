@@ -78,6 +78,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
         recipe["documents"], by=recipe["by"], allow_empty=recipe["allow_empty"]
     ),
     "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
+    "free_text": lambda recipe: Grammar.free_text(recipe["until"]),
     "structural_tag": lambda recipe: Grammar.from_structural_tag(recipe["tag"], **_options(recipe)),
     **dict.fromkeys(("concat", "union", "repeat", "capture", "temperature"), _composed),
 }

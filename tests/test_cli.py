@@ -79,7 +79,7 @@ def test_the_version_is_printed() -> None:
 def test_exactly_one_grammar_has_to_be_given(folder: Path, command: str, options: list[str]) -> None:
     answer = run(command, *options, *(["text"] if command == "validate" else []))
     assert answer.exit_code == 2
-    assert "exactly one of --schema FILE, --regex R and --ebnf FILE" in answer.stderr
+    assert "exactly one of --schema FILE, --regex R, --ebnf FILE and --structural-tag FILE" in answer.stderr
     assert not answer.stdout
 
 
