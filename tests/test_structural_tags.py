@@ -1,0 +1,206 @@
+"""Structural tags accept what the cases say, say where they are malformed, and free text is free of marks exactly."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bridle
+from bridle.grammar.free_text import free_text
+from bridle.grammar.grammar import Grammar
+from bridle.grammar.saved_grammars import grammar_of
+from oracle import allowed_tokens, vocabulary_of
+
+CASES = json.loads((Path(__file__).parent / "cases" / "structural_tags" / "cases.json").read_text())
+EXAMPLES = settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+TOKENS = [bytes((b,)) for b in range(256)] + [
+    b"<f", b"<fa", b">1", b"</", b"</f>", b"x<", b"</f>x", b"a<fa>1</f>", b"<parameter=", b"</parameter>", b'{"', b"\n<",
+]  # fmt: skip
+VOCABULARY = vocabulary_of(TOKENS)
+
+
+def verdict_of(grammar: Grammar, text: str) -> str | int:
+    verdict = bridle.validate(grammar, text)
+    if verdict.ok:
+        return "sentence"
+    return "beginning" if verdict.offset == len(text.encode()) else verdict.offset
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["rule"])
+def test_a_structural_tag_judges_texts_as_its_case_says(case) -> None:
+    grammar = Grammar.from_structural_tag({"type": "structural_tag", "format": case["format"]})
+    assert {text: verdict_of(grammar, text) for text in case["texts"]} == case["texts"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["rule"])
+def test_masks_along_the_texts_of_a_case_are_exact(case) -> None:
+    compiled = bridle.compile(Grammar.from_structural_tag(case["format"]), VOCABULARY)
+    mask = bridle.allocate_token_bitmask(1, VOCABULARY.size)
+    for text in case["texts"]:
+        matcher = bridle.Matcher(compiled)
+        for byte in [None, *text.encode()]:
+            if byte is not None and not matcher.accept_bytes(bytes((byte,))):
+                break
+            allowed = allowed_tokens(matcher)
+            matcher.fill_reference_bitmask(mask)
+            assert allowed == {i for i in range(VOCABULARY.size) if mask[0, i >> 5] >> (i & 31) & 1}
+
+
+def test_where_xgrammar_judges_otherwise_the_case_says_why() -> None:
+    assert [case["rule"] for case in CASES if ("xgrammar" in case) != ("because" in case)] == []
+
+
+@EXAMPLES
+@given(st.sets(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=3), st.text("ab", max_size=3))
+def test_free_text_is_what_no_mark_begins_in(marks, follow) -> None:
+    dfa = free_text(frozenset(marks), follow)
+    dfa.verify()
+    for word in (word for n in range(6) for word in product("abé", repeat=n)):
+        text = "".join(word)
+        begins = any((text + follow).startswith(mark, i) for mark in marks for i in range(len(text)))
+        assert dfa.accepts(text.encode()) == (not begins)
+
+
+def test_free_text_is_well_formed() -> None:
+    assert not free_text(frozenset(["é"])).accepts(b"\xc3")
+    assert not free_text(frozenset(["é"])).accepts("aé".encode())
+    assert free_text(frozenset(["é"])).accepts("aè".encode())
+    assert free_text(frozenset()).accepts(b"") and not free_text(frozenset()).accepts(b"\xff")
+
+
+TEXT = {"type": "any_text"}
+ONE = {"type": "const_string", "value": "1"}
+
+
+def tag(begin="<a>", content=ONE, end="</a>", **more):
+    return {"type": "tag", "begin": begin, "content": content, "end": end, **more}
+
+
+def triggered(*tags, triggers=("<",), **more):
+    return {"type": "triggered_tags", "triggers": list(triggers), "tags": list(tags), **more}
+
+
+MALFORMED = [
+    ([], "", "a format is an object with a type"),
+    ({}, "", 'a format needs "type"'),
+    ({"type": "any_tex"}, "/type", "did you mean 'any_text'"),
+    ({"type": ["tag"]}, "/type", "unknown format"),
+    ({"type": "tag", "begin": "<", "content": TEXT}, "", 'tag needs "end"'),
+    (tag(ende=1), "/ende", "did you mean 'end'"),
+    (tag(begin=3), "/begin", "must be a text, not 3"),
+    (tag(end=[]), "/end", "a list that is not empty"),
+    (tag(end=["x", 3]), "/end", "a text or a list of texts"),
+    (tag(content={"type": "regex", "pattern": "("}), "/content/pattern", "unterminated"),
+    (tag(content={"type": "regex", "pattern": "[]"}), "/content/pattern", "no text matches"),
+    (tag(content={"type": "grammar", "grammar": "root ::= x"}), "/content/grammar", "'x' is not defined"),
+    (
+        tag(content={"type": "json_schema", "json_schema": {"properties": {"a": {"type": "strin"}}}}),
+        "/content/json_schema/properties/a/type",
+        "not a type",
+    ),
+    (tag(content={"type": "json_schema", "json_schema": False}), "/content/json_schema", "no value satisfies"),
+    (tag(content={"type": "json_schema", "json_schema": True, "style": "glm_xml"}), "/content/style", "not supported"),
+    (tag(content={"type": "json_schema", "json_schema": True, "any_order": 1}), "/content/any_order", "true or false"),
+    (tag(begin={"type": "token", "token": 7}), "/begin/token", "by its id"),
+    (tag("\ud800"), "/begin", "surrogate"),
+    ({"type": "sequence", "elements": [ONE, {"type": "or", "elements": []}]}, "/elements/1/elements", "not empty"),
+    (triggered(tag("[a]")), "/tags/0/begin", "none of the triggers"),
+    (triggered(tag(), triggers=("<", "<a")), "/tags/0/begin", "several triggers"),
+    (triggered(triggers=("<",)), "/tags", "not empty"),
+    (triggered(tag(), triggers=("",)), "/triggers", "texts that are not empty"),
+    (triggered(ONE), "/tags/0/value", "no member 'value'"),
+    (triggered({**tag(), "type": "or"}), "/tags/0/type", 'must be "tag"'),
+    ({"type": "any_text", "max_tokens": 3}, "/max_tokens", "no property of the text"),
+    ({"type": "any_text", "max_chars": -1}, "/max_chars", "from 0 on"),
+    ({"type": "any_text", "excludes": [""]}, "/excludes", "not empty"),
+    ({"type": "any_tokens"}, "", "about tokens"),
+    ({"type": "repeat", "min": 2, "max": 1, "content": ONE}, "/max", "at least 2"),
+    ({"type": "repeat", "max": 1, "content": ONE}, "", '"min"'),
+    ({"type": "dispatch", "rules": [["<"]]}, "/rules/0", "a text that is not empty and a format"),
+    ({"type": "qwen_xml_parameter", "json_schema": {"type": "string"}}, "/json_schema", "no object"),
+    ({"type": "qwen_xml_parameter", "json_schema": {"type": "object", "minProperties": 2}}, "/json_schema", "counts"),
+]
+
+
+@pytest.mark.parametrize(("found", "pointer", "says"), MALFORMED, ids=lambda value: str(value)[:40])
+def test_a_malformed_tag_is_refused_with_the_place(found, pointer, says) -> None:
+    with pytest.raises(bridle.GrammarError) as caught:
+        Grammar.from_structural_tag({"type": "structural_tag", "format": found})
+    assert caught.value.pointer == "/format" + pointer
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"type": "tag",}', "not JSON"),
+        (b"\xff", "not UTF-8"),
+        ('{"type": "structural_tag"}', '"format"'),
+        ('{"type": "structural_tag", "format": {"type": "any_text"}, "x": 1}', "'x'"),
+    ],
+)
+def test_a_text_that_is_no_structural_tag_is_refused(text, says) -> None:
+    with pytest.raises(bridle.GrammarError, match=says):
+        Grammar.from_structural_tag(text)
+
+
+def test_a_tag_that_is_nested_without_end_is_refused() -> None:
+    found = TEXT
+    for _ in range(3000):
+        found = {"type": "optional", "content": found}
+    with pytest.raises(bridle.LimitError, match="nesting|depth"):
+        Grammar.from_structural_tag(found)
+
+
+def test_the_older_form_and_json_text_are_read() -> None:
+    old = {
+        "type": "structural_tag",
+        "structures": [{"begin": "<f>", "schema": {"type": "integer"}, "end": "</f>"}],
+        "triggers": ["<f"],
+    }
+    for grammar in (Grammar.from_structural_tag(old), Grammar.from_structural_tag(json.dumps(old).encode())):
+        assert verdict_of(grammar, "a<f>12</f>b") == "sentence"
+        assert verdict_of(grammar, "a<f>x") == 4
+
+
+def test_the_options_of_schemas_are_passed_on() -> None:
+    schema = {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"]}
+    found = {"type": "json_schema", "json_schema": schema}
+    text = '{"b":1,"a":1}'
+    assert verdict_of(Grammar.from_structural_tag(found), text) == 2
+    assert verdict_of(Grammar.from_structural_tag({**found, "any_order": True}), text) == "sentence"
+    grammar = Grammar.from_structural_tag(found, property_order="any", whitespace="compact")
+    assert verdict_of(grammar, text) == "sentence" and verdict_of(grammar, "{ ") == 1
+    assert repr(grammar_of(grammar.recipe)) == repr(grammar)
+    assert verdict_of(grammar_of(grammar.recipe), text) == "sentence"
+
+
+def test_what_schemas_leave_out_is_told_with_the_place_in_the_tag() -> None:
+    found = {"type": "sequence", "elements": [{"type": "json_schema", "json_schema": {"uniqueItems": True}}]}
+    grammar = Grammar.from_structural_tag(found, on_unsupported="report")
+    assert [(gap.pointer, gap.keyword) for gap in grammar.unenforced] == [("/elements/0/json_schema", "uniqueItems")]
+    with pytest.raises(bridle.UnsupportedError) as caught:
+        Grammar.from_structural_tag(found)
+    assert caught.value.pointer == "/elements/0/json_schema"
+
+
+def test_tags_that_begin_alike_are_one_place_until_they_part() -> None:
+    tags = [tag(f"<tool_{i}>", {"type": "json_schema", "json_schema": {"type": "object"}}) for i in range(300)]
+    grammar = Grammar.from_structural_tag(triggered(*tags, triggers=("<tool_",)))
+    compiled = bridle.compile(grammar, VOCABULARY)
+    matcher = bridle.Matcher(compiled)
+    assert matcher.accept_bytes("well <tool_2") and matcher.accept_bytes("99>{}</a><tool_0>{}</a>.")
+    assert compiled.n_states < 200
+
+
+def test_the_parts_of_a_structural_tag_may_be_composed_and_captured() -> None:
+    answer = Grammar.from_structural_tag(triggered(tag())).capture("answer")
+    grammar = "<think>" + Grammar.free_text("</think>").capture("thought") + "</think>" + answer
+    assert grammar.captures("<think>a<b</think>x<a>1</a>") == {"thought": "a<b", "answer": "x<a>1</a>"}
