@@ -1,11 +1,11 @@
-"""What XGrammar says of the texts in tests/cases/structural_tags/cases.json, written down beside what they are.
+"""What XGrammar says of the texts in tests/cases/structural_tags and tool_calls, written down beside what they are.
 
-    python bench/structural_tag_verdicts.py            # prints where it differs from the file's verdicts
-    python bench/structural_tag_verdicts.py --write    # keeps that in the file, under "xgrammar"
+    python bench/structural_tag_verdicts.py            # prints where it differs from the files' verdicts
+    python bench/structural_tag_verdicts.py --write    # keeps that in the files, under "xgrammar"
 
 A verdict is "sentence", "beginning" (of one), or the byte offset at which a text is refused. The tests hold bridle to
 "texts" and need no peer; a case that XGrammar judges differently says why it should be as it is ("because").
-The verdicts in the file are those of XGrammar 0.2.8.
+The verdicts in the files are those of XGrammar 0.2.8, whose own formats of tool calls are asked where it has the same.
 """
 
 from __future__ import annotations
@@ -15,16 +15,50 @@ import json
 from pathlib import Path
 from typing import Any
 
-CASES = Path(__file__).parent.parent / "tests" / "cases" / "structural_tags" / "cases.json"
+FOLDER = Path(__file__).parent.parent / "tests" / "cases"
+# The names of XGrammar's formats by ours, and its modes of reasoning; it has none for a block that must come.
+MODELS = {
+    "llama3": "llama",
+    "qwen3": "qwen_3",
+    "qwen3_coder": "qwen_3_coder",
+    "deepseek_r1": "deepseek_r1",
+    "deepseek_v3_1": "deepseek_v3_1",
+    "harmony": "harmony",
+}
+REASONING = {False: "disabled", "opened": "enabled", "optional": "auto"}
+TOOLS = json.loads((FOLDER / "tool_calls" / "tools.json").read_text())
 STOP = 256
 
 
+def structural_tag(case: dict[str, Any]) -> dict[str, Any] | None:
+    """What XGrammar is to compile; None where it has nothing like it."""
+    from xgrammar.builtin_structural_tag import get_model_structural_tag
+
+    if isinstance(case["format"], dict):
+        return {"type": "structural_tag", "format": case["format"]}
+    options = case["options"]
+    reasoning = REASONING.get(options.get("reasoning", False))
+    if case["format"] not in MODELS or reasoning is None:
+        return None
+    choice = options.get("choice", "auto")
+    if choice not in ("auto", "required"):
+        choice = {"type": "function", "function": {"name": choice}}
+    tools = [{"type": "function", "function": tool} for tool in TOOLS]
+    made = get_model_structural_tag(
+        MODELS[case["format"]], tools, choice, reasoning, parallel_tool_calls=options.get("parallel", True)
+    )
+    return made.model_dump()
+
+
 def verdicts(compiler: Any, case: dict[str, Any]) -> dict[str, Any] | str:
-    """By text, or why XGrammar refuses the structural tag."""
+    """By text, or why XGrammar refuses the structural tag; {} where it has nothing like it."""
     import xgrammar
 
+    tag = structural_tag(case)
+    if tag is None:
+        return {}
     try:
-        grammar = compiler.compile_structural_tag(json.dumps({"type": "structural_tag", "format": case["format"]}))
+        grammar = compiler.compile_structural_tag(json.dumps(tag))
     except Exception as error:  # its errors have no base of their own
         return "refused: " + str(error).partition("error: ")[2].strip()
     found = {}
@@ -48,17 +82,24 @@ def main() -> None:
         stop_token_ids=[STOP],
     )
     compiler = xgrammar.GrammarCompiler(info)
-    cases = json.loads(CASES.read_text())
-    for case in cases:
-        theirs = verdicts(compiler, case)
-        case.pop("xgrammar", None)
-        if isinstance(theirs, dict):
-            theirs = {text: verdict for text, verdict in theirs.items() if verdict != case["texts"][text]}
-        if theirs:
-            case["xgrammar"] = theirs
-            print(f"{case['rule']}: {theirs} ({case.get('because', 'WHY?')})")
-    if write:
-        CASES.write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n")
+    for path in (FOLDER / "structural_tags" / "cases.json", FOLDER / "tool_calls" / "cases.json"):
+        cases = json.loads(path.read_text())
+        for case in cases:
+            compare(compiler, case)
+        if write:
+            path.write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n")
+
+
+def compare(compiler: Any, case: dict[str, Any]) -> None:
+    """Notes in a case what XGrammar says otherwise, and prints it."""
+    theirs = verdicts(compiler, case)
+    case.pop("xgrammar", None)
+    if isinstance(theirs, dict):
+        theirs = {text: verdict for text, verdict in theirs.items() if verdict != case["texts"][text]}
+    if theirs:
+        case["xgrammar"] = theirs
+        what = case.get("rule", f"{case['format']} {case.get('options')}")
+        print(f"{what}: {theirs} ({case.get('because', 'WHY?')})")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ Source: XGrammar 0.2.8, structural_tag.py and its documentation; tests/cases/str
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias
@@ -37,6 +36,7 @@ from .free_text import free_text
 from .grammar import Grammar
 from .rules import Choice, Node, Repeat, Sequence, Terminal
 from .schema_scan import Gap
+from .tag_members import Members, shown
 
 __all__ = ["from_structural_tag"]
 
@@ -85,7 +85,7 @@ def _format_of(tag: Any) -> tuple[Any, str]:
         return tag, ""
     if "structures" in tag:
         return _legacy(tag), ""
-    _Members(tag, "", "structural_tag", {"type", "format"})
+    Members(tag, "", "structural_tag", {"type", "format"})
     if "format" not in tag:
         raise GrammarError('a structural_tag needs "format"', pointer="")
     return tag["format"], "/format"
@@ -93,81 +93,13 @@ def _format_of(tag: Any) -> tuple[Any, str]:
 
 def _legacy(tag: Mapping[str, Any]) -> dict[str, Any]:
     """The older form: structures, each with its begin, schema and end, and triggers."""
-    members = _Members(tag, "", "structural_tag", {"type", "structures", "triggers"})
+    members = Members(tag, "", "structural_tag", {"type", "structures", "triggers"})
     tags = []
     for i, structure in enumerate(members.list("structures")):
-        inner = _Members(structure, f"/structures/{i}", "structure", {"begin", "schema", "end"})
+        inner = Members(structure, f"/structures/{i}", "structure", {"begin", "schema", "end"})
         content = {"type": "json_schema", "json_schema": _parsed(inner.needed("schema"))}
         tags.append({"begin": inner.text("begin"), "content": content, "end": inner.text("end")})
     return {"type": "triggered_tags", "triggers": members.needed("triggers"), "tags": tags}
-
-
-# ------------------------------------------------------------------------------------------------ members
-
-
-class _Members:
-    """The members of an object of the description, checked as they are asked for."""
-
-    def __init__(self, found: Any, pointer: str, what: str, known: set[str]) -> None:
-        if not isinstance(found, Mapping):
-            raise GrammarError(f"a {what} is an object, not {_kind(found)}", pointer=pointer)
-        self.found, self.pointer, self.what = found, pointer, what
-        for name in found:
-            if name not in known:
-                near = get_close_matches(str(name), known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f": it has {', '.join(sorted(known))}"
-                raise GrammarError(f"{what} has no member {name!r}{hint}", pointer=f"{pointer}/{name}")
-
-    def at(self, name: str) -> str:
-        return f"{self.pointer}/{name}"
-
-    def wrong(self, name: str, must: str) -> GrammarError:
-        shown = _kind(self.found[name])
-        return GrammarError(f'"{name}" of {self.what} must be {must}, not {shown}', pointer=self.at(name))
-
-    def needed(self, name: str) -> Any:
-        if name not in self.found:
-            raise GrammarError(f'{self.what} needs "{name}"', pointer=self.pointer)
-        return self.found[name]
-
-    def text(self, name: str, *, empty: bool = True) -> str:
-        value = self.needed(name)
-        if not isinstance(value, str) or not (value or empty):
-            raise self.wrong(name, "a text" if empty else "a text that is not empty")
-        return value
-
-    def list(self, name: str, *, empty: bool = False) -> list[Any]:
-        value = self.needed(name)
-        if not isinstance(value, list) or not (value or empty):
-            raise self.wrong(name, "a list" if empty else "a list that is not empty")
-        return value
-
-    def texts(self, name: str, *, needed: bool = False) -> list[str]:
-        """A list of texts that are not empty; none where it may be left out."""
-        if not needed and self.found.get(name) is None:
-            return []
-        for value in self.list(name, empty=not needed):
-            if not isinstance(value, str) or not value:
-                raise self.wrong(name, "a list of texts that are not empty")
-        return list(self.found[name])
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        value = self.found.get(name, default)
-        if not isinstance(value, bool):
-            raise self.wrong(name, "true or false")
-        return value
-
-    def count(self, name: str) -> int | None:
-        """A number from 0 on; None where it is left out."""
-        value = self.found.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-            raise self.wrong(name, "a whole number from 0 on")
-        return value
-
-
-def _kind(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 # ------------------------------------------------------------------------------------------------ formats
@@ -188,7 +120,7 @@ class _Reader:
             raise UnsupportedError(f"{kind!r}", _UNSUPPORTED[kind], pointer=pointer, keyword="type")
         if not isinstance(kind, str) or kind not in _FORMATS:
             if not isinstance(found, Mapping):
-                raise GrammarError(f"a format is an object with a type, not {_kind(found)}", pointer=pointer)
+                raise GrammarError(f"a format is an object with a type, not {shown(found)}", pointer=pointer)
             near = get_close_matches(str(kind), _FORMATS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_FORMATS)}"
             raise GrammarError(
@@ -196,7 +128,7 @@ class _Reader:
                 pointer=pointer + ("/type" if "type" in found else ""),
             )
         make, members = _FORMATS[kind]
-        return make(self, _Members(found, pointer, kind, {"type", *members}), stops, then)
+        return make(self, Members(found, pointer, kind, {"type", *members}), stops, then)
 
     def mark(self, text: str, pointer: str) -> Node:
         """A text that begins, ends or separates something. Special tokens are spelled as they are shown."""
@@ -222,23 +154,23 @@ class _Reader:
 
     # -------------------------------------------------------------------------------------------- leaves
 
-    def const_string(self, at: _Members, stops: Stops, then: str) -> Node:
+    def const_string(self, at: Members, stops: Stops, then: str) -> Node:
         return self.mark(at.text("value"), at.at("value"))
 
-    def token(self, at: _Members, stops: Stops, then: str) -> Node:
+    def token(self, at: Members, stops: Stops, then: str) -> Node:
         if not isinstance(at.needed("token"), str):
             raise UnsupportedError("a token by its id", "give the text that it stands for", pointer=at.at("token"))
         return self.mark(at.text("token"), at.at("token"))
 
-    def regex(self, at: _Members, stops: Stops, then: str) -> Node:
+    def regex(self, at: Members, stops: Stops, then: str) -> Node:
         pattern = at.text("pattern")
         return self.grammar(lambda: Grammar.from_regex(pattern, dialect="ecma"), at.at("pattern"))
 
-    def ebnf(self, at: _Members, stops: Stops, then: str) -> Node:
+    def ebnf(self, at: Members, stops: Stops, then: str) -> Node:
         text = at.text("grammar")
         return self.grammar(lambda: Grammar.from_ebnf(text), at.at("grammar"))
 
-    def json_schema(self, at: _Members, stops: Stops, then: str) -> Node:
+    def json_schema(self, at: Members, stops: Stops, then: str) -> Node:
         style = at.found.get("style", "json")
         if style not in ("json", "qwen_xml"):
             reason = "json and qwen_xml are the styles that there are"
@@ -257,7 +189,7 @@ class _Reader:
             return self.grammar(lambda: Grammar.from_json_schema(schema, **options), at.at("json_schema"))
         return self.xml(schema, at.at("json_schema"), options)
 
-    def qwen_xml(self, at: _Members, stops: Stops, then: str) -> Node:
+    def qwen_xml(self, at: Members, stops: Stops, then: str) -> Node:
         return self.xml(at.needed("json_schema"), at.at("json_schema"), dict(self.options))
 
     def xml(self, schema: Any, pointer: str, options: dict[str, Any]) -> Node:
@@ -265,7 +197,7 @@ class _Reader:
 
         return self.grammar(lambda: xml_parameters(schema, options), pointer)
 
-    def any_text(self, at: _Members, stops: Stops, then: str) -> Node:
+    def any_text(self, at: Members, stops: Stops, then: str) -> Node:
         if at.found.get("max_tokens") is not None:
             raise UnsupportedError(
                 '"max_tokens"', "how many tokens a text has is no property of the text", pointer=at.at("max_tokens")
@@ -284,7 +216,7 @@ class _Reader:
 
     # -------------------------------------------------------------------------------------------- compositions
 
-    def sequence(self, at: _Members, stops: Stops, then: str) -> Node:
+    def sequence(self, at: Members, stops: Stops, then: str) -> Node:
         elements = at.list("elements")
         last = len(elements) - 1
         return Sequence(
@@ -294,20 +226,20 @@ class _Reader:
             )
         )
 
-    def either(self, at: _Members, stops: Stops, then: str) -> Node:
+    def either(self, at: Members, stops: Stops, then: str) -> Node:
         elements = enumerate(at.list("elements"))
         return Choice(tuple(self.node(element, f"{at.pointer}/elements/{i}", stops, then) for i, element in elements))
 
-    def optional(self, at: _Members, stops: Stops, then: str) -> Node:
+    def optional(self, at: Members, stops: Stops, then: str) -> Node:
         return Repeat(self.node(at.needed("content"), at.at("content"), stops, then), 0, 1)
 
-    def star(self, at: _Members, stops: Stops, then: str) -> Node:
+    def star(self, at: Members, stops: Stops, then: str) -> Node:
         return Repeat(self.node(at.needed("content"), at.at("content"), stops, ""), 0, None)
 
-    def plus(self, at: _Members, stops: Stops, then: str) -> Node:
+    def plus(self, at: Members, stops: Stops, then: str) -> Node:
         return Repeat(self.node(at.needed("content"), at.at("content"), stops, ""), 1, None)
 
-    def repeat(self, at: _Members, stops: Stops, then: str) -> Node:
+    def repeat(self, at: Members, stops: Stops, then: str) -> Node:
         at.needed("min"), at.needed("max")
         least, most = at.count("min"), None if at.found["max"] == -1 else at.count("max")
         assert least is not None
@@ -317,14 +249,14 @@ class _Reader:
 
     # -------------------------------------------------------------------------------------------- tags
 
-    def tag(self, at: _Members, stops: Stops, then: str) -> Node:
+    def tag(self, at: Members, stops: Stops, then: str) -> Node:
         return Sequence((self.mark(_text_of(at, "begin"), at.at("begin")), self.rest_of_tag(at)))
 
-    def tags(self, at: _Members, *, begin_with: list[str] | None = None) -> dict[str, list[tuple[str, Node]]]:
+    def tags(self, at: Members, *, begin_with: list[str] | None = None) -> dict[str, list[tuple[str, Node]]]:
         """By trigger, the begin of each tag and what follows it; by "" where there are no triggers."""
         found: dict[str, list[tuple[str, Node]]] = {}
         for i, tag in enumerate(at.list("tags")):
-            inner = _Members(tag, f"{at.pointer}/tags/{i}", "tag", {"type", *_FORMATS["tag"][1]})
+            inner = Members(tag, f"{at.pointer}/tags/{i}", "tag", {"type", *_FORMATS["tag"][1]})
             if inner.found.get("type", "tag") != "tag":
                 raise inner.wrong("type", '"tag"')
             begin = _text_of(inner, "begin")
@@ -338,7 +270,7 @@ class _Reader:
             found.setdefault(triggers[0], []).append((begin, self.rest_of_tag(inner)))
         return found
 
-    def rest_of_tag(self, at: _Members) -> Node:
+    def rest_of_tag(self, at: Members) -> Node:
         """What follows the begin of a tag: its content and its end."""
         if isinstance(at.needed("end"), list):
             at.list("end")
@@ -353,7 +285,7 @@ class _Reader:
         content = self.node(at.needed("content"), at.at("content"), stops, then)
         return Sequence((content, Choice(tuple(self.mark(end, at.at("end")) for end in ends))))
 
-    def triggered_tags(self, at: _Members, stops: Stops, then: str) -> Node:
+    def triggered_tags(self, at: Members, stops: Stops, then: str) -> Node:
         triggers = at.texts("triggers", needed=True)
         tags = self.tags(at, begin_with=triggers)
         return self.with_free_text(
@@ -364,13 +296,13 @@ class _Reader:
             once=at.flag("stop_after_first"),
         )
 
-    def dispatch(self, at: _Members, stops: Stops, then: str) -> Node:
+    def dispatch(self, at: Members, stops: Stops, then: str) -> Node:
         contents: dict[str, list[tuple[str, Node]]] = {}
         for i, rule in enumerate(at.list("rules")):
             pointer = f"{at.pointer}/rules/{i}"
             if not isinstance(rule, (list, tuple)) or len(rule) != 2 or not isinstance(rule[0], str) or not rule[0]:
                 raise GrammarError(
-                    f"a rule of dispatch is a text that is not empty and a format, not {_kind(rule)}", pointer=pointer
+                    f"a rule of dispatch is a text that is not empty and a format, not {shown(rule)}", pointer=pointer
                 )
             self.mark(rule[0], f"{pointer}/0")
             content = self.node(rule[1], f"{pointer}/1", stops, "")
@@ -379,9 +311,7 @@ class _Reader:
         rules = {mark: _by_beginning(contents[mark]) for mark in contents}
         return self.with_free_text(rules, marks, then, at_once=False, once=not at.flag("loop", default=True))
 
-    def with_free_text(
-        self, tags: Mapping[str, Node], marks: Stops, then: str, *, at_once: bool, once: bool
-    ) -> Node:
+    def with_free_text(self, tags: Mapping[str, Node], marks: Stops, then: str, *, at_once: bool, once: bool) -> Node:
         """Free text and tags in turn. tags : by the mark that begins them. marks : what free text does not contain.
 
         at_once : the first one is a tag. once : there is one at the most, and no free text behind it.
@@ -404,7 +334,7 @@ class _Reader:
         more = Sequence((Repeat(tagged, 0, None), last))
         return Sequence((any_tag, more)) if at_once else more
 
-    def tags_with_separator(self, at: _Members, stops: Stops, then: str) -> Node:
+    def tags_with_separator(self, at: Members, stops: Stops, then: str) -> Node:
         tag = _by_beginning(self.tags(at)[""])
         least = 1 if at.flag("at_least_one") else 0
         separator = self.mark(at.text("separator"), at.at("separator"))
@@ -414,11 +344,11 @@ class _Reader:
         return several if least else Repeat(several, 0, 1)
 
 
-def _text_of(at: _Members, name: str) -> str:
+def _text_of(at: Members, name: str) -> str:
     """A text, or that of a token format."""
     value = at.needed(name)
     if isinstance(value, Mapping):
-        token = _Members(value, at.at(name), "token", {"type", "token"})
+        token = Members(value, at.at(name), "token", {"type", "token"})
         if not isinstance(token.needed("token"), str):
             raise UnsupportedError("a token by its id", "give the text that it stands for", pointer=token.at("token"))
         return token.text("token")
@@ -441,13 +371,20 @@ def _by_beginning(tags: list[tuple[str, Node]], depth: int = 0) -> Node:
         groups.setdefault(begin[:1], []).append((begin, rest))
     found: list[Node] = []
     for group in groups.values():
-        shared = os.path.commonprefix([begin for begin, _ in group])
+        shared = _shared_beginning([begin for begin, _ in group])
         if len(group) == 1 or not shared:
             found += [Sequence((text_node(begin), rest)) for begin, rest in group]
             continue
         inner = _by_beginning([(begin[len(shared) :], rest) for begin, rest in group], depth + 1)
         found.append(Sequence((text_node(shared), inner)))
     return _choice(found)
+
+
+def _shared_beginning(texts: list[str]) -> str:
+    """What all texts begin with: what the first and the last of them in order do."""
+    first, last = min(texts), max(texts)
+    n = next((i for i, (one, other) in enumerate(zip(first, last)) if one != other), min(len(first), len(last)))
+    return first[:n]
 
 
 _OF_TOKENS = "it is about tokens, not about the text that they stand for"
@@ -457,7 +394,7 @@ _UNSUPPORTED = {
     "token_triggered_tags": f"{_OF_TOKENS}; triggered_tags takes the texts of special tokens",
     "token_dispatch": f"{_OF_TOKENS}; dispatch takes the texts of special tokens",
 }
-_FORMATS: dict[str, tuple[Callable[[_Reader, _Members, Stops, str], Node], tuple[str, ...]]] = {
+_FORMATS: dict[str, tuple[Callable[[_Reader, Members, Stops, str], Node], tuple[str, ...]]] = {
     "const_string": (_Reader.const_string, ("value",)),
     "token": (_Reader.token, ("token",)),
     "regex": (_Reader.regex, ("pattern",)),

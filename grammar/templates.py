@@ -73,7 +73,9 @@ def from_template(template: str, holes: Mapping[str, Any]) -> Grammar:
         for clash in inner.keys() & set(names):
             raise GrammarError(f"a capture in the hole {name!r} has the name of a hole, {clash!r}")
         if name in values:
-            raise GrammarError(f"the hole {name!r} comes twice, and its texts would not agree", text=template, offset=offset)
+            raise GrammarError(
+                f"the hole {name!r} comes twice, and its texts would not agree", text=template, offset=offset
+            )
         values[name] = hole.value
         parts.append(hole.grammar.capture(name))
     grammar = concatenated(parts)

@@ -407,3 +407,20 @@ def test_warmup_keeps_what_later_processes_need(tmp_path: Path) -> None:
 def test_warmup_says_what_is_wrong_with_a_tokenizer(tmp_path: Path) -> None:
     answer = run("warmup", "--tokenizer", str(tmp_path / "absent.json"))
     assert answer.exit_code == 2 and "cannot be read" in answer.output
+
+
+# ------------------------------------------------------------------------------------------------ structural tags
+
+
+def test_texts_are_judged_by_a_structural_tag(folder: Path) -> None:
+    tag = {"type": "tag", "begin": "<age>", "content": {"type": "json_schema", "json_schema": PERSON}, "end": "</age>"}
+    found = {"type": "structural_tag", "format": {"type": "triggered_tags", "triggers": ["<age"], "tags": [tag]}}
+    Path("tag.json").write_text(json.dumps(found))
+    Path("good.txt").write_text('He is <age>{"name": "Al", "age": 7}</age>, I think.\n')
+    Path("bad.txt").write_text('He is <age>{"name": "Al", "age": "7"}</age>\n')
+    answer = run("validate", "--structural-tag", "tag.json", "good.txt", "bad.txt")
+    assert answer.exit_code == 1
+    assert "good.txt: valid" in answer.stdout and "bad.txt:1:34: this may not stand here" in answer.stdout
+    Path("tag.json").write_text(json.dumps({"type": "structural_tag", "format": {"type": "tags"}}))
+    answer = run("validate", "--structural-tag", "tag.json", "good.txt")
+    assert answer.exit_code == 2 and "unknown format 'tags'" in answer.stderr and "/format/type" in answer.stderr

@@ -21,7 +21,8 @@ EXAMPLES = settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 TOKENS = [bytes((b,)) for b in range(256)] + [
-    b"<f", b"<fa", b">1", b"</", b"</f>", b"x<", b"</f>x", b"a<fa>1</f>", b"<parameter=", b"</parameter>", b'{"', b"\n<",
+    b"<f", b"<fa", b">1", b"</", b"</f>", b"x<", b"</f>x", b"a<fa>1</f>", b"<parameter=", b"</parameter>", b'{"',
+    b"\n<",
 ]  # fmt: skip
 VOCABULARY = vocabulary_of(TOKENS)
 
@@ -155,7 +156,7 @@ def test_a_tag_that_is_nested_without_end_is_refused() -> None:
     found = TEXT
     for _ in range(3000):
         found = {"type": "optional", "content": found}
-    with pytest.raises(bridle.LimitError, match="nesting|depth"):
+    with pytest.raises(bridle.LimitError, match=r"nesting|depth"):
         Grammar.from_structural_tag(found)
 
 
