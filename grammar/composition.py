@@ -28,7 +28,10 @@ from .rules import MAX_DEPTH, Captured, Choice, Embedded, Node, Repeat, Rule, Ru
 from .rules import Sequence as InSequence
 from .schema_scan import Gap
 
-__all__ = ["Heat", "captured", "concatenated", "heated", "node_of", "of_node", "repeated", "text_node", "united"]
+__all__ = [
+    "Apart", "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "repeated", "text_node",
+    "united",
+]  # fmt: skip
 
 # A part that is nested deeper is compiled by itself: what is made of it is as deep as a leaf.
 _DEPTH = MAX_DEPTH // 3
@@ -65,7 +68,7 @@ def _leaf(root: Target, is_solid: bool, parts: Node | None) -> Node:
     if isinstance(root, ByteDfa) and parts is None:
         return Terminal(regular.Language(root))
     if isinstance(root, ByteDfa):
-        return Embedded(_Automaton(root), root.accepts_empty, parts)
+        return Embedded(Apart(root), root.accepts_empty, parts)
     return Embedded(root, not is_solid and accepts_empty(root), parts)
 
 
@@ -84,8 +87,11 @@ def _items(node: Node) -> tuple[Node, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Automaton:
-    """A frame for an automaton that is to be called, not merged with what is beside it."""
+class Apart:
+    """A frame for an automaton that is to be called, not merged with what is beside it.
+
+    PERF: what is merged has masks of its own; an automaton that is called has records that all its uses share.
+    """
 
     dfa: ByteDfa
 

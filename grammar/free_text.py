@@ -49,7 +49,7 @@ def _stays_free(table: np.ndarray, longest: np.ndarray, state: int, follow: byte
 
 
 def _automaton(marks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """int32[n, 256], the state after a byte, 1 being the start; int32[n], how long a mark ends in a state at the most."""
+    """int32[n, 256]: the state after a byte, 1 being the start; int32[n]: how long a mark ends there."""
     children: list[dict[int, int]] = [{}, {}]
     longest = [0, 0]
     for mark in marks:

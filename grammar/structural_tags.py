@@ -30,11 +30,12 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from ..automata import regular
+from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
-from .composition import node_of, of_node, text_node
+from .composition import Apart, node_of, of_node, text_node
 from .free_text import free_text
 from .grammar import Grammar
-from .rules import Choice, Node, Repeat, Sequence, Terminal
+from .rules import Choice, Embedded, Node, Repeat, Sequence, Terminal
 from .schema_scan import Gap
 from .tag_members import Members, shown
 
@@ -287,9 +288,8 @@ class _Reader:
 
     def triggered_tags(self, at: Members, stops: Stops, then: str) -> Node:
         triggers = at.texts("triggers", needed=True)
-        tags = self.tags(at, begin_with=triggers)
         return self.with_free_text(
-            {trigger: _by_beginning(tags[trigger]) for trigger in tags},
+            self.tags(at, begin_with=triggers),
             stops.union(triggers, at.texts("excludes")),
             then,
             at_once=at.flag("at_least_one"),
@@ -308,31 +308,44 @@ class _Reader:
             content = self.node(rule[1], f"{pointer}/1", stops, "")
             contents.setdefault(rule[0], []).append((rule[0], content))
         marks = stops.union(contents, at.texts("excludes"))
-        rules = {mark: _by_beginning(contents[mark]) for mark in contents}
-        return self.with_free_text(rules, marks, then, at_once=False, once=not at.flag("loop", default=True))
+        return self.with_free_text(contents, marks, then, at_once=False, once=not at.flag("loop", default=True))
 
-    def with_free_text(self, tags: Mapping[str, Node], marks: Stops, then: str, *, at_once: bool, once: bool) -> Node:
-        """Free text and tags in turn. tags : by the mark that begins them. marks : what free text does not contain.
+    def with_free_text(
+        self, tags: Mapping[str, list[tuple[str, Node]]], marks: Stops, then: str, *, at_once: bool, once: bool
+    ) -> Node:
+        """Free text and tags in turn.
 
-        at_once : the first one is a tag. once : there is one at the most, and no free text behind it.
+        tags : by the mark that begins them, each tag's begin and what follows it. marks : what free text does not
+        contain. at_once : the first one is a tag. once : there is one at the most, and no free text behind it.
         """
-        any_tag = _choice(list(tags.values()))
+        first = _by_beginning([tag for group in tags.values() for tag in group])
+        if at_once and once:
+            return first
         last = self.free(marks, then)
-        before: dict[Terminal, list[Node]] = {}
-        for mark, tag in tags.items():
-            before.setdefault(self.free(marks, mark), []).append(tag)
-        # PERF: as a rule free text is the same everywhere: then one automaton is left for all of it, whose masks are
-        # made once, and not one for each tag beside the others.
-        if list(before) == [last]:
-            if once:
-                return any_tag if at_once else Sequence((last, Repeat(any_tag, 0, 1)))
-            more: Node = Sequence((last, Repeat(Sequence((any_tag, last)), 0, None)))
-            return Sequence((any_tag, more)) if at_once else more
-        tagged = _choice([Sequence((text, _choice(tags))) for text, tags in before.items()])
+        tagged = self.tagged(tags, marks)
         if once:
-            return any_tag if at_once else Choice((last, tagged))
-        more = Sequence((Repeat(tagged, 0, None), last))
-        return Sequence((any_tag, more)) if at_once else more
+            return Choice((last, tagged))
+        more = (Repeat(tagged, 0, None), last)
+        return Sequence((first, *more) if at_once else more)
+
+    def tagged(self, tags: Mapping[str, list[tuple[str, Node]]], marks: Stops) -> Node:
+        """Free text and one tag.
+
+        PERF: free text and the beginning of the mark behind it are one automaton, apart from the one of free text that
+        no tag follows. Neither can be left but at a mark or at the end of the text; an automaton of free text alone
+        could be left anywhere, and each token of the vocabulary would have to be tried on what comes after it (40 ms
+        for a mask, instead of 0.1).
+        """
+        groups: dict[tuple[ByteDfa, str], list[str]] = {}
+        for mark in tags:
+            groups.setdefault((free_text(marks, mark), mark[0]), []).append(mark)
+        found: list[Node] = []
+        for (text, _), together in groups.items():
+            shared = _shared_beginning(together)
+            until = regular.compile_regular(regular.Concat((regular.Language(text), regular.literal(shared))))
+            rests = [(begin[len(shared) :], rest) for mark in together for begin, rest in tags[mark]]
+            found.append(Sequence((Embedded(Apart(until), False), _by_beginning(rests))))
+        return _choice(found)
 
     def tags_with_separator(self, at: Members, stops: Stops, then: str) -> Node:
         tag = _by_beginning(self.tags(at)[""])

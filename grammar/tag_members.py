@@ -28,8 +28,8 @@ class Members:
         return f"{self.pointer}/{name}"
 
     def wrong(self, name: str, must: str) -> GrammarError:
-        shown = shown(self.found[name])
-        return GrammarError(f'"{name}" of {self.what} must be {must}, not {shown}', pointer=self.at(name))
+        message = f'"{name}" of {self.what} must be {must}, not {shown(self.found[name])}'
+        return GrammarError(message, pointer=self.at(name))
 
     def needed(self, name: str) -> Any:
         if name not in self.found:
@@ -72,5 +72,6 @@ class Members:
 
 
 def shown(value: Any) -> str:
+    """A value for messages."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
