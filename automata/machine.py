@@ -129,8 +129,8 @@ class Machine:
     """
 
     __slots__ = (
-        "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address", "context", "limits",
-        "log", "sparse", "start", "store", "temperatures",
+        "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address", "context",
+        "limits", "log", "sparse", "start", "store", "temperatures",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:

@@ -25,7 +25,7 @@ class Grammar:
     root : the first state. notes : what a user should know (spellings that are left out, annotations read as such).
     parts : what it is composed of; None where it is made in one piece.
     unenforced : (JSON pointer, keyword, reason) of every constraint that is not enforced; empty unless reported.
-    source : what it was made from, for people.
+    source : what it was made from, for people. parse : what makes a value of a text, given the grammar itself, too.
     special_tokens : the tokens of no text that it names, which a vocabulary must have.
     """
 
@@ -45,7 +45,7 @@ class Grammar:
         reading: Callable[[], Target] | None = None,
         recipe: Callable[[], Mapping[str, Any] | None] | None = None,
         parts: Node | None = None,
-        parse: Callable[[str], Any] | None = None,
+        parse: Callable[[Grammar, str], Any] | None = None,
     ) -> None:
         self.root = root
         self.source = source

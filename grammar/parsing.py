@@ -24,7 +24,7 @@ def parsed(grammar: Grammar, text: str | bytes) -> Any:
         except UnicodeDecodeError as error:
             raise ParseError(f"the text is not UTF-8: byte {error.start}") from None
     if grammar._parse is not None:
-        return grammar._parse(text)
+        return grammar._parse(grammar, text)
     check_sentence(grammar, text)
     return json.loads(text) if grammar.is_json else text
 

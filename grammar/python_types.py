@@ -60,7 +60,7 @@ def from_pydantic(model_or_type: Any, *, by_alias: bool = True, **options: Any) 
         unenforced=(*gaps, *grammar.unenforced),
         reading=grammar.reading_root,
         recipe=grammar._recipe,
-        parse=lambda text: parse(model_or_type, text),
+        parse=lambda _, text: parse(model_or_type, text),
     )
 
 

@@ -80,7 +80,7 @@ def from_template(template: str, holes: Mapping[str, Any]) -> Grammar:
         parts.append(hole.grammar.capture(name))
     grammar = concatenated(parts)
     grammar.source = f"template {template!r}"
-    grammar._parse = lambda text: _values(grammar, values, text)
+    grammar._parse = lambda grammar, text: _values(grammar, values, text)
     return grammar
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import gc
 import re
+import weakref
 from typing import Annotated, Literal
 
 import pydantic
@@ -136,6 +138,18 @@ def test_a_malformed_template_is_refused(template, holes, says, column) -> None:
         Grammar.from_template(template, **holes)
     assert says in str(caught.value)
     assert column is None or caught.value.column == column
+
+
+def test_a_template_is_freed_when_nobody_holds_it() -> None:
+    gc.disable()
+    try:
+        grammar = Grammar.from_template("<{v}>{w}", v=Point)
+        assert grammar.parse('<{"x": 3}>a') == {"v": Point(x=3), "w": "a"}
+        seen = weakref.ref(grammar)
+        del grammar
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_a_template_may_be_composed_and_saved() -> None:
