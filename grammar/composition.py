@@ -184,14 +184,12 @@ def _composed(node: Node, parts: Sequence[Grammar | str], kind: str, **about: An
 
 def of_recipe(recipe: Mapping[str, Any], grammar_of: Callable[[Mapping[str, Any]], Grammar]) -> Grammar:
     """The grammar that a recipe of this module tells. grammar_of : makes the grammar of any recipe."""
-    parts = [part if isinstance(part, str) else grammar_of(part) for part in recipe["parts"]]
-    match recipe["kind"]:
-        case "concat":
-            return concatenated(parts)
-        case "union":
-            return united(parts)
-        case "repeat":
-            return repeated(parts[0], recipe["least"], recipe["most"])
-        case "capture":
-            return captured(parts[0], recipe["name"])
-    return heated(parts[0], recipe["temperature"])
+    kind = recipe["kind"]
+    if kind in ("concat", "union"):
+        parts = [part if isinstance(part, str) else grammar_of(part) for part in recipe["parts"]]
+        return concatenated(parts) if kind == "concat" else united(parts)
+    (only,) = recipe["parts"]
+    part = grammar_of(only)
+    if kind == "repeat":
+        return repeated(part, recipe["least"], recipe["most"])
+    return captured(part, recipe["name"]) if kind == "capture" else heated(part, recipe["temperature"])

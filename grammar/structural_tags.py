@@ -96,7 +96,7 @@ def _legacy(tag: Mapping[str, Any]) -> dict[str, Any]:
     """The older form: structures, each with its begin, schema and end, and triggers."""
     members = Members(tag, "", "structural_tag", {"type", "structures", "triggers"})
     tags = []
-    for i, structure in enumerate(members.list("structures")):
+    for i, structure in enumerate(members.listed("structures")):
         inner = Members(structure, f"/structures/{i}", "structure", {"begin", "schema", "end"})
         content = {"type": "json_schema", "json_schema": _parsed(inner.needed("schema"))}
         tags.append({"begin": inner.text("begin"), "content": content, "end": inner.text("end")})
@@ -218,7 +218,7 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- compositions
 
     def sequence(self, at: Members, stops: Stops, then: str) -> Node:
-        elements = at.list("elements")
+        elements = at.listed("elements")
         last = len(elements) - 1
         return Sequence(
             tuple(
@@ -228,7 +228,7 @@ class _Reader:
         )
 
     def either(self, at: Members, stops: Stops, then: str) -> Node:
-        elements = enumerate(at.list("elements"))
+        elements = enumerate(at.listed("elements"))
         return Choice(tuple(self.node(element, f"{at.pointer}/elements/{i}", stops, then) for i, element in elements))
 
     def optional(self, at: Members, stops: Stops, then: str) -> Node:
@@ -256,7 +256,7 @@ class _Reader:
     def tags(self, at: Members, *, begin_with: list[str] | None = None) -> dict[str, list[tuple[str, Node]]]:
         """By trigger, the begin of each tag and what follows it; by "" where there are no triggers."""
         found: dict[str, list[tuple[str, Node]]] = {}
-        for i, tag in enumerate(at.list("tags")):
+        for i, tag in enumerate(at.listed("tags")):
             inner = Members(tag, f"{at.pointer}/tags/{i}", "tag", {"type", *_FORMATS["tag"][1]})
             if inner.found.get("type", "tag") != "tag":
                 raise inner.wrong("type", '"tag"')
@@ -274,7 +274,7 @@ class _Reader:
     def rest_of_tag(self, at: Members) -> Node:
         """What follows the begin of a tag: its content and its end."""
         if isinstance(at.needed("end"), list):
-            at.list("end")
+            at.listed("end")
             ends = list(dict.fromkeys(at.found["end"]))
             if not all(isinstance(end, str) for end in ends):
                 raise at.wrong("end", "a text or a list of texts")
@@ -298,7 +298,7 @@ class _Reader:
 
     def dispatch(self, at: Members, stops: Stops, then: str) -> Node:
         contents: dict[str, list[tuple[str, Node]]] = {}
-        for i, rule in enumerate(at.list("rules")):
+        for i, rule in enumerate(at.listed("rules")):
             pointer = f"{at.pointer}/rules/{i}"
             if not isinstance(rule, (list, tuple)) or len(rule) != 2 or not isinstance(rule[0], str) or not rule[0]:
                 raise GrammarError(

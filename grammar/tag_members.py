@@ -42,7 +42,7 @@ class Members:
             raise self.wrong(name, "a text" if empty else "a text that is not empty")
         return value
 
-    def list(self, name: str, *, empty: bool = False) -> list[Any]:
+    def listed(self, name: str, *, empty: bool = False) -> list[Any]:
         value = self.needed(name)
         if not isinstance(value, list) or not (value or empty):
             raise self.wrong(name, "a list" if empty else "a list that is not empty")
@@ -52,7 +52,7 @@ class Members:
         """A list of texts that are not empty; none where it may be left out."""
         if not needed and self.found.get(name) is None:
             return []
-        for value in self.list(name, empty=not needed):
+        for value in self.listed(name, empty=not needed):
             if not isinstance(value, str) or not value:
                 raise self.wrong(name, "a list of texts that are not empty")
         return list(self.found[name])

@@ -56,11 +56,11 @@ def from_template(template: str, holes: Mapping[str, Any]) -> Grammar:
     """As Grammar.from_template says."""
     pieces = list(_pieces(template))
     names = [name for _, name, _ in pieces if name is not None]
-    for name in holes:
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
+    for given in holes:
+        if given not in names:
+            near = get_close_matches(given, names, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f": its holes are {', '.join(names) or 'none'}"
-            raise GrammarError(f"the template has no hole {name!r}{hint}")
+            raise GrammarError(f"the template has no hole {given!r}{hint}")
     parts: list[Grammar | str] = []
     values: dict[str, Callable[[str], Any]] = {}
     for i, (text, name, offset) in enumerate(pieces):

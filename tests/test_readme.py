@@ -13,15 +13,23 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_ten_lines_run() -> None:
     pytest.importorskip("transformers")
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example, *_ = EXAMPLES
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     answer = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert re.fullmatch(r"\{'name': '.*', 'age': \d+\} True \d+ us a mask\n", answer.stdout)
+
+
+@pytest.mark.parametrize("example", EXAMPLES[1:])
+def test_the_other_examples_run_and_print_what_they_say(example: str) -> None:
+    answer = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines() == re.findall(r"^print\(.*\)  # (.*)$", example, re.MULTILINE)
 
 
 def test_every_option_of_the_commands_shown_exists() -> None:
