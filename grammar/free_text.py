@@ -16,36 +16,39 @@ from functools import lru_cache
 import numpy as np
 
 from ..automata.byte_dfa import ByteDfa
+from ..automata.errors import LimitError
 from ..automata.regular import intersection, utf8_texts
 
 __all__ = ["free_text"]
+
+_LONGEST = 8192  # bytes of all marks together; an automaton has a state for each
 
 
 @lru_cache(maxsize=256)
 def free_text(marks: frozenset[str], follow: str = "") -> ByteDfa:
     """The well-formed texts in which no mark begins, neither within them nor with `follow` behind them.
 
-    marks : none of them empty. The empty text is always in it.
+    marks : none of them empty. The empty text is always in it. Raises LimitError for marks that are too long.
     """
     if not marks:
         return utf8_texts()
     from ..automata.minimize import minimized  # imports numba
 
-    table, longest = _automaton(sorted(mark.encode() for mark in marks))
-    accepting = np.zeros(len(table), np.uint8)
-    for state in range(1, len(table)):
-        accepting[state] = not longest[state] and _stays_free(table, longest, state, follow.encode())
+    encoded = sorted(mark.encode() for mark in marks)
+    size = sum(map(len, encoded))
+    if size > _LONGEST:
+        raise LimitError("bytes of the marks that free text is without", size, _LONGEST)
+    table, longest = _automaton(encoded)
+    accepting = longest == 0
+    accepting[0] = False
+    # No mark that began before `follow` may be complete within it, from whatever state it comes.
+    states = np.arange(len(table))
+    for n, byte in enumerate(follow.encode(), 1):
+        states = table[states, byte]
+        accepting &= longest[states] <= n
     table[longest[table] > 0] = 0  # a mark is complete
-    return intersection(minimized(table, accepting, np.arange(256, dtype=np.uint8)), utf8_texts())
-
-
-def _stays_free(table: np.ndarray, longest: np.ndarray, state: int, follow: bytes) -> bool:
-    """Whether no mark that began before `follow` is complete within it."""
-    for n, byte in enumerate(follow, 1):
-        state = int(table[state, byte])
-        if longest[state] > n:
-            return False
-    return True
+    free = minimized(table, accepting.astype(np.uint8), np.arange(256, dtype=np.uint8))
+    return intersection(free, utf8_texts())
 
 
 def _automaton(marks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

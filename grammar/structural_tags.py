@@ -129,7 +129,11 @@ class _Reader:
                 pointer=pointer + ("/type" if "type" in found else ""),
             )
         make, members = _FORMATS[kind]
-        return make(self, Members(found, pointer, kind, {"type", *members}), stops, then)
+        try:
+            return make(self, Members(found, pointer, kind, {"type", *members}), stops, then)
+        except LimitError as error:
+            error.place = error.place or pointer or "the root"
+            raise
 
     def mark(self, text: str, pointer: str) -> Node:
         """A text that begins, ends or separates something. Special tokens are spelled as they are shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import product
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def test_free_text_is_well_formed() -> None:
     assert not free_text(frozenset(["é"])).accepts("aé".encode())
     assert free_text(frozenset(["é"])).accepts("aè".encode())
     assert free_text(frozenset()).accepts(b"") and not free_text(frozenset()).accepts(b"\xff")
+
+
+def test_marks_have_a_limit_and_are_made_an_automaton_of_quickly() -> None:
+    began = time.thread_time()
+    assert free_text(frozenset(["a" * 4096, "b" * 4096]), "a" * 4096).accepts(b"a" * 4095 + b"b") is True
+    assert time.thread_time() - began < 5
+    with pytest.raises(bridle.LimitError, match=r"8193 given, 8192 allowed"):
+        free_text(frozenset(["a" * 8193]))
+    with pytest.raises(bridle.LimitError, match="at /content: 9000 given"):
+        Grammar.from_structural_tag({"type": "star", "content": {"type": "any_text", "excludes": ["a" * 9000]}})
 
 
 TEXT = {"type": "any_text"}
