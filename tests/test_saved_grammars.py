@@ -225,7 +225,9 @@ def test_a_file_that_is_cut_short_or_changed_is_refused_wherever_that_is(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"bridle\x00\x01", os.urandom(4096), b"\x80\x04\x95" + bytes(60)], ids=len
+    "content",
+    [b"", b"{}", b"bridle\x00\x01", os.urandom(4096), b"\x80\x04\x95" + bytes(60)],
+    ids=["empty", "json", "magic", "noise", "pickle"],  # noise is another one in each of pytest's workers
 )
 def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
