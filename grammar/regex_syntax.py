@@ -4,8 +4,8 @@
 be meant: escapes that are not needed (`\\-`, `\\_`, `\\'`, `\\@`), a lone `{`, `}` or `]`, a hyphen next to a shorthand
 in a class. "python" is the standard library's `re` on str. Both know `\\p{…}` (in Python's dialect an extension).
 
-What no automaton can do (back-references) and what bridle does not do (atomic groups, possessive quantifiers, flags
-that change what lines are) is an UnsupportedError with the place; what is not in the dialect, a GrammarError with a
+What no automaton can do (back-references) and what bridle does not do (atomic groups, possessive quantifiers,
+places at lines under the flag m) is an UnsupportedError with the place; what is not in the dialect, a GrammarError with a
 caret.
 
 Cost: 1 us per character. A recursive descent; nesting is limited, so it cannot exhaust the interpreter's stack.
@@ -59,6 +59,7 @@ _GLOBAL_FLAGS = re.compile(r"\(\?[A-Za-z]+\)")
 _HEX = {n: re.compile(rf"[0-9A-Fa-f]{{{n}}}") for n in (2, 4, 8)}
 _IN_BRACES = re.compile(r"\{([^{}]*)\}")
 _OCTAL = re.compile(r"0[0-7]{0,2}|[0-3][0-7]{2}")
+_LAYOUT = re.compile(r"[ \t\n\r\f\v]+|#[^\n]*")
 _CLASS_OCTAL = re.compile(r"\\([0-3]?[0-7]{1,2})")
 _NAME = re.compile(r"([^\W\d]|[$_])[\w$]*")
 
@@ -108,6 +109,8 @@ class _Flags:
     ignore_case: bool = False
     dot_all: bool = False
     ascii_only: bool = False
+    multiline: bool = False
+    verbose: bool = False
 
 
 def _flags_of(pattern: str, dialect: Dialect, flags: int) -> _Flags:
@@ -170,16 +173,25 @@ class _Parser:
 
     def _sequence(self) -> Node:
         items: list[Node] = []
+        self._layout()
         while (character := self._peek()) and character not in "|)":
             start = self.at
             item = self._atom(character)
             if item is not None:
                 items.append(self._quantified(item, start))
+            self._layout()
         return items[0] if len(items) == 1 else Sequence(tuple(items))
 
+    def _layout(self) -> None:
+        """Skips what does not count under the flag x: white space, and comments to the end of the line."""
+        while self.flags.verbose and (found := _LAYOUT.match(self.pattern, self.at)):
+            self.at = found.end()
+
     def _quantified(self, item: Node, start: int) -> Node:
+        self._layout()
         while self.python and self.pattern.startswith("(?#", self.at):
             self._group()  # a comment may stand between the two
+            self._layout()
         bounds = self._quantifier()
         if bounds is None:
             return item
@@ -235,6 +247,8 @@ class _Parser:
         if character in _QUANTIFIER or (character == "{" and _BRACES[self.dialect].match(self.pattern, self.at)):
             self._fail("nothing to repeat")
         self.at += 1
+        if character in "^$" and self.flags.multiline:
+            self._refuse(f"{character} under the flag m", "only places in the whole text are known", start)
         if character == "^":
             return Anchor(AnchorKind.START, start)
         if character == "$":
@@ -346,8 +360,12 @@ class _Parser:
                 flags = replace(flags, dot_all=on)
             elif letter in "au" and on:
                 flags = replace(flags, ascii_only=letter == "a")
-            elif letter in "mxL":
-                self._refuse(f"the flag {letter}", "only i, s, a and u are known", start)
+            elif letter == "m":
+                flags = replace(flags, multiline=on)
+            elif letter == "x":
+                flags = replace(flags, verbose=on)
+            elif letter == "L":
+                self._refuse("the flag L", "a language that depends on where it is used is none", start)
             else:
                 self._fail("unknown extension or flag", start)
         if not seen:

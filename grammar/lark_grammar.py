@@ -1,0 +1,202 @@
+"""Lark grammars: a text becomes rules over greedy leaves that read it as Lark's LALR parser with its contextual lexer.
+
+    lark_text       what lark does not know is taken out, places are kept
+    lark_loading    lark's own loader makes rules and terminals; nothing is read that the caller does not give
+    preferred_match the text that `re` takes, for each terminal
+    lark_lexer      terminals that compete, as greedy leaves
+    lark_states     which of them compete where
+    lark_follow     what could not go on is taken away; the rest becomes a RuleSet
+
+docs/lark.md tells what a text has to be, and where that differs from Lark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..automata import regular
+from ..automata.byte_dfa import ByteDfa
+from ..automata.errors import GrammarError, UnsatisfiableError, UnsupportedError
+from ..automata.fragment import Payload, Target
+from ..automata.greedy_dfa import GreedyDfa
+from .lark_follow import followable, rule_set
+from .lark_lexer import LarkLexer
+from .lark_loading import Imports, Loaded, load_rules
+from .lark_states import Leaf, annotated
+from .lark_text import Attributes, LarkText, read_text
+from .preferred_match import PreferredMatch, preferred_match
+from .rule_reduction import reduced_bodies
+from .rules import Choice, Embedded, Node, Rule, RuleRef, RuleSet, Terminal, facts_of
+from .rules import Sequence as InARow
+
+__all__ = ["ReadLark", "read_lark", "read_lark_rules"]
+
+
+class ReadLark(NamedTuple):
+    """imported : the texts of the files that were imported, by path: with them, no file is needed to read it again."""
+
+    root: Target
+    notes: list[str]
+    imported: dict[str, str]
+
+
+def read_lark(
+    text: str,
+    start: str = "start",
+    import_paths: Sequence[str | PathLike[str]] = (),
+    imported: Mapping[str, str] | None = None,
+) -> ReadLark:
+    """The first state of a Lark grammar.
+
+    Raises GrammarError with the place, UnsupportedError, UnsatisfiableError, LimitError.
+    """
+    from .rule_states import root_payload
+
+    imports = Imports(import_paths, imported)
+    rules, notes = read_lark_rules(text, start, imports)
+    root, _ = root_payload(rules)
+    return ReadLark(root, notes, imports.texts)
+
+
+def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, list[str]]:
+    """The rules of a Lark grammar over greedy leaves, and notes for its author."""
+    source = read_text(text)
+    loaded = load_rules(source, start, imports)
+    matches = {terminal.name: _match(terminal, source) for terminal in loaded.terminals}
+    lexer = LarkLexer(loaded.terminals, matches)
+    embedded = {name: _schema(*found, source) for name, found in source.schemas.items()}
+    rules = _with_lazy_rules(loaded, source, embedded)
+
+    def leaf(name: str, context: frozenset[str]) -> GreedyDfa | Payload | None:
+        target = embedded.get(name)
+        return lexer.leaf(name, context) if target is None else target
+
+    productions, notes = annotated(rules, start, loaded.ignored, leaf)
+    try:
+        productions = followable(productions, _first_bytes)
+    except UnsatisfiableError as error:
+        raise UnsatisfiableError(error.message, text=text, offset=source.defined.get(start, 0)) from None
+    return rule_set(productions, text, source.defined), notes
+
+
+# ---------------------------------------------------------------------------------------------- terminals
+
+
+def _match(terminal: Any, source: LarkText) -> PreferredMatch:
+    where = source.defined.get(terminal.name)
+    if where is None:
+        where = source.first.get(terminal.pattern.raw or "", source.first.get(terminal.name, 0))
+    name = repr(terminal.name) if terminal.name in source.defined else repr(terminal.user_repr())
+    try:
+        if terminal.pattern.min_width == 0:
+            raise GrammarError("it matches the empty text, and a token has at least one character")
+        return preferred_match(terminal.pattern.to_regexp())
+    except UnsupportedError as error:
+        raise UnsupportedError(
+            f"{error.what} (terminal {name})", error.reason, text=source.original, offset=where
+        ) from error
+    except GrammarError as error:
+        raise GrammarError(f"terminal {name}: {error.message}", text=source.original, offset=where) from error
+
+
+def _schema(schema: str, offset: int, source: LarkText) -> Payload:
+    from .json_schema import SchemaOptions, read_schema
+
+    try:
+        root = read_schema(schema, SchemaOptions()).root
+    except UnsupportedError as error:
+        place = f" at {error.pointer or 'the root'}"
+        raise UnsupportedError(
+            f"{error.what} (%json{place})", error.reason, text=source.original, offset=offset
+        ) from error
+    except GrammarError as error:
+        place = f" at {error.pointer or 'the root'}" if error.pointer is not None else ""
+        raise type(error)(f"%json: {error.message}{place}", text=source.original, offset=offset) from error
+    assert root is not None
+    return root
+
+
+def _first_bytes(payload: Payload) -> frozenset[int]:
+    """The bytes that the texts of a state of another front end begin with."""
+    from ..automata.compiled import compile_grammar
+    from ..automata.matcher import Matcher
+    from ..automata.vocabulary import Vocabulary
+
+    class Root(NamedTuple):
+        root: Target
+        notes: tuple[str, ...] = ()
+
+    vocabulary = Vocabulary([bytes((b,)) for b in range(256)] + [b""], stop_token_ids=256)
+    return frozenset(Matcher(compile_grammar(Root(payload), vocabulary)).next_bytes())
+
+
+# ---------------------------------------------------------------------------------------------- lazy rules
+
+
+def _with_lazy_rules(loaded: Loaded, source: LarkText, embedded: dict[str, Payload]) -> list[Any]:
+    """The rules, with one terminal as the body of each that has attributes; its automaton goes into `embedded`."""
+    from lark.grammar import NonTerminal, RuleOptions, Terminal as LarkTerminal
+    from lark.grammar import Rule as LarkRule
+
+    rules = list(loaded.rules)
+    for name, attributes in source.attributes.items():
+        if not any(rule.origin.name == name for rule in rules):
+            continue  # never used
+        language = _shortest(_regular_body(name, loaded, source, attributes), attributes)
+        if language.is_empty:
+            raise UnsatisfiableError(f"rule {name!r} has no text", text=source.original, offset=attributes.offset)
+        rules = [rule for rule in rules if rule.origin.name != name]
+        origin, order = NonTerminal(name), 0
+        if language.accepts_empty:
+            rules.append(LarkRule(origin, [], order, None, RuleOptions()))
+            language, order = regular.difference(language, regular.compile_regular(regular.EPSILON)), 1
+        if not language.is_empty:
+            terminal = f"LAZY__{name.upper()}"
+            embedded[terminal] = language  # type: ignore[assignment]
+            rules.append(LarkRule(origin, [LarkTerminal(terminal)], order, None, RuleOptions()))
+    return rules
+
+
+def _regular_body(name: str, loaded: Loaded, source: LarkText, attributes: Attributes) -> ByteDfa:
+    """The language of a rule that needs no recursion; nothing is ignored in it, and nothing competes."""
+    from .regex_syntax import fullmatch_language
+
+    terminals = {t.name: t.pattern.to_regexp() for t in loaded.terminals}
+
+    def node(symbol: Any) -> Node:
+        if not symbol.is_term:
+            return RuleRef(symbol.name)
+        if symbol.name in terminals:
+            return Terminal(fullmatch_language(terminals[symbol.name], "python"))
+        source.unsupported(f"a JSON schema in rule {name!r}, which has attributes", "its texts are not regular",
+                           attributes.offset)  # fmt: skip
+
+    bodies: dict[str, list[Node]] = {}
+    for rule in loaded.rules:
+        bodies.setdefault(rule.origin.name, []).append(InARow(tuple(map(node, rule.expansion))))
+    rules = RuleSet({key: Rule(key, Choice(tuple(body))) for key, body in bodies.items()}, name)
+    reduced = reduced_bodies(rules, facts_of(rules))
+    body = reduced[name]
+    if not isinstance(body, Terminal):
+        source.unsupported(f"the attributes of rule {name!r}", "its body is recursive, and not regular",
+                           attributes.offset)  # fmt: skip
+    return regular.compile_regular(body.language)
+
+
+def _shortest(body: ByteDfa, attributes: Attributes) -> ByteDfa:
+    """The texts of a language none of whose proper beginnings is in it; without the stop, where there is one."""
+    from ..automata.minimize import minimized
+
+    end = (attributes.suffix or attributes.stop or "").encode()
+    dfa = regular.compile_regular(regular.concatenation(regular.Language(body), regular.literal(end)))
+    table = dfa.table.copy()
+    table[dfa.accepting != 0] = 0
+    shortest = minimized(table, dfa.accepting.copy(), dfa.byte_class.copy())
+    if attributes.stop is None:
+        return shortest
+    before = np.array([shortest.accepting[shortest.state_after(end, s)] if s else 0 for s in range(shortest.n_states)])
+    return minimized(shortest.table.copy(), before.astype(np.uint8), shortest.byte_class.copy())

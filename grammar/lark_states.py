@@ -1,0 +1,319 @@
+"""Which terminals compete where: the rules of a Lark grammar, annotated with the states of its LALR parser.
+
+Lark's lexer tries what the parser accepts in the state in which it is when a token begins: the one that the last token
+led to, before anything is reduced. So the same terminal may be read by different leaves at different places. To know
+the place, rules are copied for each state in which they may begin (the annotated grammar of LALR theory: rule A at
+state p, with terminals and rules of its body at the states that the body passes through). Before a terminal at state p
+the lexer was in one of a few states; nearly always they agree on its leaf. Where they do not, states are given
+*colours*, so that no two which disagree have the same, and rules are copied once more by the colour before and after.
+Copies that turn out alike are merged again, which mostly gives back the rules as they were written.
+
+A token is followed by what may be ignored after it, in the state to which it leads.
+
+The language is that of the rules, whatever conflicts the LALR parser has. Lark shifts where it could also reduce, and
+refuses what it could reduce in two ways; both are reported.
+
+Cost: the LALR analysis is lark's, 1 ms for a rule; the copies take about as long.
+
+Source: DeRemer and Pennello 1982 (LALR as the SLR of an annotated grammar); lark.lexer.ContextualLexer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+from ..automata.fragment import Payload
+from ..automata.greedy_dfa import GreedyDfa
+from .lark_gaps import gap_of
+
+__all__ = ["Production", "Productions", "Token", "annotated"]
+
+
+class Token(NamedTuple):
+    """A token and what may be ignored after it. `leaf`: its texts, a state of another front end, or None for nothing."""
+
+    leaf: GreedyDfa | Payload | None
+    gap: GreedyDfa | None
+
+
+Production: TypeAlias = "tuple[Token | int, ...]"  # a rule's number is its place in the list of rules
+
+
+class Productions(NamedTuple):
+    """Rules by number, the first one being the start. names : what they were in the grammar."""
+
+    names: list[str]
+    bodies: list[tuple[Production, ...]]
+
+
+Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | Payload | None]"
+
+
+def annotated(rules: list[Any], start: str, ignored: Iterable[str], leaf: Leaf) -> tuple[Productions, list[str]]:
+    """The annotated rules, and what should be known about conflicts.
+
+    rules : lark's Rule, as its grammar compiles to. leaf : the leaf of a terminal among others; None if it has none.
+    """
+    from lark.common import ParserConf
+    from lark.parsers.lalr_analysis import LALR_Analyzer
+
+    analyzer = LALR_Analyzer(ParserConf(rules, {}, [start]))
+    analyzer.compute_lr0_states()
+    analyzer.compute_reads_relations()
+    analyzer.compute_includes_lookback()
+    analyzer.compute_lookaheads()
+    states = _States(analyzer, start, frozenset(ignored), leaf)
+    return _merged(*states.rules(start)), _conflicts(analyzer)
+
+
+def _conflicts(analyzer: Any) -> list[str]:
+    shifts: set[str] = set()
+    reductions: set[str] = set()
+    for state in analyzer.lr0_itemsets:
+        for terminal, found in state.lookaheads.items():
+            if len(found) > 1:
+                priorities = sorted((rule.options.priority or 0) for rule in found)
+                if priorities[-1] == priorities[-2]:
+                    reductions.update(str(rule.origin.name) for rule in found)
+                    continue
+            if terminal in state.transitions:
+                shifts.update(f"{rule.origin.name} before {terminal.name}" for rule in found)
+    notes = []
+    if shifts:
+        notes.append(
+            "not LALR(1): Lark goes on where it could also end a rule; here both are sentences "
+            f"({_listed(shifts)})"
+        )  # fmt: skip
+    if reductions:
+        notes.append(
+            "not LALR(1): Lark's LALR parser refuses rules that end alike; here all their sentences are read "
+            f"({_listed(reductions)})"
+        )  # fmt: skip
+    return notes
+
+
+def _listed(names: set[str], most: int = 8) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:most]) + (", …" if len(shown) > most else "")
+
+
+class _Place(NamedTuple):
+    """A rule at a state, and the colours of the lexer's state before and after it."""
+
+    state: Any
+    rule: Any
+    before: int
+    after: int
+
+
+class _States:
+    def __init__(self, analyzer: Any, start: str, ignored: frozenset[str], leaf: Leaf) -> None:
+        self.leaf_of, self.ignored = leaf, ignored
+        self.by_origin = analyzer.lr0_rules_by_origin
+        self.first = analyzer.lr0_start_states[start]
+        # Not a set's order, which differs between processes: what is made must be the same each time.
+        self.states = _in_order(self.first)
+        self.contexts = {
+            state: frozenset(
+                {symbol.name for symbol in state.transitions if symbol.is_term}
+                | {symbol.name for symbol in state.lookaheads}
+            ) | ignored
+            for state in self.states
+        }  # fmt: skip
+        self.gaps: dict[frozenset[str], GreedyDfa | None] = {}
+        self.entered = self.lexed_in()
+        self.colours = self.coloured()
+
+    # ------------------------------------------------------------------------------------------ where the lexer was
+
+    def path(self, state: Any, body: list[Any]) -> list[Any]:
+        """The states that a body passes through, from `state` on."""
+        out = [state]
+        for symbol in body:
+            out.append(out[-1].transitions[symbol])
+        return out
+
+    def lexed_in(self) -> dict[Any, set[Any]]:
+        """By the state in which a terminal is shifted, the states in which the lexer may have read it."""
+        entered: dict[Any, set[Any]] = {state: set() for state in self.states}
+        entered[self.first].add(self.first)
+        last: dict[tuple[Any, Any], set[Any]] = {}
+        for state in self.states:
+            for symbol, after in state.transitions.items():
+                if symbol.is_term:
+                    entered[after].add(after)
+                else:
+                    last[state, symbol] = set()
+        sources = []  # (where a rule at a state is completed, what it takes that from)
+        for (state, symbol), completed in last.items():
+            sources.append((entered[state.transitions[symbol]], completed))
+            for rule in self.by_origin[symbol]:
+                path = self.path(state, rule.expansion)
+                if not rule.expansion:
+                    sources.append((completed, entered[state]))
+                elif rule.expansion[-1].is_term:
+                    completed.add(path[-1])
+                else:
+                    sources.append((completed, last[path[-2], rule.expansion[-1]]))
+        changed = True
+        while changed:
+            changed = False
+            for into, source in sources:
+                if not source <= into:
+                    into |= source
+                    changed = True
+        return entered
+
+    def leaves(self, state: Any, terminal: str) -> dict[Any, GreedyDfa | Payload]:
+        """The leaf of a terminal that is shifted at a state, by the state in which the lexer read it."""
+        found = {}
+        for read in self.entered[state]:
+            if terminal in self.contexts[read]:
+                leaf = self.leaf_of(terminal, self.contexts[read])
+                if leaf is not None:
+                    found[read] = leaf
+        return found
+
+    def coloured(self) -> dict[Any, int]:
+        """Colours of the states, so that of one colour all agree about the leaves of terminals at each place."""
+        apart: dict[Any, set[Any]] = {state: set() for state in self.states}
+        for state in self.states:
+            for symbol in state.transitions:
+                if symbol.is_term and len(self.entered[state]) > 1:
+                    found = self.leaves(state, symbol.name)
+                    # A state that has no leaf for a terminal cannot share its colour with one that has.
+                    for one in self.entered[state]:
+                        apart[one].update(other for other in self.entered[state] if found.get(one) != found.get(other))
+        colours: dict[Any, int] = {}
+        for state in self.states:
+            taken = {colours[other] for other in apart[state] if other in colours}
+            colours[state] = next(c for c in range(len(self.states)) if c not in taken)
+        return colours
+
+    # ------------------------------------------------------------------------------------------ rules
+
+    def token(self, state: Any, terminal: Any, colour: int) -> Token | None:
+        """The token of a terminal that is shifted at a state, read in a state of the colour."""
+        for read, leaf in self.leaves(state, terminal.name).items():
+            if self.colours[read] == colour:
+                return Token(leaf, self.gap(state.transitions[terminal]))
+        return None
+
+    def gap(self, state: Any) -> GreedyDfa | None:
+        """What may be ignored in a state of the lexer."""
+        context = self.contexts[state]
+        if context not in self.gaps:
+            found = [self.leaf_of(name, context) for name in sorted(self.ignored)]
+            self.gaps[context] = gap_of([leaf for leaf in found if isinstance(leaf, GreedyDfa)])
+        return self.gaps[context]
+
+    def rules(self, start: str) -> tuple[list[str], list[tuple[Production, ...]]]:
+        """Names and bodies of the places that are reached, the start first; it begins with what is ignored there."""
+        from lark.grammar import NonTerminal
+
+        origin, colour = NonTerminal(start), self.colours[self.first]
+        ends = self.ends(origin, colour)
+        numbers: dict[_Place, int] = {}
+        waiting: list[_Place] = []
+
+        def number(place: _Place) -> int:
+            if place not in numbers:
+                numbers[place] = len(numbers) + 1
+                waiting.append(place)
+            return numbers[place]
+
+        lead = Token(None, self.gap(self.first))
+        firsts = [number(_Place(self.first, origin, colour, after)) for after in sorted(ends[self.first, origin, colour])]
+        names, bodies = [start], [tuple((lead, first) for first in firsts)]
+        for place in waiting:
+            names.append(place.rule.name)
+            bodies.append(tuple(dict.fromkeys(self.productions(place, ends, number))))
+        return names, bodies
+
+    def ends(self, origin: Any, colour: int) -> dict[tuple[Any, Any, int], set[int]]:
+        """By state, rule and colour before it, the colours that may come after it."""
+        ends: dict[tuple[Any, Any, int], set[int]] = {(self.first, origin, colour): set()}
+        users: dict[tuple[Any, Any, int], set[tuple[Any, Any, int]]] = {}
+        waiting = dict.fromkeys(ends)
+        while waiting:
+            place = next(iter(waiting))
+            del waiting[place]
+            found: set[int] = set()
+            for rule in self.by_origin[place[1]]:
+                at, colours = place[0], {place[2]}
+                for symbol in rule.expansion:
+                    after: set[int] = set()
+                    for before in colours:
+                        if symbol.is_term:
+                            if self.token(at, symbol, before) is not None:
+                                after.add(self.colours[at.transitions[symbol]])
+                            continue
+                        part = (at, symbol, before)
+                        if part not in ends:
+                            ends[part] = set()
+                            waiting[part] = None
+                        users.setdefault(part, set()).add(place)
+                        after |= ends[part]
+                    at, colours = at.transitions[symbol], after
+                found |= colours
+            if not found <= ends[place]:
+                ends[place] |= found
+                waiting.update(dict.fromkeys(users.get(place, ())))
+        return ends
+
+    def productions(
+        self, place: _Place, ends: dict[tuple[Any, Any, int], set[int]], number: Callable[[_Place], int]
+    ) -> Iterator[Production]:
+        for rule in self.by_origin[place.rule]:
+            partial: list[tuple[int, Production]] = [(place.before, ())]
+            at = place.state
+            for symbol in rule.expansion:
+                longer: list[tuple[int, Production]] = []
+                for colour, body in partial:
+                    if symbol.is_term:
+                        token = self.token(at, symbol, colour)
+                        if token is not None:
+                            longer.append((self.colours[at.transitions[symbol]], (*body, token)))
+                        continue
+                    for after in sorted(ends[at, symbol, colour]):
+                        longer.append((after, (*body, number(_Place(at, symbol, colour, after)))))
+                at, partial = at.transitions[symbol], longer
+            yield from (body for colour, body in partial if colour == place.after)
+
+
+def _in_order(first: Any) -> list[Any]:
+    """The states in the order in which a walk from the first one finds them, by the names of symbols."""
+    found = dict.fromkeys([first])
+    waiting = [first]
+    for state in waiting:
+        for symbol in sorted(state.transitions, key=lambda symbol: (symbol.is_term, symbol.name)):
+            after = state.transitions[symbol]
+            if after not in found:
+                found[after] = None
+                waiting.append(after)
+    return waiting
+
+
+def _merged(names: list[str], bodies: list[tuple[Production, ...]]) -> Productions:
+    """The same rules with one for all that are alike: a refinement of the partition that puts all into one class."""
+    group = [0] * len(bodies)
+    count = 1
+    while True:
+        seen: dict[object, int] = {}
+        refined = []
+        for body in bodies:
+            shape = frozenset(tuple(-1 - group[s] if isinstance(s, int) else s for s in items) for items in body)
+            refined.append(seen.setdefault(shape, len(seen)))
+        group = refined
+        if len(seen) == count:
+            break
+        count = len(seen)
+    kept = [group.index(g) for g in range(count)]
+    return Productions(
+        [names[old] for old in kept],
+        [
+            tuple(dict.fromkeys(tuple(group[s] if isinstance(s, int) else s for s in items) for items in bodies[old]))
+            for old in kept
+        ],
+    )
