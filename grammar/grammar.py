@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from ..automata.special_tokens import SpecialToken
 from .schema_scan import Gap
 
 if TYPE_CHECKING:
+    from .lark_grammar import ReadLark
     from .regex import Regex
     from .rules import Node
 
@@ -385,6 +387,26 @@ class Grammar:
         recipe = {"kind": "free_text", "until": until}
         root = free_text(frozenset(filter(None, (until,))), until)
         return cls(root, source=f"text until {until!r}" if until else "any text", recipe=lambda: recipe)
+
+    @classmethod
+    def from_lark(
+        cls, text: str, *, start: str = "start", import_paths: Sequence[str | os.PathLike[str]] = ()
+    ) -> Grammar:
+        """The texts that Lark's LALR parser accepts with its contextual lexer; docs/lark.md has the details.
+
+        start : the name of the rule that a text is.
+        import_paths : folders in which `%import` finds grammars, besides lark's own (`%import common.…`); nothing else
+            is read from the disk.
+        Raises GrammarError with line, column and caret; UnsupportedError, UnsatisfiableError, LimitError.
+        """
+        from .lark_grammar import read_lark
+
+        return cls._of_lark(read_lark(text, start, import_paths), text, start)
+
+    @classmethod
+    def _of_lark(cls, read: ReadLark, text: str, start: str) -> Grammar:
+        recipe = {"kind": "lark", "text": text, "start": start, "imported": read.imported}
+        return cls(read.root, source=f"Lark, start rule {start}", notes=tuple(read.notes), recipe=lambda: recipe)
 
 
 def _schema_recipe(schema: Any, options: Any) -> Callable[[], dict[str, Any] | None]:

@@ -70,6 +70,13 @@ def _composed(recipe: Mapping[str, Any]) -> Grammar:
     return of_recipe(recipe, grammar_of)
 
 
+def _from_lark(recipe: Mapping[str, Any]) -> Grammar:
+    from .lark_grammar import read_lark
+
+    text, start = recipe["text"], recipe["start"]
+    return Grammar._of_lark(read_lark(text, start, imported=recipe["imported"]), text, start)
+
+
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
     "json_schema": _from_json_schema,
     "regex": lambda recipe: Grammar.from_regex(Regex.of_recipe(recipe["regex"])),
@@ -78,6 +85,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
         recipe["documents"], by=recipe["by"], allow_empty=recipe["allow_empty"]
     ),
     "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
+    "lark": _from_lark,
     "free_text": lambda recipe: Grammar.free_text(recipe["until"]),
     "structural_tag": lambda recipe: Grammar.from_structural_tag(recipe["tag"], **_options(recipe)),
     **dict.fromkeys(("concat", "union", "repeat", "capture", "temperature"), _composed),
