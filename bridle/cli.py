@@ -57,6 +57,7 @@ Ebnf = Annotated[Path | None, typer.Option("--ebnf", metavar="FILE", help="An EB
 StructuralTag = Annotated[
     Path | None, typer.Option("--structural-tag", metavar="FILE", help="A structural tag: free text and tags, as JSON.")
 ]
+Lark = Annotated[Path | None, typer.Option("--lark", metavar="FILE", help="A Lark grammar; starts at `start`.")]
 Resource = Annotated[
     list[str] | None,
     typer.Option("--resource", metavar="URI=FILE", help="A schema that $ref in the --schema may name; repeatable."),
@@ -91,6 +92,7 @@ def generate(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    lark: Lark = None,
     structural_tag: StructuralTag = None,
     resource: Resource = None,
     model: Annotated[
@@ -109,7 +111,7 @@ def generate(
     Exits with 1 if the token budget was reached before the text was complete, and with 2 if the grammar is malformed
     or something is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, resource, structural_tag)
+    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, resource)
     hf = _hf()
     loaded, tokenizer = _load(hf, model)
     result = _generated(
@@ -215,6 +217,7 @@ def validate(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    lark: Lark = None,
     structural_tag: StructuralTag = None,
     resource: Resource = None,
     as_generated: Annotated[
@@ -227,7 +230,7 @@ def validate(
     --as-generated; of other texts a final newline does not count where it is not allowed. Exits with 1 if a text is
     invalid, and with 2 if the grammar is malformed or a file is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, resource, structural_tag)
+    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, resource)
     worst = max([_judge(grammar, path, as_generated) for path in texts])
     raise typer.Exit(worst)
 
@@ -285,6 +288,7 @@ def compile_(
     schema: Schema = None,
     regex: Regex = None,
     ebnf: Ebnf = None,
+    lark: Lark = None,
     structural_tag: StructuralTag = None,
     resource: Resource = None,
     tokenizer: Annotated[
@@ -311,7 +315,7 @@ def compile_(
     """
     if not precompute and not (states is None and seconds is None):
         raise typer.BadParameter("--states and --seconds belong to --precompute")
-    grammar = _grammar(schema, regex, ebnf, resource, structural_tag)
+    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, resource)
     vocabulary = _vocabulary(tokenizer)
     from .automata.compiled import compile_grammar
     from .automata.precompute import SAVED_STATES, STATES
@@ -418,17 +422,24 @@ def _vocabulary(tokenizer: str | None) -> Vocabulary:
 
 
 def _grammar(
-    schema: Path | None, regex: str | None, ebnf: Path | None, resources: list[str] | None, structural_tag: Path | None
+    schema: Path | None,
+    regex: str | None,
+    ebnf: Path | None,
+    lark: Path | None,
+    structural_tag: Path | None,
+    resources: list[str] | None,
 ) -> Grammar:
     """The grammar of the one option that was given."""
-    if sum(given is not None for given in (schema, regex, ebnf, structural_tag)) != 1:
-        raise typer.BadParameter("give exactly one of --schema FILE, --regex R, --ebnf FILE and --structural-tag FILE")
+    if sum(given is not None for given in (schema, regex, ebnf, lark, structural_tag)) != 1:
+        raise typer.BadParameter(
+            "give exactly one of --schema FILE, --regex R, --ebnf FILE, --lark FILE and --structural-tag FILE"
+        )
     if resources and schema is None:
         raise typer.BadParameter("--resource belongs to --schema")
     from .automata.errors import BridleError
     from .grammar.grammar import Grammar
 
-    path = structural_tag or ebnf or schema
+    path = next((path for path in (schema, ebnf, lark, structural_tag) if path is not None), None)
     given = {}
     for resource in resources or ():
         uri, mark, file = resource.rpartition("=")
@@ -445,6 +456,8 @@ def _grammar(
         content = path.read_bytes()
         if structural_tag is not None:
             return Grammar.from_structural_tag(content)
+        if lark is not None:
+            return Grammar.from_lark(content.decode())
         if ebnf is not None:
             return Grammar.from_ebnf(content.decode())
         return Grammar.from_json_schema(content, resources=given)
