@@ -1,12 +1,36 @@
-"""Greedy leaves that accept in some of the states of an automaton only."""
+"""Greedy leaves changed: with other ends, or holding less. A set of bytes is an int, byte b its bit b."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..automata.byte_dfa import ByteDfa
 from ..automata.greedy_dfa import BLOCKED, GreedyDfa, made
 
-__all__ = ["with_ends"]
+__all__ = ["ALL_BYTES", "as_set", "first_bytes", "loosened", "with_ends"]
+
+ALL_BYTES = (1 << 256) - 1
+
+
+def as_set(flags: np.ndarray) -> int:
+    """The set of the bytes whose flag is set; flags : bool[256]."""
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+
+
+def first_bytes(leaf: GreedyDfa | ByteDfa) -> int:
+    """The bytes that texts of a leaf begin with."""
+    return as_set(leaf.table[1, leaf.byte_class] > 0)
+
+
+def loosened(leaf: GreedyDfa, after: int) -> GreedyDfa:
+    """The leaf that holds no byte but those in `after`, unless it goes on with it."""
+    flags = np.frombuffer(after.to_bytes(32, "little"), np.uint8)
+    may_come = np.unpackbits(flags, bitorder="little").astype(bool)
+    class_of = np.arange(256, dtype=np.uint8)
+    table = leaf.table[:, leaf.byte_class].astype(np.int64)
+    table[:, ~may_come] = np.maximum(table[:, ~may_come], 0)
+    again = made(table, leaf.accepting, class_of)
+    return leaf if again == leaf else again
 
 
 def with_ends(table: np.ndarray, ends: np.ndarray, class_of: np.ndarray) -> GreedyDfa | None:

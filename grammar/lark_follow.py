@@ -24,25 +24,20 @@ from ..automata.errors import UnsatisfiableError
 from ..automata.fragment import Payload
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.regular import Language
-from .greedy_ends import with_ends
-from .lark_states import Production, Productions, Token
+from .greedy_ends import as_set, first_bytes, with_ends
+from .lark_states import Production, Productions, Token, merged
 from .rules import Choice, Embedded, Node, Repeat, Rule, RuleRef, RuleSet, Sequence, Terminal
 
 __all__ = ["followable", "rule_set"]
 
-_NO_BYTES = 0  # a set of bytes is an int, byte b its bit b
-
-
-def _as_set(flags: np.ndarray) -> int:
-    """The set of the bytes whose flag is set; flags : bool[256]."""
-    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+_NO_BYTES = 0  # a set of bytes is an int, as in greedy_ends
 
 
 class _Leaves:
-    """What is asked of leaves again and again. first_bytes : those of a state of another front end."""
+    """What is asked of leaves again and again. beginnings : the first bytes of a state of another front end."""
 
-    def __init__(self, first_bytes: Callable[[Payload], frozenset[int]]) -> None:
-        self._first_bytes = first_bytes
+    def __init__(self, beginnings: Callable[[Payload], frozenset[int]]) -> None:
+        self._beginnings = beginnings
         self._first: dict[GreedyDfa | Payload, int] = {}
         self._holds: dict[GreedyDfa, list[int]] = {}
         self._trimmed: dict[tuple[GreedyDfa, tuple[bool, ...]], GreedyDfa | None] = {}
@@ -52,16 +47,16 @@ class _Leaves:
             return _NO_BYTES
         if leaf not in self._first:
             if isinstance(leaf, GreedyDfa | ByteDfa):
-                self._first[leaf] = _as_set(leaf.table[1, leaf.byte_class] > 0)
+                self._first[leaf] = first_bytes(leaf)
             else:
-                self._first[leaf] = sum(1 << byte for byte in self._first_bytes(leaf))
+                self._first[leaf] = sum(1 << byte for byte in self._beginnings(leaf))
         return self._first[leaf]
 
     def holds(self, leaf: GreedyDfa) -> list[int]:
         """By state that accepts, the bytes that it holds."""
         if leaf not in self._holds:
             rows = leaf.table[leaf.accepting != 0][:, leaf.byte_class] != 0
-            self._holds[leaf] = [_as_set(row) for row in rows]
+            self._holds[leaf] = [as_set(row) for row in rows]
         return self._holds[leaf]
 
     def trimmed(self, leaf: GreedyDfa, keep: Callable[[int], bool]) -> GreedyDfa | None:
@@ -83,17 +78,17 @@ class _Facts(NamedTuple):
     nullable: list[bool]
 
 
-def followable(rules: Productions, first_bytes: Callable[[Payload], frozenset[int]]) -> Productions:
+def followable(rules: Productions, beginnings: Callable[[Payload], frozenset[int]]) -> Productions:
     """The same sentences, from rules in which whatever is begun can be completed.
 
     Raises UnsatisfiableError if there is no sentence.
     """
-    leaves = _Leaves(first_bytes)
+    leaves = _Leaves(beginnings)
     while True:
         rules = _productive(rules)
         again = _Trimming(rules, leaves).rules()
         if again is None:
-            return _plain(rules, leaves)
+            return merged(_plain(rules, leaves))
         rules = again
 
 
@@ -109,13 +104,14 @@ def _productive(rules: Productions) -> Productions:
                 grown = True
     if 0 not in productive:
         raise UnsatisfiableError(f"no text is a sentence of rule {rules.names[0]!r}")
-    return Productions(
-        rules.names, [tuple(items for items in body if _all_in(items, productive)) for body in rules.bodies]
-    )
+    if len(productive) == len(rules.bodies):
+        return rules
+    bodies = [tuple(items for items in body if _all_in(items, productive)) for body in rules.bodies]
+    return rules._replace(bodies=bodies)
 
 
 def _all_in(items: Production, known: set[int]) -> bool:
-    return all(not isinstance(item, int) or item in known for item in items)
+    return all([not isinstance(item, int) or item in known for item in items])
 
 
 def _facts(rules: Productions, leaves: _Leaves) -> _Facts:
@@ -150,15 +146,15 @@ class _Trimming:
         self.old, self.leaves = rules, leaves
         self.facts = _facts(rules, leaves)
         held: dict[int, None] = {}
-        for body in rules.bodies:
-            for items in body:
-                for item in items:
-                    if not isinstance(item, int):
-                        for leaf in item:
-                            if isinstance(leaf, GreedyDfa):
-                                held.update(dict.fromkeys(leaves.holds(leaf)))
+        tokens = dict.fromkeys(item for body in rules.bodies for items in body for item in items)
+        for token in tokens:
+            if isinstance(token, Token):
+                for leaf in (token.leaf, token.gap):
+                    if isinstance(leaf, GreedyDfa):
+                        held.update(dict.fromkeys(leaves.holds(leaf)))
         self.bit = {held_bytes: 1 << i for i, held_bytes in enumerate(held)}
         self.vectors: dict[int, int] = {}
+        self.known: dict[tuple[Token, int], Token | None] = {}
         self.changed = False
 
     def vector(self, after: int) -> int:
@@ -184,7 +180,7 @@ class _Trimming:
             names.append(self.old.names[rule])
             found = [self.production(items, follows, number) for items in self.old.bodies[rule]]
             bodies.append(tuple(dict.fromkeys(items for items in found if items is not None)))
-        return Productions(names, bodies) if self.changed else None
+        return Productions(names, bodies, self.old.tokens) if self.changed else None
 
     def production(self, items: Production, follows: int, number: Callable[[int, int], int]) -> Production | None:
         out: list[Token | int] = []
@@ -197,21 +193,29 @@ class _Trimming:
             if token is None:
                 return None
             out.append(token)
-            first = self.vector(self.leaves.first(item.gap if item.leaf is None else item.leaf))
-            follows = first | (follows if item.leaf is None else 0)
+            follows = self.vector(_before(item, _NO_BYTES, self.leaves)) | (follows if item.leaf is None else 0)
         return tuple(reversed(out))
 
     def token(self, token: Token, follows: int) -> Token | None:
         """A token before what a vector tells; None if its leaf can no longer end."""
-        leaf, gap = token
+        key = (token, follows)
+        if key not in self.known:
+            self.known[key] = self.trimmed(token, follows)
+        return self.known[key]
+
+    def trimmed(self, token: Token, follows: int) -> Token | None:
+        leaf, gap = token.leaf, token.gap
         if isinstance(leaf, GreedyDfa):
             beyond = follows | self.vector(self.leaves.first(gap))
             leaf = self.leaves.trimmed(leaf, lambda held: bool(beyond & self.bit[held]))
         if gap is not None:
             gap = self.leaves.trimmed(gap, lambda held: bool(follows & self.bit[held]))
-        if (leaf, gap) != token:
+        if leaf is None and token.leaf is not None:
             self.changed = True
-        return None if leaf is None and token.leaf is not None else Token(leaf, gap)
+            return None
+        found = self.old.tokens.token(leaf, gap)
+        self.changed = self.changed or found is not token
+        return found
 
 
 def _plain(rules: Productions, leaves: _Leaves) -> Productions:
@@ -233,6 +237,7 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
                     else:
                         after = _before(item, after, leaves)
     plain: dict[GreedyDfa, ByteDfa] = {}
+    known: dict[tuple[Token, int], Token] = {}
 
     def loosened(leaf: GreedyDfa | Payload | None, after: int) -> GreedyDfa | Payload | None:
         if not isinstance(leaf, GreedyDfa) or any(held & after for held in leaves.holds(leaf)):
@@ -251,12 +256,14 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
                     out.append(item)
                     after = facts.first[item] | (after if facts.nullable[item] else 0)
                 else:
-                    gap = loosened(item.gap, after)
-                    out.append(Token(loosened(item.leaf, after | leaves.first(item.gap)), gap))
+                    if (item, after) not in known:
+                        leaf = loosened(item.leaf, after | leaves.first(item.gap))
+                        known[item, after] = rules.tokens.token(leaf, loosened(item.gap, after))
+                    out.append(known[item, after])
                     after = _before(item, after, leaves)
             productions.append(tuple(reversed(out)))
         bodies.append(tuple(dict.fromkeys(productions)))
-    return Productions(rules.names, bodies)
+    return rules._replace(bodies=bodies)
 
 
 def _before(token: Token, after: int, leaves: _Leaves) -> int:
@@ -279,19 +286,21 @@ def rule_set(rules: Productions, text: str, offsets: dict[str, int]) -> RuleSet:
     for name in rules.names:
         count[name] += 1
         names.append(name if count[name] == 1 else f"{name} ({count[name]})")
+    known: dict[Token | int, tuple[Node, ...]] = {number: (RuleRef(name),) for number, name in enumerate(names)}
+
+    def nodes(item: Token | int) -> tuple[Node, ...]:
+        if item not in known:
+            assert isinstance(item, Token)
+            leaf = () if item.leaf is None else (_node(item.leaf),)
+            known[item] = leaf if item.gap is None else (*leaf, Repeat(_node(item.gap), 0, 1))
+        return known[item]
+
     out = {}
     for number, body in enumerate(rules.bodies):
-        alternatives = [Sequence(tuple(node for item in items for node in _nodes(item, names))) for items in body]
+        alternatives = [Sequence(tuple([node for item in items for node in nodes(item)])) for items in body]
         node = alternatives[0] if len(alternatives) == 1 else Choice(tuple(alternatives))
         out[names[number]] = Rule(names[number], node, offsets.get(rules.names[number]))
     return RuleSet(out, names[0], text)
-
-
-def _nodes(item: Token | int, names: list[str]) -> list[Node]:
-    if isinstance(item, int):
-        return [RuleRef(names[item])]
-    out = [] if item.leaf is None else [_node(item.leaf)]
-    return out if item.gap is None else [*out, Repeat(_node(item.gap), 0, 1)]
 
 
 def _node(leaf: GreedyDfa | Payload) -> Node:

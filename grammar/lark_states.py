@@ -21,20 +21,41 @@ Source: DeRemer and Pennello 1982 (LALR as the SLR of an annotated grammar); lar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple, TypeAlias
 
 from ..automata.fragment import Payload
 from ..automata.greedy_dfa import GreedyDfa
+from .greedy_ends import ALL_BYTES, first_bytes, loosened
 from .lark_gaps import gap_of
 
-__all__ = ["Production", "Productions", "Token", "annotated"]
+__all__ = ["Leaf", "Production", "Productions", "Token", "Tokens", "annotated", "merged"]
 
 
-class Token(NamedTuple):
-    """A token and what may be ignored after it. `leaf`: its texts, a state of another front end, or None for nothing."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Token:
+    """A token and what may be ignored after it. `leaf`: its texts, a state of another front end, or None for nothing.
+
+    PERF: compared by identity, since rules are hashed again and again; `Tokens` makes one of each.
+    """
 
     leaf: GreedyDfa | Payload | None
     gap: GreedyDfa | None
+
+
+class Tokens:
+    """The tokens of a grammar, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, object], Token] = {}
+
+    def token(self, leaf: GreedyDfa | Payload | None, gap: GreedyDfa | None) -> Token:
+        found = self._known.get((leaf, gap))
+        if found is None:
+            found = self._known[leaf, gap] = Token(leaf, gap)
+        return found
 
 
 Production: TypeAlias = "tuple[Token | int, ...]"  # a rule's number is its place in the list of rules
@@ -45,6 +66,7 @@ class Productions(NamedTuple):
 
     names: list[str]
     bodies: list[tuple[Production, ...]]
+    tokens: Tokens
 
 
 Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | Payload | None]"
@@ -64,7 +86,7 @@ def annotated(rules: list[Any], start: str, ignored: Iterable[str], leaf: Leaf) 
     analyzer.compute_includes_lookback()
     analyzer.compute_lookaheads()
     states = _States(analyzer, start, frozenset(ignored), leaf)
-    return _merged(*states.rules(start)), _conflicts(analyzer)
+    return merged(Productions(*states.rules(start), states.tokens)), _conflicts(analyzer)
 
 
 def _conflicts(analyzer: Any) -> list[str]:
@@ -99,12 +121,15 @@ def _listed(names: set[str], most: int = 8) -> str:
 
 
 class _Place(NamedTuple):
-    """A rule at a state, and the colours of the lexer's state before and after it."""
+    """A rule at a state, the colour of the lexer's state before it, and those that it may have after it."""
 
     state: Any
     rule: Any
     before: int
-    after: int
+    after: frozenset[int]
+
+
+Ends: TypeAlias = "dict[tuple[Any, Any, int], set[int]]"  # by state, rule and colour before it, those after it
 
 
 class _States:
@@ -122,8 +147,15 @@ class _States:
             for state in self.states
         }  # fmt: skip
         self.gaps: dict[frozenset[str], GreedyDfa | None] = {}
+        self.known: dict[tuple[Any, str], dict[Any, GreedyDfa | Payload]] = {}
+        self.first_bytes: dict[str, int] = {}
+        self.after: dict[frozenset[str], int] = {}
+        self.loosened: dict[tuple[GreedyDfa, int], GreedyDfa] = {}
+        self.tokens = Tokens()
+        self.token_at: dict[tuple[Any, Any, int], Token | None] = {}
         self.entered = self.lexed_in()
         self.colours = self.coloured()
+        self.read_in = {state: sorted({self.colours[q] for q in self.entered[state]}) for state in self.states}
 
     # ------------------------------------------------------------------------------------------ where the lexer was
 
@@ -167,13 +199,42 @@ class _States:
 
     def leaves(self, state: Any, terminal: str) -> dict[Any, GreedyDfa | Payload]:
         """The leaf of a terminal that is shifted at a state, by the state in which the lexer read it."""
-        found = {}
-        for read in self.entered[state]:
-            if terminal in self.contexts[read]:
-                leaf = self.leaf_of(terminal, self.contexts[read])
-                if leaf is not None:
-                    found[read] = leaf
+        from lark.grammar import Terminal
+
+        found = self.known.get((state, terminal))
+        if found is None:
+            found = self.known[state, terminal] = {}
+            for read in self.states:
+                if read in self.entered[state] and terminal in self.contexts[read]:
+                    leaf = self.leaf_of(terminal, self.contexts[read])
+                    if leaf is not None:
+                        found[read] = self.loose(leaf, self.contexts[state.transitions[Terminal(terminal)]])
         return found
+
+    def loose(self, leaf: GreedyDfa | Payload, follow: frozenset[str]) -> GreedyDfa | Payload:
+        """A leaf that holds no byte that no terminal of `follow` begins with: so fewer leaves are different."""
+        if not isinstance(leaf, GreedyDfa):
+            return leaf
+        if follow not in self.after:
+            self.after[follow] = reduce(or_, map(self.first_of, follow), 0)
+        key = (leaf, self.after[follow])
+        if key not in self.loosened:
+            self.loosened[key] = loosened(*key)
+        return self.loosened[key]
+
+    def first_of(self, terminal: str) -> int:
+        """The bytes with which the leaves of a terminal begin."""
+        if terminal not in self.first_bytes:
+            self.first_bytes[terminal] = reduce(
+                or_,
+                (
+                    first_bytes(leaf) if isinstance(leaf, GreedyDfa) else ALL_BYTES
+                    for context in dict.fromkeys(self.contexts.values())
+                    if terminal in context and (leaf := self.leaf_of(terminal, context)) is not None
+                ),
+                0,
+            )
+        return self.first_bytes[terminal]
 
     def coloured(self) -> dict[Any, int]:
         """Colours of the states, so that of one colour all agree about the leaves of terminals at each place."""
@@ -195,17 +256,20 @@ class _States:
 
     def token(self, state: Any, terminal: Any, colour: int) -> Token | None:
         """The token of a terminal that is shifted at a state, read in a state of the colour."""
-        for read, leaf in self.leaves(state, terminal.name).items():
-            if self.colours[read] == colour:
-                return Token(leaf, self.gap(state.transitions[terminal]))
-        return None
+        key = (state, terminal, colour)
+        if key not in self.token_at:
+            leaves = [leaf for read, leaf in self.leaves(state, terminal.name).items() if self.colours[read] == colour]
+            gap = self.gap(state.transitions[terminal])
+            self.token_at[key] = self.tokens.token(leaves[0], gap) if leaves else None
+        return self.token_at[key]
 
     def gap(self, state: Any) -> GreedyDfa | None:
         """What may be ignored in a state of the lexer."""
         context = self.contexts[state]
         if context not in self.gaps:
             found = [self.leaf_of(name, context) for name in sorted(self.ignored)]
-            self.gaps[context] = gap_of([leaf for leaf in found if isinstance(leaf, GreedyDfa)])
+            gap = gap_of([leaf for leaf in found if isinstance(leaf, GreedyDfa)])
+            self.gaps[context] = gap and self.loose(gap, context - self.ignored)
         return self.gaps[context]
 
     def rules(self, start: str) -> tuple[list[str], list[tuple[Production, ...]]]:
@@ -223,17 +287,20 @@ class _States:
                 waiting.append(place)
             return numbers[place]
 
-        lead = Token(None, self.gap(self.first))
-        firsts = [number(_Place(self.first, origin, colour, after)) for after in sorted(ends[self.first, origin, colour])]
-        names, bodies = [start], [tuple((lead, first) for first in firsts)]
+        lead = self.tokens.token(None, self.gap(self.first))
+        first = number(_Place(self.first, origin, colour, frozenset(ends[self.first, origin, colour])))
+        names, bodies = [start], [((lead, first),)]
         for place in waiting:
             names.append(place.rule.name)
-            bodies.append(tuple(dict.fromkeys(self.productions(place, ends, number))))
+            found: dict[Production, None] = {}
+            for rule in self.by_origin[place.rule]:
+                found.update(dict.fromkeys(self.productions(place, rule.expansion, ends, number)))
+            bodies.append(tuple(found))
         return names, bodies
 
-    def ends(self, origin: Any, colour: int) -> dict[tuple[Any, Any, int], set[int]]:
+    def ends(self, origin: Any, colour: int) -> Ends:
         """By state, rule and colour before it, the colours that may come after it."""
-        ends: dict[tuple[Any, Any, int], set[int]] = {(self.first, origin, colour): set()}
+        ends: Ends = {(self.first, origin, colour): set()}
         users: dict[tuple[Any, Any, int], set[tuple[Any, Any, int]]] = {}
         waiting = dict.fromkeys(ends)
         while waiting:
@@ -263,23 +330,35 @@ class _States:
         return ends
 
     def productions(
-        self, place: _Place, ends: dict[tuple[Any, Any, int], set[int]], number: Callable[[_Place], int]
-    ) -> Iterator[Production]:
-        for rule in self.by_origin[place.rule]:
-            partial: list[tuple[int, Production]] = [(place.before, ())]
-            at = place.state
-            for symbol in rule.expansion:
-                longer: list[tuple[int, Production]] = []
-                for colour, body in partial:
-                    if symbol.is_term:
-                        token = self.token(at, symbol, colour)
-                        if token is not None:
-                            longer.append((self.colours[at.transitions[symbol]], (*body, token)))
-                        continue
-                    for after in sorted(ends[at, symbol, colour]):
-                        longer.append((after, (*body, number(_Place(at, symbol, colour, after)))))
-                at, partial = at.transitions[symbol], longer
-            yield from (body for colour, body in partial if colour == place.after)
+        self, place: _Place, body: list[Any], ends: Ends, number: Callable[[_Place], int]
+    ) -> tuple[Production, ...]:
+        """The productions of a body at a place: from its end, by what the lexer's colour was there.
+
+        Colours after a rule that make no difference to what comes then share one copy of the rule.
+        """
+        path = self.path(place.state, body)
+        rests: dict[int, tuple[Production, ...]] = dict.fromkeys(place.after, ((),))
+        for state, symbol in zip(path[-2::-1], reversed(body), strict=True):
+            before: dict[int, tuple[Production, ...]] = {}
+            for colour in self.read_in[state]:
+                if symbol.is_term:
+                    token = self.token(state, symbol, colour)
+                    rest = rests.get(self.colours[state.transitions[symbol]])
+                    if token is not None and rest:
+                        before[colour] = tuple([(token, *items) for items in rest])
+                    continue
+                alike: dict[tuple[Production, ...], set[int]] = {}
+                for after in sorted(ends.get((state, symbol, colour), ())):
+                    if after in rests:
+                        alike.setdefault(rests[after], set()).add(after)
+                found = []
+                for rest, colours in alike.items():
+                    rule = number(_Place(state, symbol, colour, frozenset(colours)))
+                    found += [(rule, *items) for items in rest]
+                if found:
+                    before[colour] = tuple(found)
+            rests = before
+        return rests.get(place.before, ())
 
 
 def _in_order(first: Any) -> list[Any]:
@@ -295,25 +374,24 @@ def _in_order(first: Any) -> list[Any]:
     return waiting
 
 
-def _merged(names: list[str], bodies: list[tuple[Production, ...]]) -> Productions:
+def merged(rules: Productions) -> Productions:
     """The same rules with one for all that are alike: a refinement of the partition that puts all into one class."""
+    names, bodies, tokens = rules
     group = [0] * len(bodies)
     count = 1
     while True:
         seen: dict[object, int] = {}
         refined = []
         for body in bodies:
-            shape = frozenset(tuple(-1 - group[s] if isinstance(s, int) else s for s in items) for items in body)
+            shape = frozenset([tuple([group[s] if isinstance(s, int) else s for s in items]) for items in body])
             refined.append(seen.setdefault(shape, len(seen)))
         group = refined
         if len(seen) == count:
             break
         count = len(seen)
     kept = [group.index(g) for g in range(count)]
-    return Productions(
-        [names[old] for old in kept],
-        [
-            tuple(dict.fromkeys(tuple(group[s] if isinstance(s, int) else s for s in items) for items in bodies[old]))
-            for old in kept
-        ],
-    )
+    renumbered = [
+        tuple(dict.fromkeys([tuple([group[s] if isinstance(s, int) else s for s in items]) for items in bodies[old]]))
+        for old in kept
+    ]
+    return Productions([names[old] for old in kept], renumbered, tokens)
