@@ -393,11 +393,15 @@ def close_over(ctx, s, scratch, ref, b):
             o = ROW_WIDTH * row
             calls = i32(ctx, CALLS)
             for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
-                back = calls[c + 1]
+                back, callee = calls[c + 1], calls[c]
+                # PERF: a grammar with many keywords calls as many leaves, of which one or two begin with b.
+                if b >= 0 and callee >= LEAF and not ends_here(ctx, s, callee, 0, 0):
+                    if leaf_step(s, callee - LEAF, b) <= 0:
+                        continue
                 below = parents
                 if not is_done(ctx, s, back):
                     below = node(ctx, back, 0, progress_after_call(ctx, rows, o, y), parents)
-                items = add_item(scratch, items, calls[c], 0, 0, below)
+                items = add_item(scratch, items, callee, 0, 0, below)
                 if items < 0:
                     return TOO_AMBIGUOUS, 0, False
     if missing:

@@ -58,7 +58,7 @@ def read_lark(
 
     imports = Imports(import_paths, imported)
     rules, notes = read_lark_rules(text, start, imports)
-    root, _ = root_payload(rules)
+    root, _ = root_payload(rules, joined=True)
     return ReadLark(root, notes, imports.texts)
 
 

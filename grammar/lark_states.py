@@ -34,6 +34,9 @@ from .lark_gaps import gap_of
 __all__ = ["Leaf", "Production", "Productions", "Token", "Tokens", "annotated", "merged"]
 
 
+_MAX_COLOURS = 2  # with more, rules would be called once for each way that they may end, and a byte lead to too much
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Token:
     """A token and what may be ignored after it. `leaf`: its texts, a state of another front end, or None for nothing.
@@ -86,7 +89,14 @@ def annotated(rules: list[Any], start: str, ignored: Iterable[str], leaf: Leaf) 
     analyzer.compute_includes_lookback()
     analyzer.compute_lookaheads()
     states = _States(analyzer, start, frozenset(ignored), leaf)
-    return merged(Productions(*states.rules(start), states.tokens)), _conflicts(analyzer)
+    productions = merged(Productions(*states.rules(start), states.tokens))
+    notes = _conflicts(analyzer)
+    if states.united:
+        notes.append(
+            "narrower than Lark: which terminals compete with some others depends on the token before them; here all "
+            f"that ever do compete ({_listed(states.united)})"
+        )
+    return productions, notes
 
 
 def _conflicts(analyzer: Any) -> list[str]:
@@ -152,6 +162,7 @@ class _States:
         self.after: dict[frozenset[str], int] = {}
         self.loosened: dict[tuple[GreedyDfa, int], GreedyDfa] = {}
         self.tokens = Tokens()
+        self.united: set[str] = set()
         self.token_at: dict[tuple[Any, Any, int], Token | None] = {}
         self.entered = self.lexed_in()
         self.colours = self.coloured()
@@ -199,8 +210,6 @@ class _States:
 
     def leaves(self, state: Any, terminal: str) -> dict[Any, GreedyDfa | Payload]:
         """The leaf of a terminal that is shifted at a state, by the state in which the lexer read it."""
-        from lark.grammar import Terminal
-
         found = self.known.get((state, terminal))
         if found is None:
             found = self.known[state, terminal] = {}
@@ -208,8 +217,14 @@ class _States:
                 if read in self.entered[state] and terminal in self.contexts[read]:
                     leaf = self.leaf_of(terminal, self.contexts[read])
                     if leaf is not None:
-                        found[read] = self.loose(leaf, self.contexts[state.transitions[Terminal(terminal)]])
+                        found[read] = self.loose(leaf, self.contexts[state.transitions[self.symbol(terminal)]])
         return found
+
+    @staticmethod
+    def symbol(terminal: str) -> Any:
+        from lark.grammar import Terminal
+
+        return Terminal(terminal)
 
     def loose(self, leaf: GreedyDfa | Payload, follow: frozenset[str]) -> GreedyDfa | Payload:
         """A leaf that holds no byte that no terminal of `follow` begins with: so fewer leaves are different."""
@@ -237,12 +252,19 @@ class _States:
         return self.first_bytes[terminal]
 
     def coloured(self) -> dict[Any, int]:
-        """Colours of the states, so that of one colour all agree about the leaves of terminals at each place."""
+        """Colours of the states, so that of one colour all agree about the leaves of terminals at each place.
+
+        Where that would take too many, places at which states disagree get a leaf that suits all of them: it leaves to
+        others whatever one of them does. `united` has the names of their terminals.
+        """
         apart: dict[Any, set[Any]] = {state: set() for state in self.states}
+        split: list[tuple[Any, str]] = []
         for state in self.states:
             for symbol in state.transitions:
                 if symbol.is_term and len(self.entered[state]) > 1:
                     found = self.leaves(state, symbol.name)
+                    if len({found.get(one) for one in self.entered[state]}) > 1:
+                        split.append((state, symbol.name))
                     # A state that has no leaf for a terminal cannot share its colour with one that has.
                     for one in self.entered[state]:
                         apart[one].update(other for other in self.entered[state] if found.get(one) != found.get(other))
@@ -250,7 +272,23 @@ class _States:
         for state in self.states:
             taken = {colours[other] for other in apart[state] if other in colours}
             colours[state] = next(c for c in range(len(self.states)) if c not in taken)
-        return colours
+        if max(colours.values()) < _MAX_COLOURS:  # colours are numbered from 0
+            return colours
+        for state, terminal in split:
+            self.unite(state, terminal)
+        return dict.fromkeys(self.states, 0)
+
+    def unite(self, state: Any, terminal: str) -> None:
+        """Makes one leaf of a terminal at a state: that among all terminals which compete there in any state."""
+        found = self.leaves(state, terminal)
+        if not found:
+            return
+        context = frozenset[str]().union(*[self.contexts[read] for read in found])
+        leaf = self.leaf_of(terminal, context)
+        follow = self.contexts[state.transitions[self.symbol(terminal)]]
+        if len(set(found.values())) > 1:
+            self.united.add(terminal)
+        self.known[state, terminal] = {} if leaf is None else dict.fromkeys(found, self.loose(leaf, follow))
 
     # ------------------------------------------------------------------------------------------ rules
 

@@ -60,8 +60,13 @@ from .rules import (
 __all__ = ["Counted", "RuleLimits", "RuleState", "root_payload"]
 
 
-def root_payload(rules: RuleSet, limits: RuleLimits = DEFAULT_LIMITS) -> tuple[Target, list[str]]:
+def root_payload(
+    rules: RuleSet, limits: RuleLimits = DEFAULT_LIMITS, *, joined: bool = False
+) -> tuple[Target, list[str]]:
     """The start state of a rule set, and notes for its author.
+
+    joined : whether all that a rule may begin with is followed in its own frame (see `_States`). That suits grammars of
+        many levels, where it avoids a call, and a reading of its own, for each way through them.
 
     Raises GrammarError for a rule that is not defined, UnsatisfiableError if the start derives no text, LimitError for
     a body that is nested too deep or whose repetitions unroll to too much.
@@ -69,7 +74,7 @@ def root_payload(rules: RuleSet, limits: RuleLimits = DEFAULT_LIMITS) -> tuple[T
     verify(rules)
     facts = facts_of(rules)
     try:
-        states = _States(rules, facts, limits, reduced_bodies(rules, facts, limits))
+        states = _States(rules, facts, limits, reduced_bodies(rules, facts, limits), joined)
         return states.root(), notes_of(rules, facts)
     except RecursionError:
         raise LimitError("depth", MAX_DEPTH, MAX_DEPTH, "a caller that is itself deep in recursion") from None
@@ -288,8 +293,8 @@ class _Builder:
             seen.update(fresh)
             waiting.extend(fresh)
         for symbol, after in begun:
-            if isinstance(symbol, RuleState) and symbol.group is group:
-                graph.resumed[symbol.goal].append(after)
+            if isinstance(symbol, RuleState) and (name := symbol.group.names[symbol.goal]) in group.names:
+                graph.resumed[group.names.index(name)].append(after)
             else:
                 graph.edges[k].append((symbol, after))
 
@@ -381,13 +386,28 @@ class _Builder:
 
 
 class _States:
-    """All states of a rule set: the groups of its rules."""
+    """All states of a rule set: the groups of its rules.
 
-    def __init__(self, rules: RuleSet, facts: Facts, limits: RuleLimits, bodies: dict[str, Node]) -> None:
+    A group is a rule with those that it may begin with and that may begin with it; `joined`: with all that it may begin
+    with. The rules of a group are begun together, in one frame. So of `sum`, `product`, …, `name`, each of which may
+    begin with the next, the last is called once, and not once for each way that leads to it; what was read is known to
+    be a sum when an operator comes.
+    """
+
+    def __init__(
+        self, rules: RuleSet, facts: Facts, limits: RuleLimits, bodies: dict[str, Node], joined: bool = False
+    ) -> None:
         self.rules, self.facts, self.limits, self.bodies = rules, facts, limits, bodies
         self._place: dict[str, tuple[_Group, int]] = {}
-        for component in strongly_connected({name: left_corners(body, facts) for name, body in bodies.items()}):
-            group = _Group(self, tuple(component))
+        corners = {name: left_corners(body, facts) for name, body in bodies.items()}
+        below: dict[str, dict[str, None]] = {}
+        for component in strongly_connected(corners):
+            members = dict.fromkeys(component)
+            if joined:
+                for name in sorted(other for name in component for other in corners[name]):
+                    members.update(below.get(name, {}))
+                below.update(dict.fromkeys(component, members))
+            group = _Group(self, tuple(members))
             self._place.update((name, (group, goal)) for goal, name in enumerate(component))
 
     def start(self, name: str) -> RuleState:
