@@ -15,7 +15,9 @@ Cost: 10 us for a token of the rules, in each of a few rounds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +53,9 @@ class _Leaves:
             else:
                 self._first[leaf] = sum(1 << byte for byte in self._beginnings(leaf))
         return self._first[leaf]
+
+    def first_of_gap(self, gap: tuple[GreedyDfa | ByteDfa, ...]) -> int:
+        return reduce(or_, map(self.first, gap), _NO_BYTES)
 
     def holds(self, leaf: GreedyDfa) -> list[int]:
         """By state that accepts, the bytes that it holds."""
@@ -128,7 +133,7 @@ def _facts(rules: Productions, leaves: _Leaves) -> _Facts:
                         if not nullable[item]:
                             break
                     else:
-                        found |= leaves.first(item.gap if item.leaf is None else item.leaf)
+                        found |= _before(item, _NO_BYTES, leaves)
                         if item.leaf is not None:
                             break
                 else:
@@ -149,7 +154,7 @@ class _Trimming:
         tokens = dict.fromkeys(item for body in rules.bodies for items in body for item in items)
         for token in tokens:
             if isinstance(token, Token):
-                for leaf in (token.leaf, token.gap):
+                for leaf in (token.leaf, *token.gap):
                     if isinstance(leaf, GreedyDfa):
                         held.update(dict.fromkeys(leaves.holds(leaf)))
         self.bit = {held_bytes: 1 << i for i, held_bytes in enumerate(held)}
@@ -204,12 +209,16 @@ class _Trimming:
         return self.known[key]
 
     def trimmed(self, token: Token, follows: int) -> Token | None:
-        leaf, gap = token.leaf, token.gap
+        leaf = token.leaf
+        beyond = follows | self.vector(self.leaves.first_of_gap(token.gap))
+
+        def keep(held: int) -> bool:
+            return bool(beyond & self.bit[held])
+
         if isinstance(leaf, GreedyDfa):
-            beyond = follows | self.vector(self.leaves.first(gap))
-            leaf = self.leaves.trimmed(leaf, lambda held: bool(beyond & self.bit[held]))
-        if gap is not None:
-            gap = self.leaves.trimmed(gap, lambda held: bool(follows & self.bit[held]))
+            leaf = self.leaves.trimmed(leaf, keep)
+        trimmed = [self.leaves.trimmed(part, keep) for part in token.gap if isinstance(part, GreedyDfa)]
+        gap = tuple([part for part in trimmed if part is not None])
         if leaf is None and token.leaf is not None:
             self.changed = True
             return None
@@ -239,7 +248,7 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
     plain: dict[GreedyDfa, ByteDfa] = {}
     known: dict[tuple[Token, int], Token] = {}
 
-    def loosened(leaf: GreedyDfa | Payload | None, after: int) -> GreedyDfa | Payload | None:
+    def loosened(leaf: Any, after: int) -> Any:
         if not isinstance(leaf, GreedyDfa) or any(held & after for held in leaves.holds(leaf)):
             return leaf
         if leaf not in plain:
@@ -257,8 +266,12 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
                     after = facts.first[item] | (after if facts.nullable[item] else 0)
                 else:
                     if (item, after) not in known:
-                        leaf = loosened(item.leaf, after | leaves.first(item.gap))
-                        known[item, after] = rules.tokens.token(leaf, loosened(item.gap, after))
+                        beyond = after | leaves.first_of_gap(item.gap)
+                        # One that goes on wherever it could begin again comes once, and only tokens follow it.
+                        first = leaves.first_of_gap(item.gap)
+                        once = len(item.gap) == 1 and all(held & first == first for held in leaves.holds(item.gap[0]))
+                        gap = tuple([loosened(part, after if once else beyond) for part in item.gap])
+                        known[item, after] = rules.tokens.token(loosened(item.leaf, beyond), gap, once)
                     out.append(known[item, after])
                     after = _before(item, after, leaves)
             productions.append(tuple(reversed(out)))
@@ -268,7 +281,7 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
 
 def _before(token: Token, after: int, leaves: _Leaves) -> int:
     """The bytes that may come before a token that these bytes may follow."""
-    return leaves.first(token.gap) | after if token.leaf is None else leaves.first(token.leaf)
+    return leaves.first_of_gap(token.gap) | after if token.leaf is None else leaves.first(token.leaf)
 
 
 def _as_byte_dfa(leaf: GreedyDfa) -> ByteDfa:
@@ -292,7 +305,8 @@ def rule_set(rules: Productions, text: str, offsets: dict[str, int]) -> RuleSet:
         if item not in known:
             assert isinstance(item, Token)
             leaf = () if item.leaf is None else (_node(item.leaf),)
-            known[item] = leaf if item.gap is None else (*leaf, Repeat(_node(item.gap), 0, 1))
+            gap = Repeat(Choice(tuple(map(_node, item.gap))), 0, 1 if item.once else None)
+            known[item] = (*leaf, gap) if item.gap else leaf
         return known[item]
 
     out = {}

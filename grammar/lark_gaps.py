@@ -1,8 +1,10 @@
-"""What is ignored between tokens: any number of ignored terminals in a row, as one greedy leaf.
+"""What is ignored between tokens: any number of ignored terminals in a row, as one greedy leaf where that is possible.
 
 The leaves of ignored terminals in one context have no text in common, and none ends where another one may go on, so
 their sequence is read in one way only: where one ends before a byte that it does not hold, another begins with it. A
-set of states, one of each leaf that is still in question, is a state here.
+set of states, one of each leaf that is still in question, is a state here. An ignored terminal that begins with the
+same byte as some token (a comment, where `/` may come) stays a leaf of its own: by that byte, it is not known whether
+the gap goes on.
 """
 
 from __future__ import annotations
@@ -12,15 +14,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..automata.greedy_dfa import BLOCKED, GreedyDfa, made
+from .greedy_ends import first_bytes
 from .preferred_match import class_numbers
 
 __all__ = ["gap_of"]
 
 
-def gap_of(leaves: Sequence[GreedyDfa]) -> GreedyDfa | None:
-    """The leaf of one or more texts of the leaves in a row; None without leaves."""
-    if not leaves:
-        return None
+def gap_of(leaves: Sequence[GreedyDfa], after: int) -> tuple[GreedyDfa, ...]:
+    """Leaves of which any number in a row are what any number of `leaves` are.
+
+    after : the bytes that tokens begin with which may follow, as a set of bits.
+    """
+    alone = [leaf for leaf in leaves if first_bytes(leaf) & after]
+    others = [leaf for leaf in leaves if not first_bytes(leaf) & after]
+    if any(first_bytes(one) & first_bytes(other) for one in alone for other in others):
+        return tuple(leaves)
+    return (*alone, _joined(others)) if others else tuple(alone)
+
+
+def _joined(leaves: Sequence[GreedyDfa]) -> GreedyDfa:
+    """The leaf of one or more texts of the leaves in a row."""
     cuts = set()
     for leaf in leaves:
         of = leaf.byte_class.tolist()

@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from ..automata.byte_dfa import ByteDfa
 from ..automata.fragment import Payload
 from ..automata.greedy_dfa import GreedyDfa
 from .greedy_ends import ALL_BYTES, first_bytes, loosened
@@ -39,25 +40,32 @@ _MAX_COLOURS = 2  # with more, rules would be called once for each way that they
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Token:
-    """A token and what may be ignored after it. `leaf`: its texts, a state of another front end, or None for nothing.
+    """A token and what may be ignored after it.
+
+    leaf : its texts, a state of another front end, or None for nothing. gap : any number of texts of these in a row.
+    once : whether one of them is as good as any number.
 
     PERF: compared by identity, since rules are hashed again and again; `Tokens` makes one of each.
     """
 
     leaf: GreedyDfa | Payload | None
-    gap: GreedyDfa | None
+    gap: tuple[GreedyDfa | ByteDfa, ...]
+    once: bool = False
 
 
 class Tokens:
     """The tokens of a grammar, each once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, object], Token] = {}
+        self._known: dict[tuple[object, object, bool], Token] = {}
 
-    def token(self, leaf: GreedyDfa | Payload | None, gap: GreedyDfa | None) -> Token:
-        found = self._known.get((leaf, gap))
+    def token(
+        self, leaf: GreedyDfa | Payload | None, gap: tuple[GreedyDfa | ByteDfa, ...], once: bool = False
+    ) -> Token:
+        key = (leaf, gap, once)
+        found = self._known.get(key)
         if found is None:
-            found = self._known[leaf, gap] = Token(leaf, gap)
+            found = self._known[key] = Token(leaf, gap, once)
         return found
 
 
@@ -72,6 +80,7 @@ class Productions(NamedTuple):
     tokens: Tokens
 
 
+Loose = TypeVar("Loose", bound="GreedyDfa | Payload")
 Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | Payload | None]"
 
 
@@ -156,7 +165,7 @@ class _States:
             ) | ignored
             for state in self.states
         }  # fmt: skip
-        self.gaps: dict[frozenset[str], GreedyDfa | None] = {}
+        self.gaps: dict[frozenset[str], tuple[GreedyDfa, ...]] = {}
         self.known: dict[tuple[Any, str], dict[Any, GreedyDfa | Payload]] = {}
         self.first_bytes: dict[str, int] = {}
         self.after: dict[frozenset[str], int] = {}
@@ -226,16 +235,20 @@ class _States:
 
         return Terminal(terminal)
 
-    def loose(self, leaf: GreedyDfa | Payload, follow: frozenset[str]) -> GreedyDfa | Payload:
+    def loose(self, leaf: Loose, follow: frozenset[str]) -> Loose:
         """A leaf that holds no byte that no terminal of `follow` begins with: so fewer leaves are different."""
         if not isinstance(leaf, GreedyDfa):
             return leaf
-        if follow not in self.after:
-            self.after[follow] = reduce(or_, map(self.first_of, follow), 0)
-        key = (leaf, self.after[follow])
+        key = (leaf, self.bytes_of(follow))
         if key not in self.loosened:
             self.loosened[key] = loosened(*key)
-        return self.loosened[key]
+        return self.loosened[key]  # type: ignore[return-value]
+
+    def bytes_of(self, terminals: frozenset[str]) -> int:
+        """The bytes, as a set of bits, with which texts of some terminals begin."""
+        if terminals not in self.after:
+            self.after[terminals] = reduce(or_, map(self.first_of, terminals), 0)
+        return self.after[terminals]
 
     def first_of(self, terminal: str) -> int:
         """The bytes with which the leaves of a terminal begin."""
@@ -301,13 +314,14 @@ class _States:
             self.token_at[key] = self.tokens.token(leaves[0], gap) if leaves else None
         return self.token_at[key]
 
-    def gap(self, state: Any) -> GreedyDfa | None:
+    def gap(self, state: Any) -> tuple[GreedyDfa, ...]:
         """What may be ignored in a state of the lexer."""
         context = self.contexts[state]
         if context not in self.gaps:
+            after = context - self.ignored
             found = [self.leaf_of(name, context) for name in sorted(self.ignored)]
-            gap = gap_of([leaf for leaf in found if isinstance(leaf, GreedyDfa)])
-            self.gaps[context] = gap and self.loose(gap, context - self.ignored)
+            leaves = [self.loose(leaf, context) for leaf in found if isinstance(leaf, GreedyDfa)]
+            self.gaps[context] = gap_of(leaves, self.bytes_of(after))
         return self.gaps[context]
 
     def rules(self, start: str) -> tuple[list[str], list[tuple[Production, ...]]]:
