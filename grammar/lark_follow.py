@@ -6,15 +6,16 @@ can follow are taken away, place by place. What can follow depends on where a ru
 matters: for each set of bytes that some leaf holds, whether a byte outside of it may come (a bit for each set). A rule
 is copied for the vectors of bits that it meets; mostly there is one, all ones, and nothing to be done.
 
-Where, on the other hand, no byte may come that a leaf holds, holding makes no difference, and the leaf becomes an
-ordinary automaton, which may be joined to others (rule_reduction.py).
+Where, on the other hand, no character may come that a leaf holds, holding makes no difference, and the leaf becomes an
+ordinary automaton, which may be joined to others (rule_reduction.py). Characters are compared, not bytes: beyond ASCII
+those that go on with a token and those that do not may begin with the same byte, before which a greedy leaf cannot end.
 
 Cost: 10 us for a token of the rules, in each of a few rounds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ from .rules import Choice, Embedded, Node, Repeat, Rule, RuleRef, RuleSet, Seque
 
 __all__ = ["followable", "rule_set"]
 
-_NO_BYTES = 0  # a set of bytes is an int, as in greedy_ends
+_NOTHING = 0  # a set of leaves is an int: leaf number n is its bit n. So is a set of bytes, as in greedy_ends.
 
 
 class _Leaves:
@@ -40,22 +41,46 @@ class _Leaves:
 
     def __init__(self, beginnings: Callable[[Payload], frozenset[int]]) -> None:
         self._beginnings = beginnings
-        self._first: dict[GreedyDfa | Payload, int] = {}
+        self._leaves: list[GreedyDfa | ByteDfa | Payload] = []
+        self._bit: dict[GreedyDfa | ByteDfa | Payload, int] = {}
+        self._bytes: list[int] = []
+        self._bytes_of: dict[int, int] = {}
+        self._meetings: dict[tuple[GreedyDfa, int], bool] = {}
         self._holds: dict[GreedyDfa, list[int]] = {}
         self._trimmed: dict[tuple[GreedyDfa, tuple[bool, ...]], GreedyDfa | None] = {}
 
-    def first(self, leaf: GreedyDfa | Payload | None) -> int:
-        if leaf is None:
-            return _NO_BYTES
-        if leaf not in self._first:
+    def first(self, leaf: GreedyDfa | ByteDfa | Payload) -> int:
+        """The set of the leaf alone."""
+        if leaf not in self._bit:
+            self._bit[leaf] = 1 << len(self._leaves)
+            self._leaves.append(leaf)
             if isinstance(leaf, GreedyDfa | ByteDfa):
-                self._first[leaf] = first_bytes(leaf)
+                self._bytes.append(first_bytes(leaf))
             else:
-                self._first[leaf] = sum(1 << byte for byte in self._beginnings(leaf))
-        return self._first[leaf]
+                self._bytes.append(sum(1 << int(byte) for byte in self._beginnings(leaf)))
+        return self._bit[leaf]
 
     def first_of_gap(self, gap: tuple[GreedyDfa | ByteDfa, ...]) -> int:
-        return reduce(or_, map(self.first, gap), _NO_BYTES)
+        return reduce(or_, map(self.first, gap), _NOTHING)
+
+    def bytes_of(self, leaves: int) -> int:
+        """The bytes that texts of some leaves begin with."""
+        if leaves not in self._bytes_of:
+            self._bytes_of[leaves] = reduce(or_, [self._bytes[n] for n in _members(leaves)], 0)
+        return self._bytes_of[leaves]
+
+    def meets(self, leaf: GreedyDfa, after: int) -> bool:
+        """Whether a leaf holds a character with which one of the leaves `after` begins."""
+        held = reduce(or_, self.holds(leaf), 0)
+        return any(self._bytes[n] & held and self._meets_one(leaf, n) for n in _members(after))
+
+    def _meets_one(self, leaf: GreedyDfa, n: int) -> bool:
+        if (leaf, n) not in self._meetings:
+            other = self._leaves[n]
+            common = any(self._bytes[n] & held & _ASCII for held in self.holds(leaf))
+            exact = isinstance(other, GreedyDfa | ByteDfa)
+            self._meetings[leaf, n] = common or not exact or _share_a_character(leaf, other)
+        return self._meetings[leaf, n]
 
     def holds(self, leaf: GreedyDfa) -> list[int]:
         """By state that accepts, the bytes that it holds."""
@@ -76,8 +101,37 @@ class _Leaves:
         return self._trimmed[leaf, kept]
 
 
+_ASCII = (1 << 128) - 1
+
+
+def _members(numbers: int) -> Iterator[int]:
+    while numbers:
+        low = numbers & -numbers
+        yield low.bit_length() - 1
+        numbers ^= low
+
+
+def _share_a_character(leaf: GreedyDfa, other: GreedyDfa | ByteDfa) -> bool:
+    """Whether a character beyond ASCII goes on after a text of `leaf`, and begins one of `other`."""
+    table, starts = leaf.table[:, leaf.byte_class].tolist(), other.table[:, other.byte_class].tolist()
+    for state in np.flatnonzero(leaf.accepting).tolist():
+        for lead in range(0xC0, 0x100):
+            pairs = {(table[state][lead], starts[1][lead])}
+            for _ in range(1 if lead < 0xE0 else 2 if lead < 0xF0 else 3):
+                if any(one < 0 < two for one, two in pairs):
+                    return True  # BLOCKED, whatever the rest of the character is
+                pairs = {
+                    (table[one][byte], starts[two][byte])
+                    for one, two in pairs if one > 0 and two > 0
+                    for byte in range(0x80, 0xC0)
+                }  # fmt: skip
+            if any(one and two > 0 for one, two in pairs):
+                return True
+    return False
+
+
 class _Facts(NamedTuple):
-    """Of each rule, the bytes that its texts begin with, and whether the empty text is one."""
+    """Of each rule, the leaves that its texts begin with, and whether the empty text is one."""
 
     first: list[int]
     nullable: list[bool]
@@ -89,6 +143,8 @@ def followable(rules: Productions, beginnings: Callable[[Payload], frozenset[int
     Raises UnsatisfiableError if there is no sentence.
     """
     leaves = _Leaves(beginnings)
+    # First, since by characters more may follow than by bytes; and again, when less is left to follow.
+    rules = _plain(_productive(rules), leaves)
     while True:
         rules = _productive(rules)
         again = _Trimming(rules, leaves).rules()
@@ -120,7 +176,7 @@ def _all_in(items: Production, known: set[int]) -> bool:
 
 
 def _facts(rules: Productions, leaves: _Leaves) -> _Facts:
-    first, nullable = [_NO_BYTES] * len(rules.bodies), [False] * len(rules.bodies)
+    first, nullable = [_NOTHING] * len(rules.bodies), [False] * len(rules.bodies)
     changed = True
     while changed:
         changed = False
@@ -133,7 +189,7 @@ def _facts(rules: Productions, leaves: _Leaves) -> _Facts:
                         if not nullable[item]:
                             break
                     else:
-                        found |= _before(item, _NO_BYTES, leaves)
+                        found |= _before(item, _NOTHING, leaves)
                         if item.leaf is not None:
                             break
                 else:
@@ -163,9 +219,10 @@ class _Trimming:
         self.changed = False
 
     def vector(self, after: int) -> int:
-        """For each held set, whether one of these bytes is outside of it."""
+        """For each held set, whether one of these leaves begins with a byte outside of it."""
         if after not in self.vectors:
-            self.vectors[after] = sum(bit for held, bit in self.bit.items() if after & ~held)
+            may_come = self.leaves.bytes_of(after)
+            self.vectors[after] = sum(bit for held, bit in self.bit.items() if may_come & ~held)
         return self.vectors[after]
 
     def rules(self) -> Productions | None:
@@ -198,7 +255,7 @@ class _Trimming:
             if token is None:
                 return None
             out.append(token)
-            follows = self.vector(_before(item, _NO_BYTES, self.leaves)) | (follows if item.leaf is None else 0)
+            follows = self.vector(_before(item, _NOTHING, self.leaves)) | (follows if item.leaf is None else 0)
         return tuple(reversed(out))
 
     def token(self, token: Token, follows: int) -> Token | None:
@@ -217,12 +274,12 @@ class _Trimming:
 
         if isinstance(leaf, GreedyDfa):
             leaf = self.leaves.trimmed(leaf, keep)
-        trimmed = [self.leaves.trimmed(part, keep) for part in token.gap if isinstance(part, GreedyDfa)]
+        trimmed = [self.leaves.trimmed(part, keep) if isinstance(part, GreedyDfa) else part for part in token.gap]
         gap = tuple([part for part in trimmed if part is not None])
         if leaf is None and token.leaf is not None:
             self.changed = True
             return None
-        found = self.old.tokens.token(leaf, gap)
+        found = self.old.tokens.token(leaf, gap, token.once)
         self.changed = self.changed or found is not token
         return found
 
@@ -230,7 +287,7 @@ class _Trimming:
 def _plain(rules: Productions, leaves: _Leaves) -> Productions:
     """The same rules, with an ordinary automaton for each leaf that holds nothing that may follow it."""
     facts = _facts(rules, leaves)
-    follow = [_NO_BYTES] * len(rules.bodies)
+    follow = [_NOTHING] * len(rules.bodies)
     changed = True
     while changed:
         changed = False
@@ -249,7 +306,7 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
     known: dict[tuple[Token, int], Token] = {}
 
     def loosened(leaf: Any, after: int) -> Any:
-        if not isinstance(leaf, GreedyDfa) or any(held & after for held in leaves.holds(leaf)):
+        if not isinstance(leaf, GreedyDfa) or leaves.meets(leaf, after):
             return leaf
         if leaf not in plain:
             plain[leaf] = _as_byte_dfa(leaf)
@@ -268,8 +325,7 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
                     if (item, after) not in known:
                         beyond = after | leaves.first_of_gap(item.gap)
                         # One that goes on wherever it could begin again comes once, and only tokens follow it.
-                        first = leaves.first_of_gap(item.gap)
-                        once = len(item.gap) == 1 and all(held & first == first for held in leaves.holds(item.gap[0]))
+                        once = item.once or _comes_once(item.gap, leaves)
                         gap = tuple([loosened(part, after if once else beyond) for part in item.gap])
                         known[item, after] = rules.tokens.token(loosened(item.leaf, beyond), gap, once)
                     out.append(known[item, after])
@@ -279,8 +335,15 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
     return rules._replace(bodies=bodies)
 
 
+def _comes_once(gap: tuple[GreedyDfa | ByteDfa, ...], leaves: _Leaves) -> bool:
+    if len(gap) != 1 or not isinstance(gap[0], GreedyDfa):
+        return False
+    first = leaves.bytes_of(leaves.first(gap[0]))
+    return all(held & first == first for held in leaves.holds(gap[0]))
+
+
 def _before(token: Token, after: int, leaves: _Leaves) -> int:
-    """The bytes that may come before a token that these bytes may follow."""
+    """The leaves with which a token may begin before which these may follow."""
     return leaves.first_of_gap(token.gap) | after if token.leaf is None else leaves.first(token.leaf)
 
 

@@ -66,10 +66,11 @@ def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, l
     """The rules of a Lark grammar over greedy leaves, and notes for its author."""
     source = read_text(text)
     loaded = load_rules(source, start, imports)
-    matches = {terminal.name: _match(terminal, source) for terminal in loaded.terminals}
-    lexer = LarkLexer(loaded.terminals, matches)
     embedded = {name: _schema(*found, source) for name, found in source.schemas.items()}
     rules = _with_lazy_rules(loaded, source, embedded)
+    used = {symbol.name for rule in rules for symbol in rule.expansion} | set(loaded.ignored)
+    terminals = [terminal for terminal in loaded.terminals if terminal.name in used]
+    lexer = LarkLexer(terminals, {terminal.name: _match(terminal, source) for terminal in terminals}, loaded.ignored)
 
     def leaf(name: str, context: frozenset[str]) -> GreedyDfa | Payload | None:
         target = embedded.get(name)

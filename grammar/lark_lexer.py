@@ -57,9 +57,14 @@ class LarkLexer:
     """The leaves of a grammar's terminals.
 
     terminals : lark's TerminalDef, whose names are distinct. matches : the automaton of each by name.
+    ignored : names of terminals. What a pattern matches is ignored or not by the pattern's name, whatever it is renamed
+        to: of an ignored one all is dropped, and the parser refuses a token that gets the name of an ignored string.
     """
 
-    def __init__(self, terminals: Iterable[Any], matches: Mapping[str, PreferredMatch]) -> None:
+    def __init__(
+        self, terminals: Iterable[Any], matches: Mapping[str, PreferredMatch], ignored: Iterable[str] = ()
+    ) -> None:
+        self.ignored = frozenset(ignored)
         ordered = sorted(terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
         self.matches = matches
         self.terminals = {t.name: t for t in ordered}
@@ -101,7 +106,10 @@ class LarkLexer:
         return self.decided[key]
 
     def spec(self, name: str, context: _Context) -> _Leaf:
-        carriers = [m for m in context.order if m == name or name in context.strings.get(m, ())]
+        carriers = [
+            m for m in context.order
+            if m == name or (not {m, name} & self.ignored and name in context.strings.get(m, ()))
+        ]  # fmt: skip
         members, carries, renamed = [], [], []
         for i, member in enumerate(context.order):
             is_carrier = member in carriers
@@ -114,7 +122,7 @@ class LarkLexer:
     def renaming(self, name: str, strings: tuple[str, ...]) -> tuple[ByteDfa, bool] | None:
         """Which of the tokens of a pattern with such strings are the terminal's."""
         if name not in strings:
-            return (self.all_of(strings), False) if strings else None
+            return (self.all_of(strings), False) if strings and name not in self.ignored else None
         before = strings[: strings.index(name)]
         own: Regular = Language(self.language(name))
         return compile_regular(Difference(own, Language(self.all_of(before))) if before else own), True

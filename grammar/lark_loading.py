@@ -108,7 +108,7 @@ def load_rules(source: LarkText, start: str, imports: Imports) -> Loaded:
 
 
 def _check(definitions: Mapping[str, Any], source: LarkText, start: str) -> None:
-    rules = {name for name, found in definitions.items() if not found.is_term}
+    rules = {str(name) for name, found in definitions.items() if not found.is_term}
     if start not in rules:
         near = get_close_matches(start, rules, n=1)
         source.fail(f"the start rule {start!r} is not defined{f'; did you mean {near[0]!r}?' if near else ''}", 0)
@@ -218,7 +218,7 @@ def _fail(source: LarkText, imports: Imports, message: str, error: BaseException
         named = [name for name in names if name in source.defined or name in source.first]
         offset = source.first.get(named[0], 0) if named else 0
         if named and "defined more than once" in message:
-            offset = source.defined.get(named[0], offset)
+            offset = source.again.get(named[0], offset)
     else:
         offset = source.place(position)
     raise GrammarError(line[:1].lower() + line[1:], text=source.original, offset=min(offset, len(source.original))) from error

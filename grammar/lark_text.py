@@ -60,6 +60,7 @@ class LarkText:
     """A text in pieces. `original`: as it was written; `text`: as lark can read it.
 
     defined, first : offsets of the names' definitions, and of where each name, string or pattern stands first.
+    again : of second definitions. imports : what is imported from, and where that stands.
     schemas : by the name of a terminal, the text of a schema and its offset. attributes : by rule.
     """
 
@@ -67,6 +68,7 @@ class LarkText:
     text: str = ""
     defined: dict[str, int] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
     imports: list[tuple[str, int]] = field(default_factory=list)
     schemas: dict[str, tuple[str, int]] = field(default_factory=dict)
     attributes: dict[str, Attributes] = field(default_factory=dict)
@@ -113,7 +115,7 @@ def read_text(original: str) -> LarkText:
         if kind != "name" or _LINE_START.fullmatch(original, line, start) is None:
             continue
         if _DEFINES.match(original, at):
-            out.defined.setdefault(piece, start)
+            (out.again if piece in out.defined else out.defined).setdefault(piece, start)
             if original.startswith("[", at):
                 end = _attributes(out, piece, at)
                 replace(at, end, "")

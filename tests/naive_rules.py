@@ -34,6 +34,8 @@ class NaiveRules:
                 found = [(self.symbol(item),) for item in items]
             case Repeat(item, 0, 1):
                 found = [(), (self.symbol(item),)]
+            case Repeat(item, 0, None):
+                found = [(), (name, self.symbol(item))]
         self.productions[name] = found
         return name
 

@@ -1,0 +1,195 @@
+"""Lark grammars: small ones, exhaustively, against lark itself; what is refused, and where; imports; extensions."""
+
+import json
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+from naive_lark import NaiveLark
+from naive_rules import NaiveRules
+
+import bridle
+from bridle.automata.greedy_dfa import GreedyDfa
+from bridle.automata.matcher import Matcher
+from bridle.grammar.lark_grammar import read_lark_rules
+from bridle.grammar.lark_loading import Imports
+from bridle.grammar.preferred_match import preferred_match
+from bridle.grammar.rules import Embedded, Repeat
+from bridle.grammar.saved_grammars import grammar_of
+from bridle.grammar.validation import _compiled
+
+CASES = Path(__file__).parent / "cases" / "lark"
+SMALL = json.loads((CASES / "small.json").read_text())
+MALFORMED = json.loads((CASES / "malformed.json").read_text())
+
+
+def strings(alphabet: str, length: int) -> list[str]:
+    return ["".join(letters) for n in range(length + 1) for letters in product(alphabet, repeat=n)]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=[case["rule"] for case in SMALL])
+def test_small_grammars_have_the_sentences_that_lark_parses(case: dict) -> None:
+    oracle = NaiveLark(case["grammar"], case["alphabet"])
+    rules, _ = read_lark_rules(case["grammar"], "start", Imports())
+    naive = NaiveRules(rules)
+    compiled = _compiled(bridle.Grammar.from_lark(case["grammar"]), True)
+    for text in strings(case["alphabet"], case["length"]):
+        expected = oracle.accepts(text)
+        assert naive.accepts(text.encode()) == expected, (text, "rules")
+        matcher = Matcher(compiled)
+        found = matcher.accept_bytes(text.encode()) and matcher.is_accepting()
+        assert found == expected, (text, "machine")
+
+
+# Those whose sentences are short enough to be completed within the length that is enumerated.
+@pytest.mark.parametrize("rule", [
+    "nothing leads to where only held bytes could follow", "a longer token that fails is not given up",
+    "what is ignored competes", "patterns that begin alike", "a lookahead at a token's end holds",
+    "a comment that begins like an operator", "ignored tokens follow each other", "a lazy pattern ends as early as it can",
+])  # fmt: skip
+def test_what_the_machine_lets_begin_can_be_completed_and_nothing_else_is_refused(rule: str) -> None:
+    case = next(case for case in SMALL if case["rule"] == rule)
+    oracle = NaiveLark(case["grammar"], case["alphabet"])
+    longest = case["length"] - 2
+    begun = {text[:i] for text in strings(case["alphabet"], longest + 3) if oracle.accepts(text) for i in range(len(text) + 1)}
+    compiled = _compiled(bridle.Grammar.from_lark(case["grammar"]), True)
+    for text in strings(case["alphabet"], longest):
+        assert Matcher(compiled).accept_bytes(text.encode()) == (text in begun), text
+
+
+@pytest.mark.parametrize("case", MALFORMED, ids=[case["grammar"].replace("\n", " ")[:60] for case in MALFORMED])
+def test_what_is_wrong_is_told_with_its_place(case: dict) -> None:
+    with pytest.raises(bridle.GrammarError) as caught:
+        bridle.Grammar.from_lark(case["grammar"])
+    assert (caught.value.line, caught.value.column) == (case["line"], case["column"]), str(caught.value)
+    assert re.search(case["says"], str(caught.value), re.IGNORECASE), str(caught.value)
+
+
+def test_limits_end_what_would_explode() -> None:
+    for text in (
+        "start: " + '("a"|"b") ' * 40, "start: " + '["a"] ' * 40, 'start: ("a"|"b")~30', 'start: "a"~99999999999',
+        "start: A\nA: /(((a{999}){999}){999}){999}/",
+    ):  # fmt: skip
+        with pytest.raises(bridle.LimitError):
+            bridle.Grammar.from_lark(text)
+
+
+def test_patterns_match_as_pythons_re_does() -> None:
+    patterns = [
+        "a|ab", "ab|a", "(a|ab)(c|bcd)?", "a*?b", "(?:a|b)*?ab", "a+?", "(ab?)+", "a{1,2}?b?", "(?<!b)a+", "a(?!b)c?",
+        "(?:(?!ab)[abc])+", "a\\b", "[ab]+\\b", "(?i:ab)c?", "(a?b?)*c", "a(?!b|ca)", "(?<=a)b|a", "\\Ba|b", "b??a",
+    ]  # fmt: skip
+    for pattern in patterns:
+        found = preferred_match(pattern)
+        for text in strings("abc", 5):
+            taken = re.match(pattern, text)
+            state, end = 1, 0 if found.accepting[1] else None
+            for i, byte in enumerate(text.encode()):
+                entry = found.table[state][found.class_of[byte]]
+                if entry <= 0:
+                    # Here the automaton's token ends, or it cannot: then there is none that it ends with.
+                    end = end if entry == 0 and end == i else None
+                    break
+                state = entry
+                end = i + 1 if found.accepting[state] else None
+            # Where it says that a match ends, Python's does; and it knows all the texts that are matched whole.
+            assert end is None or (taken is not None and taken.end() == end), (pattern, text)
+            if taken is not None and taken.end() == len(text):
+                assert found.takes(text.encode()), (pattern, text)
+
+
+def test_nothing_is_read_but_what_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "local.lark").write_text('A: "secret"\n')
+    monkeypatch.chdir(tmp_path)
+    for line in ("%import .local.A", "%import local.A"):
+        with pytest.raises(bridle.GrammarError, match=r"no grammar local\.lark"):
+            bridle.Grammar.from_lark(f"start: A\n{line}\n")
+
+
+def test_imports_are_found_in_import_paths_and_saved_with_the_grammar(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "words.lark").write_text('%import .letters.LETTER\nword: LETTER+ "."\n')
+    (tmp_path / "lib" / "letters.lark").write_text('LETTER: "a".."c"\n')
+    grammar = bridle.Grammar.from_lark("start: word word\n%import .lib.words.word\n", import_paths=[tmp_path])
+    assert bridle.validate(grammar, "ab.c.") and not bridle.validate(grammar, "ab.d.")
+    for file in ("words", "letters"):
+        (tmp_path / "lib" / f"{file}.lark").unlink()
+    again = grammar_of(json.loads(json.dumps(grammar.recipe)))
+    assert bridle.validate(again, "ab.c.") and not bridle.validate(again, "ab.d.")
+
+
+def test_a_fault_in_an_imported_file_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "lib.lark").write_text('A: "a\n')
+    with pytest.raises(bridle.GrammarError, match=r"in lib\.lark"):
+        bridle.Grammar.from_lark("start: A\n%import lib.A\n", import_paths=[tmp_path])
+
+
+def test_the_terminals_of_larks_library_are_known() -> None:
+    names = ["INT", "SIGNED_FLOAT", "ESCAPED_STRING", "CNAME", "WS", "NEWLINE", "CPP_COMMENT", "C_COMMENT", "SQL_COMMENT"]
+    text = "start: (" + " | ".join(names) + ")*\n" + "".join(f"%import common.{name}\n" for name in names)
+    grammar = bridle.Grammar.from_lark(text)
+    for good in ('1 -2.5e3 "a\\"b" x_1\r\n// c\n/* c\n** */--x', '""""'):
+        assert bridle.validate(grammar, good), good
+    for bad in ('"', '"a\n"', "é", "/* *"):
+        assert not bridle.validate(grammar, bad), bad
+
+
+def test_json_schemas_stand_in_rules() -> None:
+    grammar = bridle.Grammar.from_lark(
+        'start: ("call" NAME body)+\nbody: %json {\n  "type": "object", "properties": {"n": {"type": "integer"}},\n'
+        '  "required": ["n"], "additionalProperties": false}\nNAME: /[a-z]+/\n%ignore " "\n'
+    )
+    assert bridle.validate(grammar, 'call f {"n": 1} call g{ "n":2 }')
+    for bad in ('call f {"n": true}', "call f {}", 'callf {"n": 1}', 'call f {"n": 1} g'):
+        assert bridle.validate(grammar, bad).ok == (bad == 'callf {"n": 1}'), bad
+
+
+def test_rules_with_attributes_end_as_early_as_they_can() -> None:
+    lazy = bridle.Grammar.from_lark('start: x "b"\nx[lazy]: /.*<end>/\n')
+    assert bridle.validate(lazy, "foo<end>b") and not bridle.validate(lazy, "foo<end>foo<end>b")
+    suffix = bridle.Grammar.from_lark('start: x "b"\nx[capture, suffix="<end>"]: /.*/\n')
+    assert bridle.validate(suffix, "foo<end>b") and not bridle.validate(suffix, "foo<end>foo<end>b")
+    stop = bridle.Grammar.from_lark('start: x "<end>"\nx[stop="<end>"]: /.*/\n')
+    assert bridle.validate(stop, "foo<end>") and bridle.validate(stop, "<end>")
+    assert not bridle.validate(stop, "foo<end>foo<end>")
+    trigger = bridle.Grammar.from_lark(
+        'start: (call)* TEXT?\ncall: head "=" /[0-9]+/ ";"\nhead[lazy]: TEXT? "<f"\nTEXT: /(.|\\n)+/\n'
+    )
+    assert bridle.validate(trigger, "hello <f=12; and <f=3; bye")
+
+
+def test_conflicts_and_contexts_that_bridle_reads_otherwise_are_noted() -> None:
+    dangling = bridle.Grammar.from_lark('start: s\ns: "i" s | "i" s "e" s | "x"\n')
+    assert any("not LALR(1)" in note for note in dangling.notes)
+    same_end = bridle.Grammar.from_lark('start: a "x" | b "x"\na: "1"\nb: "1"\n')
+    assert any("not LALR(1)" in note for note in same_end.notes) and bridle.validate(same_end, "1x")
+    assert bridle.Grammar.from_lark('start: "a"').notes == ()
+
+
+def test_what_holds_nothing_that_may_follow_is_an_ordinary_automaton() -> None:
+    text = (
+        'start: v\nv: "[" [v ("," v)*] "]" | NUMBER | STRING\nNUMBER: /-?[0-9]+/\nSTRING: /"[^"]*"/\n%ignore /[ \\n]+/\n'
+    )
+    rules, _ = read_lark_rules(text, "start", Imports())
+
+    def leaves(node: object) -> list:
+        if isinstance(node, Embedded):
+            return [node.target]
+        inner = [node.item] if isinstance(node, Repeat) else getattr(node, "items", ())
+        return [leaf for item in inner for leaf in leaves(item)]
+
+    assert not any(isinstance(leaf, GreedyDfa) for rule in rules.rules.values() for leaf in leaves(rule.body))
+
+
+def test_a_greedy_leaf_does_not_end_before_the_first_byte_of_what_might_go_on() -> None:
+    grammar = bridle.Grammar.from_lark('start: (W | "€")+\nW: /\\w+/\n%ignore " "\n')
+    assert bridle.validate(grammar, "aé €") and bridle.validate(grammar, "€a")
+    assert not bridle.validate(grammar, "a€")  # some letters begin with the same byte; Lark would read it
+
+
+def test_start_is_any_rule() -> None:
+    grammar = bridle.Grammar.from_lark('a: "x" b\nb: "y"\n', start="b")
+    assert bridle.validate(grammar, "y") and not bridle.validate(grammar, "xy")
+    with pytest.raises(bridle.GrammarError, match="did you mean 'begin'"):
+        bridle.Grammar.from_lark('begin: "x"', start="begun")
