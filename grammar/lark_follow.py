@@ -28,7 +28,7 @@ from ..automata.fragment import Payload
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.regular import Language
 from .greedy_ends import as_set, first_bytes, with_ends
-from .lark_states import Production, Productions, Token, merged
+from .lark_states import Production, Productions, Token, Tokens, merged
 from .rules import Choice, Embedded, Node, Repeat, Rule, RuleRef, RuleSet, Sequence, Terminal
 
 __all__ = ["followable", "rule_set"]
@@ -302,19 +302,10 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
                         after = facts.first[item] | (after if facts.nullable[item] else 0)
                     else:
                         after = _before(item, after, leaves)
-    plain: dict[GreedyDfa, ByteDfa] = {}
-    known: dict[tuple[Token, int], Token] = {}
-
-    def loosened(leaf: Any, after: int) -> Any:
-        if not isinstance(leaf, GreedyDfa) or leaves.meets(leaf, after):
-            return leaf
-        if leaf not in plain:
-            plain[leaf] = _as_byte_dfa(leaf)
-        return plain[leaf]
-
-    bodies = []
+    places: dict[tuple[Token, int], None] = {}  # of each token, what may follow it
+    spelled: list[list[list[tuple[Token, int] | int]]] = []
     for number, body in enumerate(rules.bodies):
-        productions = []
+        spelled.append([])
         for items in body:
             after, out = follow[number], []
             for item in reversed(items):
@@ -322,17 +313,56 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
                     out.append(item)
                     after = facts.first[item] | (after if facts.nullable[item] else 0)
                 else:
-                    if (item, after) not in known:
-                        beyond = after | leaves.first_of_gap(item.gap)
-                        # One that goes on wherever it could begin again comes once, and only tokens follow it.
-                        once = item.once or _comes_once(item.gap, leaves)
-                        gap = tuple([loosened(part, after if once else beyond) for part in item.gap])
-                        known[item, after] = rules.tokens.token(loosened(item.leaf, beyond), gap, once)
-                    out.append(known[item, after])
+                    out.append((item, after))
+                    places[item, after] = None
                     after = _before(item, after, leaves)
-            productions.append(tuple(reversed(out)))
-        bodies.append(tuple(dict.fromkeys(productions)))
+            spelled[-1].append(out[::-1])
+    known = _Loosening(list(places), rules.tokens, leaves).tokens
+    bodies = [
+        tuple(dict.fromkeys([tuple([s if isinstance(s, int) else known[s] for s in items]) for items in body]))
+        for body in spelled
+    ]
     return rules._replace(bodies=bodies)
+
+
+class _Loosening:
+    """What becomes of tokens: by what may follow them. A leaf that holds nothing anywhere is loosened everywhere.
+
+    One that does is kept as it is also where that makes no difference, so that rules stay alike; but not where it holds
+    a byte of characters that may follow.
+    """
+
+    def __init__(self, places: list[tuple[Token, int]], tokens: Tokens, leaves: _Leaves) -> None:
+        self.leaves = leaves
+        self.after: dict[GreedyDfa, int] = {}
+        self.plain: dict[GreedyDfa, ByteDfa] = {}
+        parts = [self.parts(token, after) for token, after in places]
+        for found in parts:
+            for leaf, after in found:
+                if isinstance(leaf, GreedyDfa):
+                    self.after[leaf] = self.after.get(leaf, 0) | after
+        self.tokens = {}
+        for (token, after), found in zip(places, parts, strict=True):
+            leaf, *gap = [self.loosened(*part) for part in found]
+            once = token.once or _comes_once(token.gap, leaves)
+            self.tokens[token, after] = tokens.token(leaf, tuple(gap), once)
+
+    def parts(self, token: Token, after: int) -> list[tuple[Any, int]]:
+        """The leaves of a token, its own first, and what may follow each."""
+        beyond = after | self.leaves.first_of_gap(token.gap)
+        # A gap that goes on wherever it could begin again comes once, and only tokens follow it.
+        once = token.once or _comes_once(token.gap, self.leaves)
+        return [(token.leaf, beyond), *[(part, after if once else beyond) for part in token.gap]]
+
+    def loosened(self, leaf: Any, after: int) -> Any:
+        if not isinstance(leaf, GreedyDfa) or self.leaves.meets(leaf, after):
+            return leaf
+        by_bytes = any(held & self.leaves.bytes_of(after) for held in self.leaves.holds(leaf))
+        if not by_bytes and self.leaves.meets(leaf, self.after[leaf]):
+            return leaf
+        if leaf not in self.plain:
+            self.plain[leaf] = _as_byte_dfa(leaf)
+        return self.plain[leaf]
 
 
 def _comes_once(gap: tuple[GreedyDfa | ByteDfa, ...], leaves: _Leaves) -> bool:

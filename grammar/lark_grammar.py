@@ -26,11 +26,11 @@ from ..automata.greedy_dfa import GreedyDfa
 from .lark_follow import followable, rule_set
 from .lark_lexer import LarkLexer
 from .lark_loading import Imports, Loaded, load_rules
-from .lark_states import Leaf, annotated
+from .lark_states import annotated
 from .lark_text import Attributes, LarkText, read_text
 from .preferred_match import PreferredMatch, preferred_match
 from .rule_reduction import reduced_bodies
-from .rules import Choice, Embedded, Node, Rule, RuleRef, RuleSet, Terminal, facts_of
+from .rules import Choice, Node, Rule, RuleRef, RuleSet, Terminal, facts_of
 from .rules import Sequence as InARow
 
 __all__ = ["ReadLark", "read_lark", "read_lark_rules"]
@@ -140,8 +140,9 @@ def _first_bytes(payload: Payload) -> frozenset[int]:
 
 def _with_lazy_rules(loaded: Loaded, source: LarkText, embedded: dict[str, Payload]) -> list[Any]:
     """The rules, with one terminal as the body of each that has attributes; its automaton goes into `embedded`."""
-    from lark.grammar import NonTerminal, RuleOptions, Terminal as LarkTerminal
+    from lark.grammar import NonTerminal, RuleOptions
     from lark.grammar import Rule as LarkRule
+    from lark.grammar import Terminal as LarkTerminal
 
     rules = list(loaded.rules)
     for name, attributes in source.attributes.items():

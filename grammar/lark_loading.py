@@ -16,7 +16,13 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, NoReturn
 
-from ..automata.errors import BridleError, GrammarError, LimitError, UnsupportedError, line_and_column, nested_too_deeply
+from ..automata.errors import (
+    BridleError,
+    GrammarError,
+    LimitError,
+    line_and_column,
+    nested_too_deeply,
+)
 from .lark_text import LarkText
 
 __all__ = ["Imports", "Loaded", "load_rules"]

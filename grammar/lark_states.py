@@ -20,7 +20,7 @@ Source: DeRemer and Pennello 1982 (LALR as the SLR of an annotated grammar); lar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_

@@ -6,8 +6,6 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from naive_lark import NaiveLark
-from naive_rules import NaiveRules
 
 import bridle
 from bridle.automata.greedy_dfa import GreedyDfa
@@ -18,6 +16,8 @@ from bridle.grammar.preferred_match import preferred_match
 from bridle.grammar.rules import Embedded, Repeat
 from bridle.grammar.saved_grammars import grammar_of
 from bridle.grammar.validation import _compiled
+from naive_lark import NaiveLark
+from naive_rules import NaiveRules
 
 CASES = Path(__file__).parent / "cases" / "lark"
 SMALL = json.loads((CASES / "small.json").read_text())

@@ -9,9 +9,9 @@ import random
 from pathlib import Path
 
 import pytest
-from naive_lark import NaiveLark
 
 import bridle
+from naive_lark import NaiveLark
 
 ROOT = Path(__file__).parent.parent
 TEXTS = json.loads((Path(__file__).parent / "cases" / "lark" / "texts.json").read_text())
