@@ -227,4 +227,5 @@ def _fail(source: LarkText, imports: Imports, message: str, error: BaseException
             offset = source.again.get(named[0], offset)
     else:
         offset = source.place(position)
-    raise GrammarError(line[:1].lower() + line[1:], text=source.original, offset=min(offset, len(source.original))) from error
+    line, offset = line[:1].lower() + line[1:], min(offset, len(source.original))
+    raise GrammarError(line, text=source.original, offset=offset) from error

@@ -1,7 +1,7 @@
 """Lark texts before lark reads them: where things are defined, and what llguidance writes that Lark does not know.
 
-The text is cut into pieces as lark's own lexer does (strings, patterns, comments, names), so that braces in a string are
-none. What is llguidance's is taken out and replaced by a name that lark can read:
+The text is cut into pieces as lark's own lexer does (strings, patterns, comments, names), so that braces in a string
+are none. What is llguidance's is taken out and replaced by a name that lark can read:
 
     rule: %json {…}                     texts of a JSON schema            → a terminal EMBEDDED__0
     rule[lazy]: …                       the shortest texts, none of which goes on as another: the attributes are cut out
@@ -41,7 +41,9 @@ _PIECE = re.compile(
     re.VERBOSE,
 )
 _LINE_START = re.compile(r"[ \t!?]*")
-_ATTRIBUTE = re.compile(r"""\s*(?P<name>[a-z_]+)\s*(?:=\s*(?P<value>"(?:\\.|[^"\\\n])*"|/(?:\\/|\\\\|[^/])*/|[\w.]+))?\s*""")
+_ATTRIBUTE = re.compile(
+    r"""\s*(?P<name>[a-z_]+)\s*(?:=\s*(?P<value>"(?:\\.|[^"\\\n])*"|/(?:\\/|\\\\|[^/])*/|[\w.]+))?\s*"""
+)
 _DEFINES = re.compile(r"\s*(?:\{[^{}]*\}\s*)?(?:\.[ \t]*-?\d+[ \t]*)?[:\[]")
 
 
@@ -200,7 +202,7 @@ def _attributes(out: LarkText, name: str, at: int) -> int:
             out.fail("expected an attribute: lazy, suffix=\"…\", stop=\"…\" or capture", at)
         key, value = item["name"], item["value"]
         if key in ("max_tokens", "temperature"):
-            reason = "how many tokens there are is the matcher's to count" if key == "max_tokens" else "it is no language"
+            reason = "tokens are counted by the matcher" if key == "max_tokens" else "it does not shape the language"
             out.unsupported(f"the attribute {key}", reason, item.start("name"))
         if key not in ("lazy", "suffix", "stop", "capture", "stop_capture"):
             out.fail(f"unknown attribute {key!r}; there are lazy, suffix, stop and capture", item.start("name"))
@@ -220,7 +222,8 @@ def _attributes(out: LarkText, name: str, at: int) -> int:
     if not name[name.startswith("_") :][:1].islower():
         out.fail("only rules have attributes", begin)
     if "lazy" in found or found.get("suffix") or found.get("stop"):
-        out.attributes[name] = Attributes("lazy" in found, found.get("suffix") or None, found.get("stop") or None, begin)
+        suffix, stop = found.get("suffix") or None, found.get("stop") or None
+        out.attributes[name] = Attributes("lazy" in found, suffix, stop, begin)
     return at + 1
 
 

@@ -1,4 +1,4 @@
-r"""The text that a backtracking matcher takes, where a pattern could match several: Python's `re.match` as an automaton.
+r"""Which of the texts that a pattern could match a backtracking matcher takes: Python's `re.match` as an automaton.
 
 `re` does not take the longest match but the one that it finds first: `a|ab` takes `a`, `".*?"` ends at the next quote.
 So a terminal's language says too little about where its texts end. Here a pattern's instructions are followed by
@@ -11,7 +11,7 @@ with the thread as an *obligation*, an automaton of its own. Negative ones that 
 matched are about the text after the match: then the match *stands* or not, by the next byte.
 
     entry(s, b)     a state: goes on by byte b. 0: does not. BLOCKED: does not, and no match of s ends before b either
-    passes(s, b)    whether the matcher comes to what has lower order than this pattern before b (an alternative after it)
+    passes(s, b)    whether the matcher comes to what has lower order than this pattern before b: alternatives after it
 
 One byte is looked at, no more. Where a longer match begins and fails (`1(e5)?` before `1e6`), `re` goes back to the
 shorter; the automaton went on and does not accept. An obligation that the next byte does not settle counts as broken.
@@ -88,7 +88,7 @@ def class_numbers(cuts: set[int]) -> bytes:
 
 
 class _Condition(NamedTuple):
-    """An assertion: about what came before, by number, or about what comes next (`ahead`), by its automaton's number."""
+    """An assertion about what came before, or about what comes next (`ahead`). number : its automaton's."""
 
     number: int
     negative: bool

@@ -5,8 +5,8 @@ be meant: escapes that are not needed (`\\-`, `\\_`, `\\'`, `\\@`), a lone `{`, 
 in a class. "python" is the standard library's `re` on str. Both know `\\p{…}` (in Python's dialect an extension).
 
 What no automaton can do (back-references) and what bridle does not do (atomic groups, possessive quantifiers,
-places at lines under the flag m) is an UnsupportedError with the place; what is not in the dialect, a GrammarError with a
-caret.
+places at lines under the flag m) is an UnsupportedError with the place; what is not in the dialect, a GrammarError with
+a caret.
 
 Cost: 1 us per character. A recursive descent; nesting is limited, so it cannot exhaust the interpreter's stack.
 

@@ -404,8 +404,8 @@ class _States:
         for component in strongly_connected(corners):
             members = dict.fromkeys(component)
             if joined:
-                for name in sorted(other for name in component for other in corners[name]):
-                    members.update(below.get(name, {}))
+                for corner in sorted(other for name in component for other in corners[name]):
+                    members.update(below.get(corner, {}))
                 below.update(dict.fromkeys(component, members))
             group = _Group(self, tuple(members))
             self._place.update((name, (group, goal)) for goal, name in enumerate(component))

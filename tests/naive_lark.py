@@ -2,8 +2,8 @@
 
 Shares no code with the front end. Lark's lexer goes back to a shorter match where a longer one fails; bridle's leaves
 look one byte ahead and do not. So a text counts here if lark parses it, and each of its tokens ends where no text
-whatever that begins with the next character would have made the token longer, or another one. Which texts there might be
-is tried out: everything up to three characters over an alphabet.
+whatever that begins with the next character would have made the token longer, or another one. Which texts there might
+be is tried out: everything up to three characters over an alphabet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A slow recogniser of rule sets over leaves, greedy ones included: Earley's algorithm, byte by byte of nothing else."""
+"""A slow recogniser of rule sets over leaves, greedy ones included: Earley's algorithm."""
 
 from __future__ import annotations
 

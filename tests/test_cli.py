@@ -79,7 +79,8 @@ def test_the_version_is_printed() -> None:
 def test_exactly_one_grammar_has_to_be_given(folder: Path, command: str, options: list[str]) -> None:
     answer = run(command, *options, *(["text"] if command == "validate" else []))
     assert answer.exit_code == 2
-    assert "exactly one of --schema FILE, --regex R, --ebnf FILE and --structural-tag FILE" in answer.stderr
+    wanted = "exactly one of --schema FILE, --regex R, --ebnf FILE, --lark FILE and --structural-tag FILE"
+    assert wanted in answer.stderr
     assert not answer.stdout
 
 
@@ -193,6 +194,16 @@ def test_a_malformed_ebnf_is_refused_with_its_place(folder: Path, grammar: str |
     answer = run("validate", "--ebnf", "bad.gbnf", "person.json")
     assert answer.exit_code == 2
     assert "bad.gbnf: " in answer.stderr and said in answer.stderr
+
+
+def test_lark_grammars_judge_texts(folder: Path) -> None:
+    Path("pair.lark").write_text('start: "(" NAME "," NAME ")"\nNAME: /[a-z]+/\n%ignore " "\n')
+    assert run("validate", "--lark", "pair.lark", "-", stdin="(a, b)\n").exit_code == 0
+    answer = run("validate", "--lark", "pair.lark", "-", stdin="(a b)")
+    assert answer.exit_code == 1 and answer.stdout.startswith("<stdin>:1:4: this may not stand here")
+    Path("bad.lark").write_text("start: (NAME\n")
+    answer = run("validate", "--lark", "bad.lark", "-", stdin="")
+    assert answer.exit_code == 2 and "bad.lark: " in answer.stderr and "line 1, column 13" in answer.stderr
 
 
 def test_a_malformed_regex_is_refused_with_a_caret() -> None:

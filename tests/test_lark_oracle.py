@@ -18,8 +18,8 @@ TEXTS = json.loads((Path(__file__).parent / "cases" / "lark" / "texts.json").rea
 MUTATED = 300
 # Characters that make tokens longer, or begin one within another.
 ALPHABETS = {
-    "arithmetic": "1.e+-x ", "sql": "a1.e+-'\"=>|", "lark": "a/*\"|\n?.>\\ i", "python_expressions": "a1.e\"'=*/<>:+\\\nj",
-    "c": "a1.e+-=/*'\"<>&|\\\nx",
+    "arithmetic": "1.e+-x ", "sql": "a1.e+-'\"=>|", "lark": "a/*\"|\n?.>\\ i",
+    "python_expressions": "a1.e\"'=*/<>:+\\\nj", "c": "a1.e+-=/*'\"<>&|\\\nx",
 }  # fmt: skip
 # Sentences that lark reads otherwise than its rules say, or that bridle leaves out by what `notes` says.
 KNOWN = {"sql": {"narrower"}, "c": {"not LALR(1)"}}
@@ -72,3 +72,22 @@ def test_the_grammar_of_lark_reads_all_the_examples_and_itself() -> None:
     for name in TEXTS:
         verdict = bridle.validate(grammar, grammar_text(name))
         assert verdict.ok, (name, verdict)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_masks_allow_the_tokens_whose_bytes_may_come(name: str) -> None:
+    rng = random.Random(7)
+    written = [text for text in TEXTS[name] if text]
+    pieces = {text[i : i + n].encode() for text in written for n in (1, 2, 3, 5) for i in range(len(text))}
+    tokens = sorted([*rng.sample(sorted(pieces), min(300, len(pieces))), b"  ", b"\n", b"//", b"/*", b"--"])
+    vocabulary = bridle.Vocabulary([*dict.fromkeys(tokens), b""], stop_token_ids=len(set(tokens)))
+    compiled = bridle.compile(bridle.Grammar.from_lark(grammar_text(name)), vocabulary)
+    bitmask = bridle.allocate_token_bitmask(1, vocabulary.size)
+    for text in rng.sample(written, min(4, len(written))):
+        matcher = bridle.Matcher(compiled)
+        for byte in text.encode():
+            matcher.fill_next_token_bitmask(bitmask)
+            for i, token in enumerate(dict.fromkeys(tokens)):
+                assert bool(bitmask[0, i // 32] >> (i % 32) & 1) == matcher.fork().accept_bytes(token), (text, token)
+            if not matcher.accept_bytes(bytes((byte,))):
+                break
