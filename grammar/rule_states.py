@@ -293,10 +293,12 @@ class _Builder:
             seen.update(fresh)
             waiting.extend(fresh)
         for symbol, after in begun:
-            if isinstance(symbol, RuleState) and (name := symbol.group.names[symbol.goal]) in group.names:
-                graph.resumed[group.names.index(name)].append(after)
-            else:
-                graph.edges[k].append((symbol, after))
+            if isinstance(symbol, RuleState) and symbol.group.states is group.states:  # not of another rule set
+                name = symbol.group.names[symbol.goal]
+                if name in group.names:
+                    graph.resumed[group.names.index(name)].append(after)
+                    continue
+            graph.edges[k].append((symbol, after))
 
     def new(self) -> int:
         graph, limit = self.graph, self.states.limits.positions

@@ -410,3 +410,18 @@ def test_every_leaf_is_a_language_with_a_text_in_it():
             assert not isinstance(target, ByteDfa) or (
                 not target.is_empty and target != compile_regular(regular.EPSILON)
             )
+
+
+def test_following_all_that_a_rule_may_begin_with_in_one_frame_changes_no_sentence():
+    for text in (
+        'root ::= sum ("," sum)*\nsum ::= product | sum "+" product\nproduct ::= atom | product "*" atom\n'
+        'atom ::= "1" | "(" root ")" | "-" atom',
+        'root ::= a "x" | b "y" | "1"\na ::= b "," | "(" a\nb ::= opt "1" | a "*"\nopt ::= "-"?',
+        'root ::= root "+" root | a\na ::= b | b "," root\nb ::= "1" | "(" root ")"',
+    ):
+        apart, joined = (Frames(root_payload(rules_of(text), joined=flag)[0]) for flag in (False, True))
+        for length in range(5):
+            for letters in product("1+*(),-xy", repeat=length):
+                word = "".join(letters)
+                found = [frames.accepts(frames.step(frames.start, word)) for frames in (apart, joined)]
+                assert found[0] == found[1], (text, word)
