@@ -17,22 +17,17 @@ from .budget import Budget
 from .byte_dfa import ByteDfa
 from .dfa_kernels import (
     DIFFERENCE,
-    IN_BOTH,
-    IN_LEFT,
-    IN_RIGHT,
     INTERSECTION,
     UNION,
     determinize,
     product,
-    relation,
 )
 from .kernel import compile_all
 from .minimize import minimized
 from .nfa_kernels import build_nfa, write_fragment
 
 __all__ = [
-    "DIFFERENCE", "INTERSECTION", "UNION", "combined", "determinized", "fragment_of", "interspersed", "related",
-    "rewritten",
+    "DIFFERENCE", "INTERSECTION", "UNION", "combined", "determinized", "fragment_of", "interspersed", "rewritten",
 ]  # fmt: skip
 
 
@@ -55,13 +50,6 @@ def combined(left: ByteDfa, right: ByteDfa, operation: int, budget: Budget) -> B
     )  # fmt: skip
     _settle(status, budget)
     return minimized(table, accepting, class_of)
-
-
-def related(left: ByteDfa, right: ByteDfa) -> tuple[bool, bool, bool]:
-    """Whether a text is in both, one in the left language alone, one in the right one alone; neither is empty."""
-    compile_all()
-    found = relation(left.table, left.accepting, left.byte_class, right.table, right.accepting, right.byte_class)
-    return found & IN_BOTH != 0, found & IN_LEFT != 0, found & IN_RIGHT != 0
 
 
 def _settle(status: np.ndarray, budget: Budget) -> None:

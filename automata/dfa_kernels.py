@@ -16,8 +16,6 @@ from .kernel import device, kernel, subroutine
 
 OK, TOO_MANY_STATES, TOO_MANY_STEPS, FULL_STATES, FULL_MEMBERS, FULL_PAIRS = 0, 1, 2, 3, 4, 5
 UNION, INTERSECTION, DIFFERENCE = 0, 1, 2
-# What `relation` finds.
-IN_BOTH, IN_LEFT, IN_RIGHT = 1, 2, 4
 
 _MIX, _MIX_2 = -7046029254386353131, -4658895280553007687  # splitmix64's constants as signed numbers
 _DETERMINED = "Tuple((int64[::1], int32[:, ::1], uint8[::1], uint8[::1]))"
@@ -327,40 +325,3 @@ def product(left, left_accepting, left_class, right, right_accepting, right_clas
         state += 1
     status[1] = n_states
     return status, table[:n_states], accepting[:n_states], class_of
-
-
-@kernel(f"int64({_TABLE}, {_FLAGS}, {_FLAGS}, {_TABLE}, {_FLAGS}, {_FLAGS})")
-def relation(left, left_accepting, left_class, right, right_accepting, right_class):
-    """Which texts two trimmed DFAs that are not empty have: bits IN_BOTH, IN_LEFT (alone) and IN_RIGHT (alone).
-
-    left, right : int32[n_states, n_classes], in, with their accepting states and byte classes. Pairs of states are
-    visited until all is known; for languages that part at their first bytes that is at once.
-    """
-    class_of, pair = np.zeros(256, np.uint8), np.zeros((256, 2), np.uint8)
-    k = joint_classes(left_class, right_class, class_of, pair)
-    width = right.shape[0]
-    keys, slots, n_states, state, found = np.zeros(64, np.int64), np.zeros(256, np.int32), 2, 1, 0
-    keys[1] = width + 1
-    slots[_slot_of_pair(keys[1], slots, keys)] = 1
-    while state < n_states and found != IN_BOTH | IN_LEFT | IN_RIGHT:
-        p, q = keys[state] // width, keys[state] % width
-        state += 1
-        if left_accepting[p]:
-            found |= IN_BOTH if right_accepting[q] else IN_LEFT
-        elif right_accepting[q]:
-            found |= IN_RIGHT
-        for c in range(k):
-            p_next, q_next = left[p, pair[c, 0]], right[q, pair[c, 1]]
-            if p_next == 0 or q_next == 0:
-                # A state that is not dead leads to acceptance.
-                found |= (IN_LEFT if p_next else 0) | (IN_RIGHT if q_next else 0)
-                continue
-            key = np.int64(p_next) * width + q_next
-            slot = _slot_of_pair(key, slots, keys)
-            if not slots[slot]:
-                if n_states == keys.size:
-                    keys = longer(keys, 2 * n_states)
-                    slots = slots_for(keys, n_states, 2 * slots.size)
-                    slot = _slot_of_pair(key, slots, keys)
-                keys[n_states], slots[slot], n_states = key, n_states, n_states + 1
-    return found

@@ -58,7 +58,6 @@ __all__ = [
     "nonempty_part",
     "nullable",
     "plainly_has_text",
-    "relation",
     "star",
     "union",
     "utf8_texts",
@@ -426,16 +425,6 @@ def difference(left: ByteDfa, right: ByteDfa, limits: RegularLimits = DEFAULT_LI
     from .determinize import DIFFERENCE, combined
 
     return combined(left, right, DIFFERENCE, Budget(limits))
-
-
-def relation(left: ByteDfa, right: ByteDfa) -> tuple[bool, bool, bool]:
-    """Whether a text is in both, one in `left` alone, one in `right` alone, of two languages that are not empty.
-
-    Languages that part at their first characters are told apart in 3 us; nothing is made.
-    """
-    from .determinize import related
-
-    return related(left, right)
 
 
 def complement(dfa: ByteDfa, limits: RegularLimits = DEFAULT_LIMITS) -> ByteDfa:

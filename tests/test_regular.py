@@ -46,7 +46,6 @@ from bridle.automata.regular import (
     literal,
     nonempty_part,
     nullable,
-    relation,
     star,
     union,
     utf8_texts,
@@ -203,16 +202,6 @@ def test_the_laws_of_the_algebra_hold_as_equality_of_arrays(a: Regular, b: Regul
         assert left == right and hash(left) == hash(right)
         assert np.array_equal(left.transitions, right.transitions) and np.array_equal(left.accepting, right.accepting)
     assert (x == y) == (difference(x, y).is_empty and difference(y, x).is_empty)
-
-
-@settings(max_examples=200, deadline=None)
-@given(expressions(), expressions())
-def test_the_relation_of_two_languages_is_what_their_products_say(a: Regular, b: Regular) -> None:
-    left, right = compile_regular(a), compile_regular(b)
-    if not left.is_empty and not right.is_empty:
-        products = intersection(left, right), difference(left, right), difference(right, left)
-        expected = tuple(not product.is_empty for product in products)
-        assert relation(left, right) == expected
 
 
 def test_equal_languages_from_different_expressions_are_equal_arrays() -> None:
