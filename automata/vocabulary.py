@@ -117,7 +117,7 @@ class Vocabulary:
         self.stop_token_ids = _checked_stop_ids(stop_token_ids, self.size)
         self.special_tokens = MappingProxyType(_checked_special(special_tokens or {}, self.size))
         # The first of several names of a token is the one that grammars know it by.
-        names = {id_: name for name, id_ in reversed(self.special_tokens.items())}
+        names = {id_: name for name, id_ in reversed([*self.special_tokens.items()])}
         self.special_names = MappingProxyType(dict(sorted(names.items())))
         texts += [b""] * (max(self.special_tokens.values(), default=-1) + 1 - len(texts))
         for id_ in {*self.stop_token_ids, *self.special_tokens.values()}:
