@@ -108,7 +108,7 @@ def _written(texts: Sequence[Text], *, json: bool, whose: str = "", behind: byte
         _check_bytes(texts, whose)
     try:
         if json:
-            texts = [encode_basestring(text) for text in texts]
+            texts = [encode_basestring(text) for text in cast("Sequence[str]", texts)]
         if behind or len(kinds) > 1:
             texts = [(text.encode() if isinstance(text, str) else text) + behind for text in texts]
         return Strings.of(cast("Sequence[str]", texts))
@@ -268,7 +268,7 @@ class _Plan:
                 raise GrammarError(f"an empty choice{whose} without a separator: nothing tells that it was chosen")
             going = _Going(self, path, tuple(others), trie(strings))
         if path:
-            for automaton in (ended, going and going.trie.automaton):
+            for automaton in (ended, going.trie.automaton if going is not None else None):
                 if automaton is not None:
                     automaton.is_kept = False
         else:
