@@ -111,7 +111,7 @@ def _members(numbers: int) -> Iterator[int]:
         numbers ^= low
 
 
-def _share_a_character(leaf: GreedyDfa, other: GreedyDfa | ByteDfa) -> bool:
+def _share_a_character(leaf: GreedyDfa, other: Any) -> bool:
     """Whether a character beyond ASCII goes on after a text of `leaf`, and begins one of `other`."""
     table, starts = leaf.table[:, leaf.byte_class].tolist(), other.table[:, other.byte_class].tolist()
     for state in np.flatnonzero(leaf.accepting).tolist():
@@ -307,7 +307,8 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
     for number, body in enumerate(rules.bodies):
         spelled.append([])
         for items in body:
-            after, out = follow[number], []
+            after = follow[number]
+            out: list[tuple[Token, int] | int] = []
             for item in reversed(items):
                 if isinstance(item, int):
                     out.append(item)
@@ -410,7 +411,7 @@ def rule_set(rules: Productions, text: str, offsets: dict[str, int]) -> RuleSet:
     return RuleSet(out, names[0], text)
 
 
-def _node(leaf: GreedyDfa | Payload) -> Node:
+def _node(leaf: Any) -> Node:
     if isinstance(leaf, ByteDfa):
         return Terminal(Language(leaf))
     return Embedded(leaf, False)

@@ -34,7 +34,7 @@ def gap_of(leaves: Sequence[GreedyDfa], after: int) -> tuple[GreedyDfa, ...]:
 
 def _joined(leaves: Sequence[GreedyDfa]) -> GreedyDfa:
     """The leaf of one or more texts of the leaves in a row."""
-    cuts = set()
+    cuts: set[int] = set()
     for leaf in leaves:
         of = leaf.byte_class.tolist()
         cuts.update(byte for byte in range(1, 256) if of[byte] != of[byte - 1])

@@ -118,7 +118,7 @@ def _schema(schema: str, offset: int, source: LarkText) -> Payload:
         place = f" at {error.pointer or 'the root'}" if error.pointer is not None else ""
         raise type(error)(f"%json: {error.message}{place}", text=source.original, offset=offset) from error
     assert root is not None
-    return root
+    return root  # type: ignore[return-value]
 
 
 def _first_bytes(payload: Payload) -> frozenset[int]:

@@ -341,7 +341,8 @@ class _States:
 
         lead = self.tokens.token(None, self.gap(self.first))
         first = number(_Place(self.first, origin, colour, frozenset(ends[self.first, origin, colour])))
-        names, bodies = [start], [((lead, first),)]
+        names: list[str] = [start]
+        bodies: list[tuple[Production, ...]] = [((lead, first),)]
         for place in waiting:
             names.append(place.rule.name)
             found: dict[Production, None] = {}
