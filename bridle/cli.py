@@ -13,9 +13,9 @@ INVARIANT: every import of the library happens within a command, so that `--help
 
 Decisions. Without `--seed`, `generate` is greedy whatever the model's own configuration says, so a command line gives
 the same text twice; with one it samples at temperature 0.8. Its text on stdout is followed by one newline. Text files
-end with a newline that is no part of what they say: unless it is JSON, `validate` accepts a text as it
-stands or without its final newline (LF or CRLF), and where neither is valid shows the reading that got further. JSON
-may be surrounded by white space in any case.
+end with a newline that is no part of what they say: unless it is JSON, `validate` accepts a text as it stands or
+without its final newline (LF or CRLF), and where neither is valid shows the reading that got further. JSON may be
+surrounded by white space in any case.
 
 Cost: `--help` 0.1 s, all of it the interpreter and typer without rich; `validate` 1 s, of which numba is half.
 """

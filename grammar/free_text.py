@@ -10,13 +10,14 @@ Cost: a state for each byte of the marks, about 1 us each.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from functools import lru_cache
 
 import numpy as np
 
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import LimitError
+from ..automata.errors import GrammarError, LimitError
 from ..automata.regular import intersection, utf8_texts
 
 __all__ = ["free_text"]
@@ -28,12 +29,16 @@ _LONGEST = 8192  # bytes of all marks together; an automaton has a state for eac
 def free_text(marks: frozenset[str], follow: str = "") -> ByteDfa:
     """The well-formed texts in which no mark begins, neither within them nor with `follow` behind them.
 
-    marks : none of them empty. The empty text is always in it. Raises LimitError for marks that are too long.
+    marks : none of them empty. The empty text is always in it. Raises LimitError for marks that are too long,
+    GrammarError for a lone surrogate in one.
     """
     if not marks:
         return utf8_texts()
     from ..automata.minimize import minimized  # imports numba
 
+    for mark in marks:
+        if (found := re.search("[\ud800-\udfff]", mark)) is not None:
+            raise GrammarError("a lone surrogate cannot be generated", text=mark, offset=found.start())
     encoded = sorted(mark.encode() for mark in marks)
     size = sum(map(len, encoded))
     if size > _LONGEST:

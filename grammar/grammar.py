@@ -357,7 +357,8 @@ class Grammar:
         """Free text in which marks begin what follows a schema or a grammar; JSON as XGrammar describes it.
 
         tag : {"type": "structural_tag", "format": …}, or a format by itself, as a dict or as JSON text: triggered_tags,
-            tag, sequence, or, any_text, const_string, json_schema, regex, grammar, tags_with_separator and others.
+            tag, sequence, or, any_text, const_string, json_schema, regex, grammar, tags_with_separator and others. In
+            a dict, a Grammar may stand for a format.
         options : those of from_json_schema, for the schemas in it.
         Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError, all with the JSON pointer; LimitError.
         """
@@ -381,7 +382,10 @@ class Grammar:
 
     @classmethod
     def free_text(cls, until: str = "") -> Grammar:
-        """Any text, or any up to the first place where `until` stands, which is to come next and is not part of it."""
+        """Any text, or any up to the first place where `until` stands, which is to come next and is not part of it.
+
+        Raises GrammarError for a lone surrogate, LimitError for more than 8,192 bytes of `until`.
+        """
         from .free_text import free_text
 
         recipe = {"kind": "free_text", "until": until}

@@ -1,7 +1,7 @@
 """Structural tags: free text in which certain marks begin something that follows a schema or a grammar.
 
-The description is JSON as XGrammar has it: nested objects with a `type`. Each becomes a node of the rules' IR, so that
-marks and free text are automata and schemas are called (composition.py).
+The description is JSON as XGrammar has it: nested objects with a `type`, or a Grammar in place of one. Each becomes a
+node of the rules' IR, so that marks and free text are automata and schemas are called (composition.py).
 
     const_string value                       regex pattern            grammar grammar (EBNF)
     json_schema json_schema [style any_order max_whitespace_cnt]      qwen_xml_parameter json_schema
@@ -54,17 +54,26 @@ def from_structural_tag(tag: dict[str, Any] | str | bytes, **options: Any) -> Gr
     reader = _Reader(options)
     try:
         node = reader.node(*_format_of(description), _NONE, "")
-        text = json.dumps(description)
+        recipe = _recipe(description, options)
     except RecursionError:
         raise nested_too_deeply("a structural tag") from None
-    recipe = {"kind": "structural_tag", "tag": text, "options": options}
     return of_node(
         node,
         source="structural tag",
         notes=tuple(dict.fromkeys(reader.notes)),
         unenforced=tuple(reader.unenforced),
-        recipe=lambda: None if "resources" in options else recipe,
+        recipe=lambda: recipe,
     )
+
+
+def _recipe(description: Any, options: dict[str, Any]) -> dict[str, Any] | None:
+    """What makes the grammar again; None if that is not all JSON."""
+    try:
+        recipe = {"kind": "structural_tag", "tag": json.dumps(description, allow_nan=False), "options": options}
+        json.dumps(options)
+    except (TypeError, ValueError):
+        return None
+    return recipe
 
 
 def _parsed(tag: Any) -> Any:
@@ -116,6 +125,8 @@ class _Reader:
 
     def node(self, found: Any, pointer: str, stops: Stops, then: str) -> Node:
         """The node of a format. stops : ends of the tag that it is in. then : what certainly follows, "" if unknown."""
+        if isinstance(found, Grammar):
+            return self.grammar(lambda: found, pointer)
         kind = found.get("type") if isinstance(found, Mapping) else None
         if isinstance(kind, str) and kind in _UNSUPPORTED:
             raise UnsupportedError(f"{kind!r}", _UNSUPPORTED[kind], pointer=pointer, keyword="type")
@@ -133,6 +144,9 @@ class _Reader:
             return make(self, Members(found, pointer, kind, {"type", *members}), stops, then)
         except LimitError as error:
             error.place = error.place or pointer or "the root"
+            raise
+        except GrammarError as error:
+            error.pointer = pointer if error.pointer is None else error.pointer
             raise
 
     def mark(self, text: str, pointer: str) -> Node:

@@ -132,6 +132,7 @@ MALFORMED = [
     ({"type": "any_text", "max_tokens": 3}, "/max_tokens", "no property of the text"),
     ({"type": "any_text", "max_chars": -1}, "/max_chars", "from 0 on"),
     ({"type": "any_text", "excludes": [""]}, "/excludes", "not empty"),
+    ({"type": "optional", "content": {"type": "any_text", "excludes": ["a\udc00"]}}, "/content", "surrogate"),
     ({"type": "any_tokens"}, "", "about tokens"),
     ({"type": "repeat", "min": 2, "max": 1, "content": ONE}, "/max", "at least 2"),
     ({"type": "repeat", "max": 1, "content": ONE}, "", '"min"'),
@@ -210,6 +211,28 @@ def test_tags_that_begin_alike_are_one_place_until_they_part() -> None:
     matcher = bridle.Matcher(compiled)
     assert matcher.accept_bytes("well <tool_2") and matcher.accept_bytes("99>{}</a><tool_0>{}</a>.")
     assert compiled.n_states < 200
+
+
+def test_a_grammar_may_stand_for_a_format() -> None:
+    number = Grammar.from_ebnf('root ::= "(" root ")" | [0-9]+').capture("number")
+    grammar = Grammar.from_structural_tag(triggered(tag(content=number)))
+    assert grammar.captures("x<a>((12))</a><a>3</a>") == {"number": ["((12))", "3"]}
+    with pytest.raises(bridle.SavedGrammarError):
+        _ = grammar.recipe
+
+
+def test_a_structural_tag_is_saved_with_what_was_made_of_it(tmp_path) -> None:
+    content = {"type": "json_schema", "json_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+    compiled = bridle.compile(Grammar.from_structural_tag(triggered(tag(content=content))), VOCABULARY)
+    compiled.precompute(states=300)
+    compiled.save(tmp_path / "tag")
+    matcher = bridle.Matcher(bridle.load(tmp_path / "tag", VOCABULARY))
+    mask, slow = (bridle.allocate_token_bitmask(1, VOCABULARY.size) for _ in range(2))
+    for text in ("x", "<", "a", ">", "{", '"a": 1', "}", "</a>", "."):
+        assert matcher.accept_bytes(text)
+        matcher.fill_next_token_bitmask(mask)
+        matcher.fill_reference_bitmask(slow)
+        assert (mask == slow).all(), text
 
 
 def test_the_parts_of_a_structural_tag_may_be_composed_and_captured() -> None:

@@ -178,6 +178,13 @@ def test_a_text_of_any_grammar_can_be_parsed() -> None:
         WORD.parse(b"\xff")
 
 
+def test_free_text_until_what_no_text_holds_is_refused() -> None:
+    with pytest.raises(bridle.GrammarError, match="surrogate"):
+        Grammar.free_text("\ud800")
+    with pytest.raises(bridle.GrammarError, match="surrogate"):
+        Grammar.from_template("{a}\ud800")
+
+
 def test_free_text_ends_before_its_mark() -> None:
     grammar = Grammar.free_text("\n").capture("line") + "\n"
     assert grammar.captures("ab\n") == {"line": "ab"} and not bridle.validate(grammar, "a\nb\n").ok
