@@ -178,6 +178,7 @@ def _composed(node: Node, parts: Sequence[Grammar | str], kind: str, **about: An
         source=f"{kind} of {len(parts)} parts" if len(parts) != 1 else f"{kind}",
         notes=tuple(dict.fromkeys(note for grammar in grammars for note in grammar.notes)),
         unenforced=tuple(dict.fromkeys(gap for grammar in grammars for gap in grammar.unenforced)),
+        special_tokens=tuple(dict.fromkeys(token for grammar in grammars for token in grammar.special_tokens)),
         recipe=recipe,
     )
 

@@ -17,7 +17,7 @@ Free text contains no trigger, no excluded text, and no end of the tag that it i
 stands. With `at_least_one`, the first tag comes at once, without free text before it, as in XGrammar.
 
 Not supported, by name: what counts or names tokens (`max_tokens`, token ids, `exclude_token`, `any_tokens`, …), which
-is no property of a text; other XML styles. Unknown members are refused. Special tokens are plain text here (`_mark`).
+is no property of a text; other XML styles. Unknown members are refused. Marks are plain text here (`_Reader.mark`).
 
 Source: XGrammar 0.2.8, structural_tag.py and its documentation; tests/cases/structural_tags holds its verdicts.
 """
@@ -32,6 +32,7 @@ from typing import Any, TypeAlias
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
+from ..automata.special_tokens import SpecialToken
 from .composition import Apart, node_of, of_node, text_node
 from .free_text import free_text
 from .grammar import Grammar
@@ -62,6 +63,7 @@ def from_structural_tag(tag: dict[str, Any] | str | bytes, **options: Any) -> Gr
         source="structural tag",
         notes=tuple(dict.fromkeys(reader.notes)),
         unenforced=tuple(reader.unenforced),
+        special_tokens=tuple(dict.fromkeys(reader.special_tokens)),
         recipe=lambda: recipe,
     )
 
@@ -116,12 +118,13 @@ def _legacy(tag: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Reader:
-    """Makes nodes of formats. notes, unenforced : of the schemas and grammars in them."""
+    """Makes nodes of formats. notes, unenforced, special_tokens : of the schemas and grammars in them."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
         self.notes: list[str] = []
         self.unenforced: list[Gap] = []
+        self.special_tokens: list[SpecialToken] = []
 
     def node(self, found: Any, pointer: str, stops: Stops, then: str) -> Node:
         """The node of a format. stops : ends of the tag that it is in. then : what certainly follows, "" if unknown."""
@@ -168,6 +171,7 @@ class _Reader:
             error.place = f"{pointer}, {error.place}" if error.place else pointer
             raise
         self.notes += grammar.notes
+        self.special_tokens += grammar.special_tokens
         self.unenforced += [gap._replace(pointer=pointer + gap.pointer) for gap in grammar.unenforced]
         return node_of(grammar)
 

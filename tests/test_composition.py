@@ -276,6 +276,23 @@ def test_notes_and_gaps_are_those_of_the_parts() -> None:
     assert grammar.notes == schema.notes and grammar.unenforced == schema.unenforced != ()
 
 
+def test_special_tokens_of_the_parts_are_named_by_the_whole() -> None:
+    part = Grammar.from_ebnf('root ::= "a" <|end|>')
+    tag = Grammar.from_structural_tag({"type": "grammar", "grammar": 'root ::= "a" <|end|>'})
+    vocabulary = bridle.Vocabulary([b"x", b"a", b"", b""], stop_token_ids=3, special_tokens={"<|end|>": 2})
+    for grammar in (
+        "x" + part.capture("p"),
+        ("x" + part).repeat(1, 2),
+        "x" + tag.with_temperature(1),
+        "x" + part | "y",
+    ):
+        assert [str(token) for token in grammar.special_tokens] == ["<|end|>"]
+        matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+        assert all(map(matcher.accept_token, (0, 1, 2, 3)))
+        with pytest.raises(bridle.GrammarError, match="end"):
+            bridle.compile(grammar, BYTES)
+
+
 # Captures.
 
 
