@@ -21,6 +21,8 @@ from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, SavedGrammarError
 from ..automata.fragment import Fragment, Target, Warmth
+from ..automata.greedy_dfa import GreedyDfa
+from ..automata.sparse_dfa import SparseDfa
 from .empty_texts import accepts_empty
 from .grammar import Grammar
 from .rule_states import root_payload
@@ -67,8 +69,8 @@ def _leaf(root: Target, is_solid: bool, parts: Node | None) -> Node:
         return Terminal(regular.EPSILON)
     if isinstance(root, ByteDfa) and parts is None:
         return Terminal(regular.Language(root))
-    if isinstance(root, ByteDfa):
-        return Embedded(Apart(root), root.accepts_empty, parts)
+    if isinstance(root, ByteDfa | GreedyDfa | SparseDfa):
+        return Embedded(Apart(root), accepts_empty(root), parts)
     return Embedded(root, not is_solid and accepts_empty(root), parts)
 
 
@@ -93,7 +95,7 @@ class Apart:
     PERF: what is merged has masks of its own; an automaton that is called has records that all its uses share.
     """
 
-    dfa: ByteDfa
+    dfa: ByteDfa | GreedyDfa | SparseDfa
 
     def expand(self) -> Fragment:
         return Fragment(calls=((self.dfa, None),))

@@ -12,9 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
+from ..automata.errors import UnsupportedError
 from ..automata.fragment import Expansion, Fragment, Payload, Target, Text
+from ..automata.greedy_dfa import GreedyDfa
+from ..automata.sparse_dfa import SparseDfa
 
 __all__ = ["Solid", "accepts_empty"]
 
@@ -35,8 +40,10 @@ class _Looking:
     def accepts_empty(self, target: Target) -> bool:
         if target is None:
             return True
-        if isinstance(target, ByteDfa):
-            return target.accepts_empty
+        if isinstance(target, ByteDfa | GreedyDfa):
+            return bool(target.accepting[1])
+        if isinstance(target, SparseDfa):
+            return bool(target.accepting[target.start])
         found = self.known.get(target)
         if found is None:
             shape = target.expand()
@@ -51,8 +58,10 @@ class _Looking:
         """Whether a text that is not empty is in the language."""
         if target is None:
             return False
-        if isinstance(target, ByteDfa):
-            return bool(target.transitions[1].any())
+        if isinstance(target, ByteDfa | GreedyDfa):
+            return bool(target.table[1].any())
+        if isinstance(target, SparseDfa):
+            return bool(target.first[target.start] < target.first[target.start + 1])
         shape = target.expand()
         if isinstance(shape, Fragment):
             if shape.whitespace or any(low <= high for low, high, _ in shape.edges):
@@ -102,5 +111,19 @@ def _solid_calls(callee: Target, then: Target) -> Iterator[tuple[Target, Target]
 def _without_empty(target: Target) -> Target:
     if isinstance(target, ByteDfa):
         return regular.compile_regular(regular.Difference(regular.Language(target), regular.EPSILON))
+    if isinstance(target, SparseDfa):
+        return _sparse_without_empty(target)
+    if isinstance(target, GreedyDfa):
+        raise UnsupportedError("a greedy terminal that may be empty, as a part", "let it match one character at least")
     assert target is not None
     return Solid(target)
+
+
+def _sparse_without_empty(dfa: SparseDfa) -> SparseDfa:
+    """The same automaton from a copy of its start, in which no text ends."""
+    row = slice(int(dfa.first[dfa.start]), int(dfa.first[dfa.start + 1]))
+    first = np.append(dfa.first, dfa.first[-1] + (row.stop - row.start)).astype(dfa.first.dtype)
+    label = np.append(dfa.label, dfa.label[row]).astype(dfa.label.dtype)
+    target = np.append(dfa.target, dfa.target[row]).astype(dfa.target.dtype)
+    accepting = np.append(dfa.accepting, 0).astype(dfa.accepting.dtype)
+    return SparseDfa(first, label, target, accepting, len(dfa.accepting))
