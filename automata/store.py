@@ -93,8 +93,8 @@ class Store:
     """Tables of one vocabulary. `context` is what kernels take; its address lies in every machine's context."""
 
     __slots__ = (
-        "__weakref__", "_bodies", "_leaves", "_memory", "_misc", "_sparse", "_sparse_leaves", "address", "context",
-        "lock", "tables",
+        "__weakref__", "_bodies", "_leaves", "_memory", "_misc", "_pages", "_sparse", "_sparse_leaves", "address",
+        "context", "lock", "tables",
     )  # fmt: skip
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -146,6 +146,7 @@ class Store:
         self._misc[M_WALKING] = -1
         self.tables.put(MISC, self._misc)
         self._sparse_leaves = np.zeros((0, SPARSE_WIDTH), np.int64)
+        self._pages = 0  # of numbers that are given; asked for with every new mask
 
     def _put_vocabulary(self, vocabulary: Vocabulary, trie: TokenTrie) -> None:
         quotes, slashes, heights, follow = np.zeros((4, trie.n_nodes), np.int32)
@@ -261,10 +262,9 @@ class Store:
             self._sparse_leaves = np.concatenate((self._sparse_leaves, np.zeros((k + 64, SPARSE_WIDTH), np.int64)))
             self.tables.put(SPARSE_LEAVES, self._sparse_leaves.reshape(-1))
         pages = ((dfa.n_states - 1) >> PAGE_BITS) + 1
-        if self.tables.count(SPARSE_PAGES) + pages > _PAGES:
-            raise LimitError(
-                "states of sparse automata", (self.tables.count(SPARSE_PAGES) + pages) << PAGE_BITS, _PAGES << PAGE_BITS
-            )
+        if self._pages + pages > _PAGES:
+            raise LimitError("states of sparse automata", (self._pages + pages) << PAGE_BITS, _PAGES << PAGE_BITS)
+        self._pages += pages
         page = self._extend(SPARSE_PAGES, pages)
         self.tables.view(SPARSE_PAGES)[page : page + pages] = k
         self._sparse_leaves[k, F_BASE] = page << PAGE_BITS
@@ -308,7 +308,7 @@ class Store:
     @property
     def is_full(self) -> bool:
         """Whether the tables have outgrown the vocabulary's budget, or sparse leaves half of their numbers."""
-        return self.tables.nbytes > self._memory.bytes or self.tables.count(SPARSE_PAGES) > _PAGES // 2
+        return self.tables.nbytes > self._memory.bytes or self._pages > _PAGES // 2
 
     @property
     def budget(self) -> int:
