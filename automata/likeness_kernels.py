@@ -60,6 +60,7 @@ from .table_kernels import (
     RECORD_INTS,
     RECORD_WIDTH,
     RECORDS,
+    SPARSE,
     T_BYTE,
     T_CHILD_BYTE,
     T_CHILD_FIRST,
@@ -160,7 +161,7 @@ def likest_record(s, t, q, stop):
     while o >= max(0, n - LOOKED_AT * RECORD_WIDTH) and compared < COMPARED and longest < enough:
         if records[o + P_PLACE] == t and records[o + P_STOP] == stop:
             p = records[o + P_STATE]
-            if info[LEAF_WIDTH * p + L_START] == start:
+            if p < SPARSE and info[LEAF_WIDTH * p + L_START] == start:
                 rounds = rounds_alike(s, p, q, kinds, enough, scratch) >> 16
                 compared += 1
                 if rounds > longest:
