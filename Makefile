@@ -20,7 +20,7 @@ $(BENCH_INSTALLED): $(INSTALLED)
 
 # Compiled once into the cache, or every pytest worker would do it at the same time.
 kernels: $(INSTALLED)
-	$(BIN)/python -c 'from bridle.automata.kernel import load_kernels; load_kernels()'
+	$(BIN)/python -c 'from bridle.automata.kernel import load_kernels; load_kernels(everything=True)'
 
 demo: kernels
 	$(BIN)/python bench/demo.py

@@ -30,7 +30,9 @@ import ctypes
 import hashlib
 import importlib
 import importlib.util
+import os
 import pickle
+import subprocess
 import sys
 import threading
 import uuid
@@ -43,7 +45,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba import carray, config, types
-from numba.core import cgutils
+from numba.core import cgutils, codegen, event
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
@@ -61,6 +63,11 @@ JIT = not getattr(config, "DISABLE_JIT", 0)
 # Inner functions are called by kernels alone: what lets Python and C call them takes a fifth of the time to compile.
 _INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _PACKAGES = ("automata", "grammar", "sampler", "speculative", "integrations")
+# Kernels that take more than half of the time and share most of their inner functions: one of two processes compiles
+# them, where there are two processors.
+_HEAVY = frozenset(("mask_kernels", "precompute_kernels", "step_kernels"))
+# Kernels that build large sets of strings: whoever makes such a grammar waits for them then, once per machine.
+_ON_DEMAND = frozenset(("acyclic_kernels", "factor_kernels"))
 
 # ---------------------------------------------------------------------------------------------- registration
 
@@ -153,7 +160,7 @@ def compile_all(progress: Progress | None = None) -> None:
     if not _registry.waiting:
         return
     progress = ProgressLine() if progress is None else progress
-    with _registry.lock:
+    with _registry.lock, _optimising_once():
         total, done = len(_registry.waiting), 0
         while _registry.waiting:
             dispatcher, signatures = _registry.waiting[0]
@@ -168,14 +175,107 @@ def compile_all(progress: Progress | None = None) -> None:
             _registry.waiting.pop(0)
 
 
-def load_kernels(progress: Progress | None = None) -> None:
-    """Compiles or loads all kernels of the package at once, so that none is left for the middle of a request."""
-    if not _registry.complete:
+class _Nesting(event.Listener):  # type: ignore[misc]
+    """How many functions one thread is compiling, one for the sake of the other."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._thread = threading.get_ident()
+
+    def on_start(self, event: Any) -> None:
+        self.depth += self.is_here()
+
+    def on_end(self, event: Any) -> None:
+        self.depth -= self.is_here()
+
+    def is_here(self) -> bool:
+        return threading.get_ident() == self._thread
+
+
+@contextlib.contextmanager
+def _optimising_once() -> Iterator[None]:
+    """While it lasts, this thread's compilations optimise no inner function for itself.
+
+    Numba would optimise each with all that it calls, and all of that again in its callers, up to the kernel: a fifth of
+    the time that all kernels take. Where numba's private interface has changed, it does.
+    """
+    library: Any = getattr(codegen, "CPUCodeLibrary", None)
+    optimise = getattr(library, "_optimize_final_module", None)
+    if optimise is None:
+        yield
+        return
+    nesting = _Nesting()
+
+    def optimise_outermost(self: Any) -> None:
+        if nesting.depth <= 1 or not nesting.is_here():
+            optimise(self)
+
+    library._optimize_final_module = optimise_outermost
+    try:
+        with event.install_listener("numba:compile", nesting):
+            yield
+    finally:
+        library._optimize_final_module = optimise
+
+
+def load_kernels(progress: Progress | None = None, *, everything: bool = False) -> None:
+    """Compiles or loads the kernels of the package at once, so that none is left for the middle of a request.
+
+    everything : those, too, that only some front ends need, when a grammar is made (`_ON_DEMAND`).
+    """
+    if not _registry.complete or everything:
         with _registry.lock:
-            for name in _kernel_modules():
-                importlib.import_module(name)
+            _import_kernels(everything=everything)
+            other = _start_other_share() if JIT and _is_cold() and (os.cpu_count() or 1) > 1 else None
+            if other is not None:
+                _registry.waiting.sort(key=lambda entry: not _is_heavy(entry[0]))
             compile_all(progress)
+            if other is not None:
+                other.kill()  # all is done: what it was late with was compiled here
+                other.wait()
             _registry.complete = True
+
+
+def _import_kernels(*, everything: bool = False) -> None:
+    for name in _kernel_modules():
+        if everything or name.rpartition(".")[2] not in _ON_DEMAND:
+            importlib.import_module(name)
+
+
+# ---------------------------------------------------------------------------------------------- two processes
+
+
+def _is_heavy(dispatcher: Any) -> bool:
+    return dispatcher.py_func.__module__.rpartition(".")[2] in _HEAVY
+
+
+def _start_other_share() -> subprocess.Popen[bytes] | None:
+    """Starts a process that compiles what is not heavy, into the cache; None where that is not possible.
+
+    Numba compiles one function at a time in a process. Whatever the other one has not done is compiled here.
+    """
+    if "python" not in Path(sys.executable or "").name.lower():
+        return None  # a program with Python inside, which would not know what to do
+    code = f"from {__name__} import compile_light; compile_light()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except (OSError, ValueError):
+        return None
+
+
+def compile_light() -> None:
+    """Compiles the kernels that are not heavy: what the process that `load_kernels` starts does."""
+    _import_kernels()
+    with _registry.lock:
+        _registry.waiting = [entry for entry in _registry.waiting if not _is_heavy(entry[0])]
+        compile_all(lambda *_: None)
 
 
 class ProgressLine:
@@ -196,6 +296,12 @@ class ProgressLine:
 
 
 # ---------------------------------------------------------------------------------------------- cache on disk
+
+
+def _is_cold() -> bool:
+    """Whether no kernel of this source is in the cache, which can be written."""
+    folders = [folder / "kernels" / _kernels_digest() for folder in cache_folders()]
+    return bool(folders) and not any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
 
 
 @cache

@@ -375,7 +375,7 @@ def warmup(
     from .grammar.grammar import Grammar
 
     began = time.perf_counter()
-    load_kernels()
+    load_kernels(everything=True)
     from .automata.compiled import compile_grammar
     from .grammar.warming import keep_automata
 

@@ -14,4 +14,4 @@ def kernels():
     """Loads the kernels before any test points the cache elsewhere: compiling them anew takes a minute."""
     from bridle.automata.kernel import load_kernels
 
-    load_kernels()
+    load_kernels(everything=True)
