@@ -171,7 +171,7 @@ def _scientific(bounds: Bounds, text: str, closed: bool) -> bool:
     return spelled is not None and any(
         bounds.holds(Fraction(mantissa) * Fraction(10) ** x)
         for x in _EXPONENTS
-        if (x <= 0 if spelled[1] == "-" else x >= 0 or not spelled[1])
+        if (x <= 0 if spelled[1] == "-" else x >= 0 or not exponent)
         for zeros in range(3)
         if ("0" * zeros + str(abs(x))).startswith(spelled[2] + spelled[3])
     )

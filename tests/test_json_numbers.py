@@ -20,7 +20,7 @@ from bridle.grammar import json_number_kernels as kernels
 from bridle.grammar.json_constants import constants_spelled
 from bridle.grammar.json_numbers import common_multiple, multiples_of, number_between, remainders
 from bridle.grammar.schema_numbers import NumberSet, number_admits, number_is_empty, number_language
-from naive_numbers import constants_of, naive_multiples, numbers_of
+from numbers_by_algebra import constants_of, naive_multiples, numbers_of
 
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 SCIENTIFIC = re.compile(r"-?[1-9](\.[0-9]{0,15}[1-9])?[eE][+-]?0{0,2}(0|[1-9][0-9]{0,2})")

@@ -17,7 +17,7 @@ from bridle.grammar.rules import Embedded, Repeat
 from bridle.grammar.saved_grammars import grammar_of
 from bridle.grammar.validation import _compiled
 from naive_lark import NaiveLark
-from naive_rules import NaiveRules
+from rules_by_earley import NaiveRules
 
 CASES = Path(__file__).parent / "cases" / "lark"
 SMALL = json.loads((CASES / "small.json").read_text())

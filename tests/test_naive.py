@@ -729,3 +729,9 @@ def test_the_oracle_shares_no_code_with_the_engine():
         if name.startswith("naive"):
             source = Path(module.__file__).read_text(encoding="utf-8")
             assert not re.search(r"^\s*(import|from) (bridle|automata|grammar)", source, re.M), name
+
+
+@pytest.mark.parametrize(("schema", "text"), [({"maximum": 1}, b"1e1"), ({"exclusiveMaximum": 2}, b"6.138e184")])
+def test_an_exponent_without_a_sign_is_positive(schema, text):
+    n = naive.json_schema({"type": "number", **schema})
+    assert not n.is_prefix(text) and n.is_prefix(text[: text.index(b"e") + 1])
