@@ -224,15 +224,18 @@ def load_kernels(progress: Progress | None = None, *, everything: bool = False) 
     everything : those, too, that only some front ends need, when a grammar is made (`_ON_DEMAND`).
     """
     if not _registry.complete or everything:
+        # Before the lock: a thread that imports such a module holds the lock of imports, and then waits for this one.
+        _import_kernels(everything=everything)
         with _registry.lock:
-            _import_kernels(everything=everything)
             other = _start_other_share() if JIT and _is_cold() and (os.cpu_count() or 1) > 1 else None
-            if other is not None:
-                _registry.waiting.sort(key=lambda entry: not _is_heavy(entry[0]))
-            compile_all(progress)
-            if other is not None:
-                other.kill()  # all is done: what it was late with was compiled here
-                other.wait()
+            try:
+                if other is not None:
+                    _registry.waiting.sort(key=lambda entry: not _is_heavy(entry[0]))
+                compile_all(progress)
+            finally:
+                if other is not None:
+                    other.kill()  # what it was late with was compiled here
+                    other.wait()
             _registry.complete = True
 
 
@@ -256,12 +259,12 @@ def _start_other_share() -> subprocess.Popen[bytes] | None:
     """
     if "python" not in Path(sys.executable or "").name.lower():
         return None  # a program with Python inside, which would not know what to do
-    code = f"from {__name__} import compile_light; compile_light()"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # The path of this process and no other: `python -c` would look into the working directory first.
+    path = [os.path.abspath(folder) for folder in sys.path]
+    code = f"import sys; sys.path[:] = {path!r}; from {__name__} import compile_light; compile_light()"
     try:
         return subprocess.Popen(
             [sys.executable, "-c", code],
-            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -301,7 +304,7 @@ class ProgressLine:
 def _is_cold() -> bool:
     """Whether no kernel of this source is in the cache, which can be written."""
     folders = [folder / "kernels" / _kernels_digest() for folder in cache_folders()]
-    return bool(folders) and not any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
+    return bool(folders) and not any(folder.is_dir() and any(folder.glob("*.nbc")) for folder in folders)
 
 
 @cache

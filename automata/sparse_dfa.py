@@ -98,7 +98,9 @@ class SparseDfa:
             return self
         accepting = self.accepting.copy()
         accepting[self.start] = 0
-        return SparseDfa(self.first, self.label, self.target, accepting, self.start)
+        without = SparseDfa(self.first, self.label, self.target, accepting, self.start)
+        without.is_kept = self.is_kept
+        return without
 
     def table_size(self) -> int:
         """Elements of the table that `dense` would minimise: at least those of the minimal one's."""

@@ -11,6 +11,7 @@ made from then on use that, and the old one is freed with the last machine that 
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import weakref
 
@@ -26,13 +27,16 @@ from .leaf_kernels import mark_wide, measure_body, write_leaf
 from .record_kernels import make_record
 from .sparse_dfa import SparseDfa
 from .table_kernels import (
+    ACCEPTS,
     DEFERRED,
     DENSE,
     DENSE_INDEX,
+    F_ACCEPTING,
     F_BASE,
     FRAMES,
     FULL,
     GREEDY,
+    L_FLAGS,
     L_HOLD,
     LEAF,
     LEAF_CLASSES,
@@ -268,6 +272,14 @@ class Store:
         page = self._extend(SPARSE_PAGES, pages)
         self.tables.view(SPARSE_PAGES)[page : page + pages] = k
         self._sparse_leaves[k, F_BASE] = page << PAGE_BITS
+
+    def accepts(self, q: int) -> bool:
+        """Whether a leaf may end in state q, the row less LEAF. The caller holds the lock."""
+        if q < SPARSE:
+            return bool(self.tables.view(LEAF_INFO)[LEAF_WIDTH * q + L_FLAGS] & ACCEPTS)
+        k = int(self.tables.view(SPARSE_PAGES)[(q - SPARSE) >> PAGE_BITS])
+        state = q - SPARSE - int(self._sparse_leaves[k, F_BASE])
+        return ctypes.c_uint8.from_address(int(self._sparse_leaves[k, F_ACCEPTING]) + state).value != 0
 
     def sparse_start(self, row: int) -> int:
         """Row of the first state of the sparse leaf DFA that a row is of: what all its states have in common."""

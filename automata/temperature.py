@@ -13,20 +13,16 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import numpy as np
-
 from .growing_tables import GrowingTables
 from .machine import Machine
+from .step_kernels import UNKNOWN, known_step
 from .table_kernels import (
-    ACCEPTS,
     CALLS,
+    CHOSEN,
     COUNTED,
     EDGES,
     ENDS,
-    L_FLAGS,
     LEAF,
-    LEAF_INFO,
-    LEAF_WIDTH,
     NODES,
     R_BODY,
     R_CALL,
@@ -42,6 +38,7 @@ from .table_kernels import (
     ROW_WIDTH,
     ROWS,
     SETS,
+    SPARSE,
 )
 
 __all__ = ["temperature_of"]
@@ -66,7 +63,8 @@ class _Look:
 
     def __init__(self, machine: Machine, warm: dict[int, float]) -> None:
         self.tables: GrowingTables = machine.tables
-        self.leaves: np.ndarray = machine.store.tables.view(LEAF_INFO)
+        self.address = machine.address
+        self.accepts = machine.store.accepts
         self.warm = warm
 
     def temperatures(self, ref: int) -> set[float]:
@@ -79,13 +77,25 @@ class _Look:
                 continue
             seen.add(frame)
             row, x, y, below = frame
+            if row < LEAF and self.field(row, R_FLAGS) & CHOSEN:
+                chosen = known_step(self.address, row, x)
+                if chosen != UNKNOWN:
+                    waiting.append((chosen, 0, 0, below))
+                continue
             if self.reads(row, x, y):
                 found |= self.innermost(below)
             if self.ends(row, x, y):
-                waiting += self.frames(below)
+                waiting += [self.after(row, under) for under in self.frames(below)]
             if row < LEAF:
                 waiting += [(callee, 0, 0, (then, below)) for callee, then in self.calls(row)]
         return found
+
+    def after(self, ended: int, under: tuple[int, int, int, Below]) -> tuple[int, int, int, Below]:
+        """A frame when one that was in row `ended` has ended above it: as after_end has it."""
+        row, x, y, below = under
+        if ended >= LEAF + SPARSE and row < LEAF and self.field(row, R_FLAGS) & CHOSEN:
+            x = ended - LEAF
+        return row, x, y, below
 
     def frames(self, below: Below) -> list[tuple[int, int, int, Below]]:
         """(row, x, y, below) of the frames that a reference names."""
@@ -105,11 +115,9 @@ class _Look:
     def field(self, row: int, field: int) -> int:
         return int(self.tables.view(ROWS)[ROW_WIDTH * row + field])
 
-    def accepts(self, leaf: int) -> bool:
-        return bool(self.leaves[LEAF_WIDTH * leaf + L_FLAGS] & ACCEPTS)
-
     def reads(self, row: int, x: int, y: int) -> bool:
-        """Whether a frame could read a byte itself. Of a leaf that can only end, none is ever on a stack."""
+        """Whether a frame could read a byte itself, as far as its row tells; most leaves that can only end are never on
+        a stack."""
         if row >= LEAF:
             return True
         flags = self.field(row, R_FLAGS)

@@ -611,6 +611,9 @@ def walk_sparse(ctx, s, t, row, below):
     records = i32(s, RECORDS)
     o = RECORD_WIDTH * record
     exits = records[o + P_EXITS]
+    if exits > 0 and ends_the_text(ctx, below):
+        note_depth(ctx, s, below)
+        exits = 0
     if not room(s, WORK, WORK_WIDTH * (exits + 1) * pop_width(ctx, below)):
         return False
     if not allow_record(s, record, -1):
@@ -808,7 +811,7 @@ def walk_additional_name(ctx, s, t, row, d, x, y, below):
 def leaf_after(s, q, t, place):
     """The leaf state after the bytes from place t down to another, in state q at t."""
     byte, parent = u8(s, T_BYTE), i32(s, T_PARENT)
-    n = i32(s, T_DEPTH)[place] - i32(s, T_DEPTH)[t]
+    n = i32(s, T_DEPTH)[place] - i32(s, T_DEPTH)[node_of(s, t)]
     for k in range(n):
         v = place
         for _ in range(n - 1 - k):

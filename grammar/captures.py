@@ -25,7 +25,7 @@ from collections.abc import Iterator
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.compiled import Compiled, compile_grammar
-from ..automata.errors import GrammarError, nested_too_deeply
+from ..automata.errors import GrammarError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher
 from .grammar import Grammar
@@ -39,9 +39,13 @@ Spans = list[tuple[str, int, int]]  # name, offsets of its first byte and behind
 
 
 def captures(grammar: Grammar, text: str | bytes) -> dict[str, str | list[str]]:
-    """As Grammar.captures says."""
+    """As Grammar.captures says. UnsupportedError where there are names beside special tokens."""
     if grammar.parts is None:
         return {}
+    if grammar.special_tokens and names_in(grammar.parts):
+        names = ", ".join(str(token.key) for token in grammar.special_tokens[:3])
+        reason = f"the text alone does not tell where those are that the grammar names ({names})"
+        raise UnsupportedError("captures beside special tokens", reason)
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
     try:
         several = names_in(grammar.parts)

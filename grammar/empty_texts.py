@@ -126,4 +126,6 @@ def _sparse_without_empty(dfa: SparseDfa) -> SparseDfa:
     label = np.append(dfa.label, dfa.label[row]).astype(dfa.label.dtype)
     target = np.append(dfa.target, dfa.target[row]).astype(dfa.target.dtype)
     accepting = np.append(dfa.accepting, 0).astype(dfa.accepting.dtype)
-    return SparseDfa(first, label, target, accepting, len(dfa.accepting))
+    without = SparseDfa(first, label, target, accepting, len(dfa.accepting))
+    without.is_kept = dfa.is_kept
+    return without

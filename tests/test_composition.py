@@ -13,6 +13,7 @@ from bridle.automata import regular
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.fragment import Fragment, Text, Warmth
 from bridle.grammar.captures import names_in
+from bridle.grammar.choices import choice_automaton
 from bridle.grammar.composition import Apart, Heat
 from bridle.grammar.empty_texts import Solid, accepts_empty
 from bridle.grammar.grammar import Grammar
@@ -402,3 +403,31 @@ def test_the_end_of_a_warm_part_is_a_state_that_takes_no_byte() -> None:
     assert bridle.validate(grammar, "a").ok
     for byte in (0, 255):
         assert bridle.validate(grammar, b"a" + bytes((byte,))).offset == 1
+
+
+def test_temperatures_are_told_within_and_behind_choices_with_sparse_rows(monkeypatch):
+    monkeypatch.setattr("bridle.grammar.choices._TABLE", 0)
+    vocabulary = vocabulary_of([b"x", b"y", b"q", b"1", b" "])
+    names = Grammar.from_choices(["x", "xy", "y"]).with_temperature(0.5) + " "
+    matcher = bridle.Matcher(bridle.compile(names, vocabulary))
+    assert matcher.temperature() == 0.5
+    assert matcher.accept_bytes(b"x") and matcher.temperature() == 0.5
+    assert matcher.accept_bytes(b"y") and matcher.temperature() is None
+    paths = Grammar.from_choices(["x", "y"], then=lambda path: None if len(path) == 2 else ["", "q"])
+    grammar = paths.with_temperature(0.1) + Grammar.from_regex("1+").with_temperature(0.9)
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+    assert matcher.temperature() == 0.1
+    assert matcher.accept_bytes(b"x") and matcher.temperature() == 0.9  # a 1 may come, behind the empty choice
+    assert matcher.accept_bytes(b"q") and matcher.temperature() == 0.9
+
+
+def test_captures_beside_special_tokens_are_refused():
+    grammar = Grammar.from_ebnf('root ::= <|t|> "a"').capture("x") + "b"
+    with pytest.raises(bridle.UnsupportedError, match="captures beside special tokens"):
+        grammar.captures("ab")
+
+
+def test_automata_without_the_empty_text_count_as_their_originals_do():
+    automaton = choice_automaton(["", "a", "ab"], json=False)
+    automaton.is_kept = False
+    assert not automaton.without_empty().is_kept

@@ -201,3 +201,22 @@ def test_a_temporary_folder_that_others_can_write_is_not_trusted(copied_package:
     for _ in range(2):
         assert weigh(copied_package, str(tmp_path / "file" / "cache")) == [[False], 10]
     assert not list(shared.rglob("*"))
+
+
+def test_the_process_that_helps_to_compile_imports_what_this_one_does_and_nothing_else(monkeypatch, tmp_path):
+    from bridle.automata import kernel
+
+    (tmp_path / "numba.py").write_text("raise SystemExit('imported from the working directory')")
+    probe = "import numba, bridle.automata.kernel as k; print(numba.__file__, k.__file__)"
+    started = []
+    popen = subprocess.Popen
+
+    def start(command, **options):
+        code = command[-1].rpartition("from bridle")[0] + probe
+        started.append(popen([*command[:-1], code], cwd=tmp_path, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    monkeypatch.setattr(kernel.subprocess, "Popen", start)
+    assert kernel._start_other_share() is started[0]
+    output, _ = started[0].communicate(timeout=120)
+    assert started[0].returncode == 0 and str(tmp_path) not in output and kernel.__file__ in output
