@@ -31,7 +31,7 @@ from ..automata.matcher import Matcher
 from .grammar import Grammar
 from .rule_states import root_payload
 from .rules import Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Sequence
-from .validation import Reading, byte_vocabulary, validate
+from .validation import Reading, byte_vocabulary, encoded, validate
 
 __all__ = ["Spans", "captures", "names_in", "spans_of"]
 
@@ -46,7 +46,7 @@ def captures(grammar: Grammar, text: str | bytes) -> dict[str, str | list[str]]:
         names = ", ".join(str(token.key) for token in grammar.special_tokens[:3])
         reason = f"the text alone does not tell where those are that the grammar names ({names})"
         raise UnsupportedError("captures beside special tokens", reason)
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+    data = encoded(text)
     try:
         several = names_in(grammar.parts)
         spans = spans_of(grammar, data) if several else []

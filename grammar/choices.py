@@ -167,6 +167,18 @@ def refused_function() -> None:
 # ------------------------------------------------------------------------------------------------ dependent sets
 
 
+def _separator(separator: Text) -> bytes:
+    """What stands between two choices, as bytes."""
+    if isinstance(separator, bytes):
+        return separator
+    if not isinstance(separator, str):
+        raise TypeError(f"a separator is str or bytes, not {type(separator).__name__}: {separator!r:.80}")
+    try:
+        return separator.encode()
+    except UnicodeEncodeError as error:
+        raise GrammarError("a separator with a lone surrogate", text=separator, offset=error.start) from None
+
+
 def dependent_choices(
     choices: Iterable[Text], then: Then, *, depth: int | None, separator: Text, json: bool
 ) -> Payload:
@@ -174,7 +186,7 @@ def dependent_choices(
 
     Raises as choice_automaton does, and UnsatisfiableError where no path is complete.
     """
-    between = separator.encode() if isinstance(separator, str) else bytes(separator)
+    between = _separator(separator)
     if text_part(between) < len(between):
         raise GrammarError(f"the separator {separator!r:.80} has a byte FE or FF, which no UTF-8 text has")
     plan = _Plan(listed(choices), then, depth, between, json)

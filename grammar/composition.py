@@ -25,6 +25,7 @@ from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
 from .empty_texts import accepts_empty
 from .grammar import Grammar
+from .regex import Regex
 from .rule_states import root_payload
 from .rules import MAX_DEPTH, Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Terminal
 from .rules import Sequence as InSequence
@@ -47,7 +48,7 @@ def node_of(part: Grammar | str) -> Node:
     if isinstance(part, str):
         return text_node(part)
     if not isinstance(part, Grammar):
-        raise TypeError(f"a part of a grammar is a Grammar or a str, not {type(part).__name__}: {part!r}")
+        raise TypeError(f"a part of a grammar is a Grammar, a Regex or a str, not {type(part).__name__}: {part!r}")
     if part.parts is None:
         return _leaf(part.root, part.is_json, None)
     if _depth(part.parts) > _DEPTH:
@@ -115,7 +116,12 @@ class Heat:
 # ------------------------------------------------------------------------------------------------ grammars
 
 
-def concatenated(parts: Sequence[Grammar | str]) -> Grammar:
+def _as_grammars(parts: Sequence[Grammar | Regex | str]) -> list[Grammar | str]:
+    return [part.grammar if isinstance(part, Regex) else part for part in parts]
+
+
+def concatenated(given: Sequence[Grammar | Regex | str]) -> Grammar:
+    parts = _as_grammars(given)
     nodes: list[Node] = []
     for node in map(node_of, parts):
         nodes += node.items if isinstance(node, InSequence) else (node,)
@@ -123,9 +129,10 @@ def concatenated(parts: Sequence[Grammar | str]) -> Grammar:
     return _composed(node, parts, "concat")
 
 
-def united(parts: Sequence[Grammar | str]) -> Grammar:
-    if not parts:
+def united(given: Sequence[Grammar | Regex | str]) -> Grammar:
+    if not given:
         raise GrammarError("a union of no grammars has no text; give it at least one")
+    parts = _as_grammars(given)
     nodes: list[Node] = []
     for node in map(node_of, parts):
         nodes += node.items if isinstance(node, Choice) else (node,)

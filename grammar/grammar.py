@@ -99,7 +99,7 @@ class Grammar:
     # ------------------------------------------------------------------------------------------------ composition
 
     @classmethod
-    def concat(cls, *parts: Grammar | str) -> Grammar:
+    def concat(cls, *parts: Grammar | Regex | str) -> Grammar:
         """The texts that are one of each part in a row; a str stands for itself. Also `one + other`.
 
         Parts are any grammars, and may admit the empty text. What a text was read as is told by `captures`.
@@ -109,7 +109,7 @@ class Grammar:
         return concatenated(parts)
 
     @classmethod
-    def union(cls, *parts: Grammar | str) -> Grammar:
+    def union(cls, *parts: Grammar | Regex | str) -> Grammar:
         """The texts of any of the parts, at least one; a str stands for itself. Also `one | other`."""
         from .composition import united
 
@@ -139,17 +139,17 @@ class Grammar:
 
         return heated(self, temperature)
 
-    def __add__(self, other: Grammar | str) -> Grammar:
-        return Grammar.concat(self, other) if isinstance(other, Grammar | str) else NotImplemented
+    def __add__(self, other: Grammar | Regex | str) -> Grammar:
+        return Grammar.concat(self, other) if _is_part(other) else NotImplemented
 
     def __radd__(self, other: str) -> Grammar:
-        return Grammar.concat(other, self) if isinstance(other, str) else NotImplemented
+        return Grammar.concat(other, self) if _is_part(other) else NotImplemented
 
-    def __or__(self, other: Grammar | str) -> Grammar:
-        return Grammar.union(self, other) if isinstance(other, Grammar | str) else NotImplemented
+    def __or__(self, other: Grammar | Regex | str) -> Grammar:
+        return Grammar.union(self, other) if _is_part(other) else NotImplemented
 
     def __ror__(self, other: str) -> Grammar:
-        return Grammar.union(other, self) if isinstance(other, str) else NotImplemented
+        return Grammar.union(other, self) if _is_part(other) else NotImplemented
 
     def captures(self, text: str | bytes) -> dict[str, str | list[str]]:
         """What the named parts of a text are, whole or as far as it goes. A list if a part can come more than once.
@@ -259,6 +259,8 @@ class Grammar:
         """
         from .regex import Regex
 
+        if isinstance(pattern, Regex) and (flags or dialect != "python"):
+            raise ValueError("a Regex has its dialect and flags already: give them when it is made")
         regex = pattern if isinstance(pattern, Regex) else Regex(pattern, dialect, flags=flags)
         if regex.is_empty:
             if isinstance(pattern, str):
@@ -411,6 +413,13 @@ class Grammar:
     def _of_lark(cls, read: ReadLark, text: str, start: str) -> Grammar:
         recipe = {"kind": "lark", "text": text, "start": start, "imported": read.imported}
         return cls(read.root, source=f"Lark, start rule {start}", notes=tuple(read.notes), recipe=lambda: recipe)
+
+
+def _is_part(other: Any) -> bool:
+    """Whether something can be a part of a composed grammar."""
+    from .regex import Regex
+
+    return isinstance(other, Grammar | Regex | str)
 
 
 def _schema_recipe(schema: Any, options: Any) -> Callable[[], dict[str, Any] | None]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import GrammarError, UnsatisfiableError, UnsupportedError
+from ..automata.errors import GrammarError, UnsatisfiableError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Payload, Target
 from ..automata.greedy_dfa import GreedyDfa
 from .lark_follow import followable, rule_set
@@ -76,9 +76,11 @@ def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, l
         target = embedded.get(name)
         return lexer.leaf(name, context) if target is None else target
 
-    productions, notes = annotated(rules, start, loaded.ignored, leaf)
     try:
+        productions, notes = annotated(rules, start, loaded.ignored, leaf)
         productions = followable(productions, _first_bytes)
+    except RecursionError:
+        raise nested_too_deeply("a Lark grammar") from None
     except UnsatisfiableError as error:
         raise UnsatisfiableError(error.message, text=text, offset=source.defined.get(start, 0)) from None
     return rule_set(productions, text, source.defined), notes
@@ -87,13 +89,21 @@ def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, l
 # ---------------------------------------------------------------------------------------------- terminals
 
 
+def _least_width(pattern: Any) -> int:
+    """The fewest characters that a pattern matches, as lark has it, which compiles it for that with `re` or `regex`."""
+    try:
+        return int(pattern.min_width)
+    except Exception as error:  # their errors have no class in common
+        raise GrammarError(f"it is malformed: {error}") from error
+
+
 def _match(terminal: Any, source: LarkText) -> PreferredMatch:
     where = source.defined.get(terminal.name)
     if where is None:
         where = source.first.get(terminal.pattern.raw or "", source.first.get(terminal.name, 0))
     name = repr(terminal.name) if terminal.name in source.defined else repr(terminal.user_repr())
     try:
-        if terminal.pattern.min_width == 0:
+        if _least_width(terminal.pattern) == 0:
             raise GrammarError("it matches the empty text, and a token has at least one character")
         return preferred_match(terminal.pattern.to_regexp())
     except UnsupportedError as error:

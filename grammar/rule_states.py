@@ -121,7 +121,7 @@ class RuleState(NamedTuple):
                     callees.setdefault(symbol, set()).add(after)
         calls: list[tuple[Target, Target]]
         calls = [(callee, group.after_call(callee, goal, after)) for callee, after in callees.items()]
-        stepped = _stepped(pieces)
+        stepped = dict.fromkeys(_stepped(pieces))
         calls += [
             (_beyond(*piece), group.state(goal, after)) for piece, after in pieces.items() if piece not in stepped
         ]

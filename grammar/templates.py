@@ -36,6 +36,7 @@ from .composition import concatenated
 from .grammar import Grammar
 from .parsing import check_sentence
 from .python_types import ParseError
+from .regex import Regex
 
 __all__ = ["from_template"]
 
@@ -136,6 +137,8 @@ def _hole(spec: Any, name: str, behind: str) -> _Hole:
 def _made(spec: Any, behind: str) -> _Hole:
     if isinstance(spec, Grammar):
         return _Hole(spec, spec.parse)
+    if isinstance(spec, Regex):
+        return _Hole(spec.grammar, str)
     if spec is str:
         return _Hole(Grammar.free_text(behind), str)
     if spec is int:

@@ -73,13 +73,22 @@ def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
     return known[as_generated]
 
 
+def encoded(text: str | bytes) -> bytes:
+    """A text as bytes; TypeError for what is neither."""
+    if isinstance(text, str):
+        return text.encode("utf-8", "surrogatepass")
+    if not isinstance(text, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a text is str or bytes, not {type(text).__name__}: {text!r:.80}")
+    return bytes(text)
+
+
 def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False) -> Verdict:
     """Whether a text is a sentence of a grammar.
 
     JSON texts are read in any member order and with any white space, and names of special tokens as text, unless
     `as_generated` asks whether a constrained model could have written just this.
     """
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+    data = encoded(text)
     matcher = Matcher(_compiled(grammar, as_generated))
     if grammar.special_tokens:
         return _verdict_of_readings(matcher, data, grammar.special_tokens, as_generated)

@@ -431,3 +431,32 @@ def test_automata_without_the_empty_text_count_as_their_originals_do():
     automaton = choice_automaton(["", "a", "ab"], json=False)
     automaton.is_kept = False
     assert not automaton.without_empty().is_kept
+
+
+def test_a_regex_is_a_part_like_a_grammar():
+    digits = bridle.Regex("[0-9]+")
+    number = Grammar.from_regex("[0-9]+")
+    for grammar in (
+        "n=" + number + digits,
+        Grammar.concat("n=", digits),
+        digits | Grammar.from_regex("n=[0-9]+"),
+        Grammar.from_template("n={n}", n=digits),
+    ):
+        assert bridle.validate(grammar, "n=12") and not bridle.validate(grammar, "n=x")
+    assert bridle.validate((digits + number).again(), "12")
+    with pytest.raises(ValueError, match="has its dialect and flags already"):
+        Grammar.from_regex(digits, dialect="ecma")
+
+
+@pytest.mark.parametrize("text", [3, [97, 98], None])
+def test_what_is_no_text_is_no_text(text):
+    for ask in (bridle.validate, Grammar.captures):
+        with pytest.raises(TypeError, match="a text is str or bytes, not"):
+            ask(Grammar.from_regex("a*").capture("a"), text)
+
+
+def test_a_separator_is_a_text():
+    with pytest.raises(TypeError, match="a separator is str or bytes, not int"):
+        Grammar.from_choices(["a"], then=lambda path: None, separator=3)
+    with pytest.raises(bridle.GrammarError, match="lone surrogate"):
+        Grammar.from_choices(["a"], then=lambda path: None, separator="\ud800")

@@ -197,3 +197,8 @@ def test_start_is_any_rule() -> None:
     assert bridle.validate(grammar, "y") and not bridle.validate(grammar, "xy")
     with pytest.raises(bridle.GrammarError, match="did you mean 'begin'"):
         bridle.Grammar.from_lark('begin: "x"', start="begun")
+
+
+def test_an_empty_range_is_told_as_a_fault_of_the_grammar():
+    with pytest.raises(bridle.GrammarError, match="it is malformed"):
+        bridle.Grammar.from_lark('start: "c".."a"')

@@ -6,11 +6,13 @@ short texts. The budgets are the usual ones, and ones so small that next to noth
 
 from __future__ import annotations
 
+import time
 from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import bridle
 import naive
 import strategies
 from bridle.automata import regular
@@ -425,3 +427,10 @@ def test_following_all_that_a_rule_may_begin_with_in_one_frame_changes_no_senten
                 word = "".join(letters)
                 found = [frames.accepts(frames.step(frames.start, word)) for frames in (apart, joined)]
                 assert found[0] == found[1], (text, word)
+
+
+def test_alternatives_by_the_thousand_are_told_apart_in_time():
+    words = " | ".join(f'"w{i}"' for i in range(4000))
+    began = time.thread_time()
+    assert bridle.validate(bridle.Grammar.from_ebnf(f"root ::= {words}"), "w3999")
+    assert time.thread_time() - began < 20
