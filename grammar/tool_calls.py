@@ -30,6 +30,8 @@ __all__ = ["tool_calls", "tool_formats"]
 
 # Characters that stand for themselves within JSON, XML and between marks.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
+# What OpenAI, Anthropic and the Model Context Protocol call the schema of the arguments.
+_PARAMETERS = ("parameters", "input_schema", "inputSchema")
 _ANY_OBJECT = {"type": "object"}
 
 
@@ -62,7 +64,7 @@ def tool_calls(
 
     format : how the model writes calls, one of `tool_formats()`.
     tools : {"name", "parameters"} of each, parameters a JSON schema of an object (any object where it is left out); or
-        as OpenAI has it, {"type": "function", "function": {…}}.
+        as OpenAI has it, {"type": "function", "function": {…}}; or with "input_schema" or "inputSchema" instead.
     choice : "auto"; "required", at least one call, which comes at once; or the name of the tool that has to be called.
     parallel : whether there may be several calls; if not, a call is the end.
     reasoning : True, a block of it comes first, or there are messages of it; "optional"; "opened", a block that the
@@ -107,11 +109,28 @@ def _named(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             )
         if name in found:
             raise GrammarError(f"two tools are named {name!r}", pointer=f"/{i}/name")
-        parameters = inner.get("parameters")
-        found[name] = _ANY_OBJECT if parameters is None else parameters
+        found[name] = _parameters_of(inner, f"/{i}")
     if not found:
         raise GrammarError("there are no tools: where none is to be called, any text will do")
     return found
+
+
+def _parameters_of(tool: Mapping[str, Any], pointer: str) -> Any:
+    """The schema of a tool's arguments. Raises GrammarError for one that is misnamed, or is not of objects."""
+    key = next((key for key in _PARAMETERS if tool.get(key) is not None), None)
+    if key is None:
+        near = [other for other in tool if get_close_matches(str(other), _PARAMETERS, n=1, cutoff=0.75)]
+        misnamed = [other for other in near if other not in _PARAMETERS]
+        if misnamed:
+            raise GrammarError(f'{misnamed[0]!r} is no part of a tool: did you mean "parameters"?', pointer=pointer)
+        return _ANY_OBJECT
+    schema = tool[key]
+    if isinstance(schema, Mapping) and schema.get("type", "object") not in ("object", ["object"]):
+        raise GrammarError(
+            f'the arguments of a tool are an object: its schema has "type": "object", not {schema["type"]!r}',
+            pointer=f"{pointer}/{key}/type",
+        )
+    return schema
 
 
 class _Filling:

@@ -79,8 +79,8 @@ def test_tool_calls_can_be_saved(name, tmp_path) -> None:
         (("qwen3", TOOLS), {"choice": "go"}, "get_weather, stop, not 'go'"),
         (("llama3", TOOLS), {"reasoning": True}, "no marks for reasoning"),
         (("qwen3", TOOLS), {"reasoning": "always"}, '"optional" or "opened"'),
-        (("qwen3", [{"name": "a", "parameters": {"type": "strin"}}]), {}, "/json_schema/type"),
-        (("qwen3_coder", [{"name": "a", "parameters": {"type": "string"}}]), {}, "no object"),
+        (("qwen3", [{"name": "a", "parameters": {"type": "strin"}}]), {}, "/0/parameters/type"),
+        (("qwen3_coder", [{"name": "a", "parameters": {"type": "string"}}]), {}, "are an object"),
     ],
 )
 def test_what_is_no_tool_or_no_format_is_refused(arguments, options, says) -> None:
@@ -110,3 +110,24 @@ def test_a_hundred_tools_are_masked_with_a_real_vocabulary() -> None:
         matcher.fill_next_token_bitmask(mask)
         matcher.fill_reference_bitmask(slow)
         assert (mask == slow).all(), text
+
+
+@pytest.mark.parametrize("key", ["parameters", "input_schema", "inputSchema"])
+def test_the_schema_of_the_arguments_has_the_names_that_others_give_it(key):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    grammar = bridle.tool_calls("llama3", [{"name": "f", key: schema}], choice="required")
+    assert bridle.validate(grammar, '{"name": "f", "parameters": {"n": 1}}')
+    assert not bridle.validate(grammar, '{"name": "f", "parameters": {"m": 1}}')
+
+
+@pytest.mark.parametrize(
+    ("tool", "message"),
+    [
+        ({"name": "f", "parametrs": {}}, "did you mean"),
+        ({"name": "f", "parameter": {}}, "did you mean"),
+        ({"name": "f", "parameters": {"type": "string"}}, "arguments of a tool are an object"),
+    ],
+)
+def test_a_tool_that_would_lose_its_schema_is_refused(tool, message):
+    with pytest.raises(bridle.GrammarError, match=message):
+        bridle.tool_calls("qwen3", [tool])
