@@ -28,17 +28,13 @@ from .record_table_kernels import (
     P_EXIT,
     P_EXITS,
     P_LIST,
-    P_MOST,
-    P_NEEDS,
     P_PLACE,
-    P_ROWS,
     P_STATE,
     P_STOP,
     P_TOKENS,
-    dense_row,
-    index_record,
     room_for_a_record,
     scan_step,
+    written_record,
 )
 from .table_kernels import (
     ACCEPTS,
@@ -230,32 +226,6 @@ def put_tokens(s, record, words, bits):
     for k in range(records[o + P_LIST], records[o + P_LIST] + records[o + P_TOKENS]):
         bits[ints[k] >> 5] |= bit(ints[k])
     return records[o + P_TOKENS] + 0
-
-
-@subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1], int32[::1], int64, int32[::1])")
-def written_record(s, t, q, stop, tokens, bits, listed, exits, left):
-    """Writes the record of so many tokens and exits, where nothing is counted.
-
-    bits : int32[words], the tokens; listed : the same as a list, if it is no longer than LONGEST_LIST. left : the
-    places of the exits. The caller has made sure of room.
-    """
-    records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
-    o, at = s[3 * RECORDS + 2], s[3 * RECORD_INTS + 2]
-    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, stop
-    records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
-    records[o + P_LIST], records[o + P_TOKENS], records[o + P_DENSE] = at, tokens, -1
-    if tokens > LONGEST_LIST:
-        records[o + P_DENSE] = dense_row(s, bits, 0)
-    else:
-        for k in range(tokens):
-            ints[at + k] = listed[k]
-        at += tokens
-    records[o + P_EXIT], records[o + P_EXITS] = at, exits
-    for k in range(exits):
-        ints[at + 2 * k] = left[k]
-        ints[at + 2 * k + 1] = 0
-    s[3 * RECORD_INTS + 2] = at + 2 * exits
-    return index_record(s, t, q, stop)
 
 
 @subroutine("void(int32[::1], int32[::1])")

@@ -183,7 +183,7 @@ class Matcher:
         """One step by text, however many tokens it would be. False leaves the state as it was."""
         if self._terminated:
             return False
-        data = _encoded(data)
+        data = encoded(data)
         to, length = self._step_bytes(data)
         if length < len(data):
             return False
@@ -216,7 +216,7 @@ class Matcher:
         """One step by as much of the text as is allowed; returns its length in bytes (no step for none)."""
         if self._terminated:
             return 0
-        data = _encoded(data)
+        data = encoded(data)
         to, length = self._step_bytes(data)
         if length:
             self._history = (self._history, self._ref, data[:length])
@@ -415,7 +415,7 @@ class Matcher:
         self._move()
         if isinstance(what, int):
             return self._explain_token(what)
-        data = _encoded(what)
+        data = encoded(what)
         to, length = self._step_bytes(data)
         if length == len(data):
             return None
@@ -508,9 +508,14 @@ def as_array(bitmask: Any) -> np.ndarray:
     raise TypeError(f"a bitmask is a NumPy array or a CPU torch tensor, not {type(bitmask).__name__}")
 
 
-def _encoded(data: bytes | str) -> bytes:
-    # A lone surrogate becomes bytes that no grammar allows.
-    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+def encoded(text: bytes | str) -> bytes:
+    """A text as bytes; TypeError for what is neither. A lone surrogate becomes bytes that no grammar allows."""
+    if isinstance(text, str):
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        return bytes(memoryview(text))
+    except TypeError:
+        raise TypeError(f"a text is str or bytes, not {type(text).__name__}: {text!r:.80}") from None
 
 
 def check_row(bitmask: np.ndarray, row: int, size: int) -> None:

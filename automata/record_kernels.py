@@ -17,7 +17,6 @@ from .likeness_kernels import (
     changed_record,
     likest_record,
     room_for_a_change,
-    written_record,
 )
 from .place_kernels import children, is_left_out, node_of, way
 from .record_table_kernels import (
@@ -43,6 +42,7 @@ from .record_table_kernels import (
     room_for_a_record,
     room_for_a_row,
     scan_step,
+    written_record,
 )
 from .table_kernels import (
     ACCEPTS,

@@ -153,3 +153,49 @@ def index_record(s, t, q, stop):
         h = (h + 1) & mask
     slots[1 + h] = o // RECORD_WIDTH + 1
     return o // RECORD_WIDTH
+
+
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1], int32[::1])")
+def begin_record(s, t, q, stop, tokens, bits, listed):
+    """Writes a record where nothing is counted, but for its exits; where in RECORD_INTS those go.
+
+    bits : int32[words], the tokens; listed : the same as a list, if it is no longer than LONGEST_LIST. The caller has
+    made sure of room, writes the exits as pairs, and ends the record.
+    """
+    records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
+    o, at = s[3 * RECORDS + 2], s[3 * RECORD_INTS + 2]
+    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, stop
+    records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
+    records[o + P_LIST], records[o + P_TOKENS], records[o + P_DENSE] = at, tokens, -1
+    if tokens > LONGEST_LIST:
+        records[o + P_DENSE] = dense_row(s, bits, 0)
+    else:
+        for k in range(tokens):
+            ints[at + k] = listed[k]
+        at += tokens
+    records[o + P_EXIT] = at
+    return at
+
+
+@subroutine("int64(int64[::1], int64)")
+def end_record(s, exits):
+    """Counts the record that was begun, with so many exits, and makes it known; its id."""
+    records = i32(s, RECORDS)
+    o = s[3 * RECORDS + 2]
+    records[o + P_EXITS] = exits
+    s[3 * RECORD_INTS + 2] = records[o + P_EXIT] + 2 * exits
+    return index_record(s, records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP])
+
+
+@subroutine("int64(int64[::1], int64, int64, int64, int64, int32[::1], int32[::1], int64, int32[::1])")
+def written_record(s, t, q, stop, tokens, bits, listed, exits, left):
+    """Writes the record of so many tokens and exits, where nothing is counted: as begin_record.
+
+    left : the places of the exits.
+    """
+    at = begin_record(s, t, q, stop, tokens, bits, listed)
+    ints = i32(s, RECORD_INTS)
+    for k in range(exits):
+        ints[at + 2 * k] = left[k]
+        ints[at + 2 * k + 1] = 0
+    return end_record(s, exits)

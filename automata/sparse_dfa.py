@@ -93,12 +93,18 @@ class SparseDfa:
         return state
 
     def without_empty(self) -> SparseDfa:
-        """The same but for the empty text. Its start is not met again: no transition may lead there."""
+        """The same but for the empty text. A start that is met again is copied, and no text ends in the copy."""
         if not self.accepts_empty:
             return self
-        accepting = self.accepting.copy()
-        accepting[self.start] = 0
-        without = SparseDfa(self.first, self.label, self.target, accepting, self.start)
+        if (self.target == self.start).any():
+            row = slice(int(self.first[self.start]), int(self.first[self.start + 1]))
+            first = np.append(self.first, self.first[-1:] + np.int32(row.stop - row.start))
+            label, target = np.append(self.label, self.label[row]), np.append(self.target, self.target[row])
+            without = SparseDfa(first, label, target, np.append(self.accepting, np.uint8(0)), self.n_states)
+        else:
+            accepting = self.accepting.copy()
+            accepting[self.start] = 0
+            without = SparseDfa(self.first, self.label, self.target, accepting, self.start)
         without.is_kept = self.is_kept
         return without
 

@@ -20,20 +20,9 @@ from .kernel import (
 from .place_kernels import children, is_left_out, node_of
 from .record_table_kernels import (
     LONGEST_LIST,
-    P_DENSE,
-    P_EXIT,
-    P_EXITS,
-    P_LIST,
-    P_MOST,
-    P_NEEDS,
-    P_PLACE,
-    P_ROWS,
-    P_STATE,
-    P_STOP,
-    P_TOKENS,
-    dense_row,
+    begin_record,
+    end_record,
     find_record,
-    index_record,
     room_for_a_record,
 )
 from .table_kernels import (
@@ -47,7 +36,6 @@ from .table_kernels import (
     MISC,
     OUT,
     RECORD_INTS,
-    RECORDS,
     SPARSE,
     T_CHILD_BYTE,
     T_CHILD_FIRST,
@@ -167,17 +155,8 @@ def sparse_record(s, t, q):
     listed = tokens if tokens <= LONGEST_LIST else 0
     if not room(s, RECORD_INTS, listed + 2 * exits):
         return -1
-    records, ints = i32(s, RECORDS), i32(s, RECORD_INTS)
-    o, at = s[3 * RECORDS + 2], s[3 * RECORD_INTS + 2]
-    records[o + P_PLACE], records[o + P_STATE], records[o + P_STOP] = t, q, -1
-    records[o + P_NEEDS], records[o + P_MOST], records[o + P_ROWS] = at, 0, at
-    records[o + P_LIST], records[o + P_TOKENS] = at, tokens
-    records[o + P_DENSE] = -1 if tokens == listed else dense_row(s, bits, 0)
-    for k in range(listed):
-        ints[at + k] = found[k]
-    at += listed
-    records[o + P_EXIT], records[o + P_EXITS] = at, exits
+    at = begin_record(s, t, q, -1, tokens, bits, found)
+    ints = i32(s, RECORD_INTS)
     for k in range(2 * exits):
         ints[at + k] = found[LONGEST_LIST + k]
-    s[3 * RECORD_INTS + 2] = at + 2 * exits
-    return index_record(s, t, q, -1)
+    return end_record(s, exits)

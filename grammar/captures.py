@@ -27,11 +27,11 @@ from ..automata.byte_dfa import ByteDfa
 from ..automata.compiled import Compiled, compile_grammar
 from ..automata.errors import GrammarError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Target
-from ..automata.matcher import Matcher
+from ..automata.matcher import Matcher, encoded
 from .grammar import Grammar
 from .rule_states import root_payload
 from .rules import Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Sequence
-from .validation import Reading, byte_vocabulary, encoded, validate
+from .validation import Reading, byte_vocabulary, validate
 
 __all__ = ["Spans", "captures", "names_in", "spans_of"]
 

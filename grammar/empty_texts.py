@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsupportedError
@@ -112,20 +110,8 @@ def _without_empty(target: Target) -> Target:
     if isinstance(target, ByteDfa):
         return regular.compile_regular(regular.Difference(regular.Language(target), regular.EPSILON))
     if isinstance(target, SparseDfa):
-        return _sparse_without_empty(target)
+        return target.without_empty()
     if isinstance(target, GreedyDfa):
         raise UnsupportedError("a greedy terminal that may be empty, as a part", "let it match one character at least")
     assert target is not None
     return Solid(target)
-
-
-def _sparse_without_empty(dfa: SparseDfa) -> SparseDfa:
-    """The same automaton from a copy of its start, in which no text ends."""
-    row = slice(int(dfa.first[dfa.start]), int(dfa.first[dfa.start + 1]))
-    first = np.append(dfa.first, dfa.first[-1] + (row.stop - row.start)).astype(dfa.first.dtype)
-    label = np.append(dfa.label, dfa.label[row]).astype(dfa.label.dtype)
-    target = np.append(dfa.target, dfa.target[row]).astype(dfa.target.dtype)
-    accepting = np.append(dfa.accepting, 0).astype(dfa.accepting.dtype)
-    without = SparseDfa(first, label, target, accepting, len(dfa.accepting))
-    without.is_kept = dfa.is_kept
-    return without

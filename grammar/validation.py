@@ -22,7 +22,7 @@ import numpy as np
 from ..automata.compiled import Compiled, compile_grammar
 from ..automata.errors import line_and_column
 from ..automata.fragment import Target
-from ..automata.matcher import Matcher, describe_bytes
+from ..automata.matcher import Matcher, describe_bytes, encoded
 from ..automata.special_tokens import SpecialToken
 from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
@@ -71,15 +71,6 @@ def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
         root = grammar.root if as_generated else grammar.reading_root()
         known[as_generated] = compile_grammar(Reading(root, grammar.notes), byte_vocabulary())
     return known[as_generated]
-
-
-def encoded(text: str | bytes) -> bytes:
-    """A text as bytes; TypeError for what is neither."""
-    if isinstance(text, str):
-        return text.encode("utf-8", "surrogatepass")
-    if not isinstance(text, (bytes, bytearray, memoryview)):
-        raise TypeError(f"a text is str or bytes, not {type(text).__name__}: {text!r:.80}")
-    return bytes(text)
 
 
 def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False) -> Verdict:
