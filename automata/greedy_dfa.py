@@ -12,8 +12,7 @@ At the end of the text, a state that accepts may always end. BLOCKED is for leav
 that accepts if its entry is not 0; elsewhere no entry is BLOCKED.
 
 Like a ByteDfa, a GreedyDfa is minimal, trimmed and numbered breadth first by byte from the start, so two of them are
-equal arrays if and only if they do the same, and `digest` names what they do. `made` is where they come from;
-grammar/greedy_terminals.py makes those of languages that compete.
+equal arrays if and only if they do the same, and `digest` names what they do. `made` is where they come from.
 
 The front end's duty. A sequence is not empty only because none of its parts is: `a*`, greedy, with an `a` after it has
 no text, as the leaf never ends before an `a`. Masks would lead into that, and get stuck there: they follow frames, and

@@ -29,13 +29,11 @@ from ..automata.acyclic import Strings, Trie, minimal_automaton, trie
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, LimitError, SavedGrammarError, UnsatisfiableError
 from ..automata.fragment import Fragment, Payload, Selection
-from ..automata.regular import Language
 from ..automata.sparse_dfa import SparseDfa
 from ..automata.special_tokens import text_part
-from .rules import Embedded, Node, Terminal
 
 __all__ = [
-    "Choices", "Recipe", "Text", "Then", "choice_automaton", "choices_node", "choices_recipe", "dependent_choices",
+    "Choices", "Recipe", "Text", "Then", "choice_automaton", "choices_recipe", "dependent_choices",
     "leaf_of", "listed", "refused_function", "too_large",
 ]  # fmt: skip
 
@@ -67,13 +65,6 @@ class Choices:
 def leaf_of(automaton: SparseDfa) -> ByteDfa | Choices:
     """The state at the start of an automaton: a table if it is small."""
     return automaton.dense() if automaton.table_size() <= _TABLE else Choices(automaton)
-
-
-def choices_node(leaf: ByteDfa | Choices) -> Node:
-    """A set of choices within rules."""
-    if isinstance(leaf, ByteDfa):
-        return Terminal(Language(leaf))
-    return Embedded(Choices(leaf.automaton.without_empty()), leaf.automaton.accepts_empty)
 
 
 def choice_automaton(choices: Iterable[Text], *, json: bool) -> SparseDfa:

@@ -23,7 +23,8 @@ from bridle.automata.errors import SavedGrammarError
 from bridle.automata.regular import compile_regular
 from bridle.automata.shared_stores import store_for
 from bridle.grammar import choices as choices_module
-from bridle.grammar.choices import Choices, choice_automaton, choices_node, leaf_of
+from bridle.grammar.choices import Choices
+from bridle.grammar.composition import node_of
 from bridle.grammar.rule_states import root_payload
 from bridle.grammar.rules import Choice, Repeat, Rule, RuleSet, Sequence, Terminal
 from naive_choices import Listed, paths, spans
@@ -227,7 +228,7 @@ def test_what_is_forced_and_expected_is_told(rows):
 )
 @pytest.mark.parametrize("texts", [["a", "ab", "bb", "a,a"], ["", "ab", "b"]])
 def test_masks_of_choices_within_rules_equal_the_oracles(rows, shape, pattern, texts):
-    node = choices_node(leaf_of(choice_automaton(texts, json=False)))
+    node = node_of(Grammar.from_choices(texts))
     root, _ = root_payload(RuleSet({"root": Rule("root", shape(node))}, "root"))
     compiled = bridle.compile(Grammar(root, source="rules"), vocabulary_of(TOKENS))
     oracle = naive.regex(pattern.replace("N", f"({'|'.join(texts)})"))
@@ -476,7 +477,7 @@ def test_choices_in_a_table_are_saved_and_those_with_sparse_rows_refused(tmp_pat
     for grammar in (Grammar.from_choices(["a"]), Grammar.from_substring("a"), dependent):
         with pytest.raises(SavedGrammarError, match="cannot be saved"):
             bridle.compile(grammar, vocabulary).save(tmp_path / "refused")
-    node = choices_node(leaf_of(choice_automaton(["a", "b"], json=False)))
+    node = node_of(Grammar.from_choices(["a", "b"]))
     root, _ = root_payload(RuleSet({"root": Rule("root", node)}, "root"))
     composed = Grammar(root, source="rules", recipe=lambda: {"kind": "regex", "pattern": "a", "dialect": "python"})
     composed_again = bridle.compile(composed, vocabulary)

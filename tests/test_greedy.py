@@ -22,8 +22,8 @@ from bridle.automata.record_kernels import P_PLACE, P_STOP
 from bridle.automata.regular import EMPTY, RegularLimits, compile_regular, literal
 from bridle.automata.saved_tables import _KIND
 from bridle.grammar import saved_grammars
-from bridle.grammar.greedy_terminals import greedy_leaves
 from bridle.grammar.regex_syntax import fullmatch_language
+from competing_leaves import greedy_leaves
 from naive_greedy import ALPHABET, Grammar, Greedy, Lexer, Ordinary, texts
 from oracle import allowed_tokens, vocabulary_of
 

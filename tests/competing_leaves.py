@@ -27,10 +27,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..automata.budget import DEFAULT_LIMITS, Budget, RegularLimits
-from ..automata.byte_dfa import ByteDfa
-from ..automata.greedy_dfa import BLOCKED, GreedyDfa, made
-from ..automata.regular import Regular, compile_regular
+from bridle.automata.budget import DEFAULT_LIMITS, Budget, RegularLimits
+from bridle.automata.byte_dfa import ByteDfa
+from bridle.automata.greedy_dfa import BLOCKED, GreedyDfa, made
+from bridle.automata.regular import Regular, compile_regular
 
 __all__ = ["greedy_leaves"]
 
