@@ -20,6 +20,7 @@ MUTATED = 300
 ALPHABETS = {
     "arithmetic": "1.e+-x ", "sql": "a1.e+-'\"=>|", "lark": "a/*\"|\n?.>\\ i",
     "python_expressions": "a1.e\"'=*/<>:+\\\nj", "c": "a1.e+-=/*'\"<>&|\\\nx",
+    "json": "1.eE+-\"\\ []", "xml": "ax<>?!-[]&;\"' ",
 }  # fmt: skip
 # Sentences that lark reads otherwise than its rules say, or that bridle leaves out by what `notes` says.
 KNOWN = {"sql": {"narrower"}, "c": {"not LALR(1)"}}
