@@ -12,9 +12,10 @@ classes (`[^"]* (escape [^"]*)*`), since XGrammar takes 30 ms for a mask in a st
 
 A language runs in a process of its own, one thread; after each text the next engine takes its turn, so whatever else
 the machine does meets all of them. "First mask" is reading the grammar, compiling it and the first mask; a step is to
-fill a mask and to accept a token. The first pass is the first time that anything is decoded with the grammar, the second
-the same texts again with the same compiled grammar. Before the clock starts each engine compiles and runs a small
-grammar. Times are CPU time of the thread. A text that an engine does not accept to its end is told and left out of all rows.
+fill a mask and to accept a token. The first pass is the first time that anything is decoded with the grammar, the
+second the same texts again with the same compiled grammar. Before the clock starts each engine compiles and runs a
+small grammar. Times are CPU time of the thread. A text that an engine does not accept to its end is told and left out
+of all rows.
 """
 
 from __future__ import annotations
@@ -143,7 +144,8 @@ def report(language: str, found: dict[str, Any]) -> str:
     """Both passes of one language, each with bridle's ratio to the better of the others."""
     bad = {i for _, i, _ in found["faults"]}
     kept = [i for i in range(len(texts_of(language))) if i not in bad]
-    lines = [f"- {name} on {texts_of(language)[i][:60]!r}: {fault}" for name, i, fault in dict.fromkeys(found["faults"])]
+    faults = dict.fromkeys(found["faults"])  # of both passes
+    lines = [f"- {name} on {texts_of(language)[i][:60]!r}: {fault}" for name, i, fault in faults]
     if not kept:
         return "\n".join([f"{language}: no text is accepted by all", *lines, ""])
     rows, best = [], []

@@ -14,14 +14,16 @@ goes on instead, the frame may neither go on nor end (BLOCKED).
     carriers    the members of the alternation whose tokens may be t: t itself, or the patterns that embed the string t
 
 Cost: as a rule 0.2 to 5 ms for a leaf; 50 ms beside a NAME of all of Unicode's letters. Leaves that depend on the same
-terminals are made once.
+terminals are made once. Two fixed strings get in each other's way where one begins with the other, which the order of
+all of them tells, so a thousand keywords cost a thousand leaves; other pairs are followed together.
 
 Source: lark.lexer of Lark 1.2 and 1.3 (BasicLexer, Scanner, _create_unless).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,8 +51,9 @@ class _Leaf(NamedTuple):
 
 
 class _Context(NamedTuple):
-    order: tuple[str, ...]  # the members of the alternation
+    order: Mapping[str, int]  # the members of the alternation, each with its place
     strings: Mapping[str, tuple[str, ...]]  # of each pattern, the strings that its tokens are renamed to, in order
+    patterns: Mapping[str, tuple[str, ...]]  # of each string, the patterns whose tokens are renamed to it
 
 
 class LarkLexer:
@@ -69,9 +72,18 @@ class LarkLexer:
         self.matches = matches
         self.terminals = {t.name: t for t in ordered}
         self.languages: dict[str, ByteDfa] = {}
+        plain = [t for t in ordered if t.pattern.type == "str" and not t.pattern.flags]
+        self.fixed = {t.name: t.pattern.value.encode() for t in plain}
+        self.spelled: dict[bytes, list[str]] = {}
+        for name, text in self.fixed.items():
+            self.spelled.setdefault(text, []).append(name)
+        self.texts = sorted(self.spelled)
+        self.others = [name for name in self.terminals if name not in self.fixed]
         self.embedded = {t.name: self.embedded_in(t) for t in ordered if t.pattern.type == "re"}
         self.contexts: dict[frozenset[str], _Context] = {}
         self.meetings: dict[tuple[str, str], bool] = {}
+        self.rivals: dict[tuple[str, frozenset[str]], tuple[str, ...]] = {}
+        self.unions: dict[tuple[str, ...], ByteDfa] = {}
         self.leaves: dict[_Leaf, GreedyDfa | None] = {}
         self.decided: dict[tuple[str, frozenset[str]], GreedyDfa | None] = {}
 
@@ -91,44 +103,76 @@ class LarkLexer:
             strings = {p: tuple(s for s in found if s in names) for p, found in patterns.items()}
             flags = {name: self.terminals[name].pattern.flags for name in names & self.terminals.keys()}
             gone = {s for p, found in strings.items() for s in found if flags[s] <= flags[p]}
-            order = tuple(name for name in self.terminals if name in names and name not in gone)
-            known = self.contexts[names] = _Context(order, strings)
+            order = (name for name in self.terminals if name in names and name not in gone)
+            renaming: dict[str, list[str]] = {}
+            for p, found in strings.items():
+                for s in found:
+                    renaming.setdefault(s, []).append(p)
+            known = self.contexts[names] = _Context(
+                {name: i for i, name in enumerate(order)}, strings, {s: tuple(found) for s, found in renaming.items()}
+            )
         return known
 
     def leaf(self, name: str, context: frozenset[str]) -> GreedyDfa | None:
         """The leaf of a terminal in a context; None if no token is ever this terminal."""
         key = (name, context)
         if key not in self.decided:
-            spec = self.spec(name, self.context(context))
+            spec = self.spec(name, context)
             if spec not in self.leaves:
                 self.leaves[spec] = _made(spec, [self.matches[member] for member in spec.members])
             self.decided[key] = self.leaves[spec]
         return self.decided[key]
 
-    def spec(self, name: str, context: _Context) -> _Leaf:
-        carriers = [
-            m for m in context.order
-            if m == name or (not {m, name} & self.ignored and name in context.strings.get(m, ()))
-        ]  # fmt: skip
-        members, carries, renamed = [], [], []
-        for i, member in enumerate(context.order):
-            is_carrier = member in carriers
-            if is_carrier or any(self.meet(member, c) for c in carriers if c in context.order[i + 1 :]):
-                members.append(member)
-                carries.append(is_carrier)
-                renamed.append(self.renaming(name, context.strings.get(member, ())) if is_carrier else None)
-        return _Leaf(tuple(members), tuple(carries), tuple(renamed))
+    def spec(self, name: str, names: frozenset[str]) -> _Leaf:
+        context = self.context(names)
+        # All of an ignored pattern is ignored, and a token that an ignored string renames is refused.
+        patterns = () if name in self.ignored else context.patterns.get(name, ())
+        carriers = {name, *(p for p in patterns if p not in self.ignored)} & context.order.keys()
+        rivals = {rival for carrier in carriers for rival in self.rivals_of(carrier, names)}
+        members = sorted(carriers | rivals, key=context.order.__getitem__)
+        carries = tuple(member in carriers for member in members)
+        renamed = [
+            self.renaming(name, context.strings.get(member, ())) if is_carrier else None
+            for member, is_carrier in zip(members, carries, strict=True)
+        ]
+        return _Leaf(tuple(members), carries, tuple(renamed))
+
+    def rivals_of(self, carrier: str, names: frozenset[str]) -> tuple[str, ...]:
+        """The members before a carrier that may get in its way."""
+        known = self.rivals.get((carrier, names))
+        if known is None:
+            order = self.context(names).order
+            before = (name for name in self.neighbours(carrier) if order.get(name, len(order)) < order[carrier])
+            known = self.rivals[carrier, names] = tuple(name for name in before if self.meet(name, carrier))
+        return known
+
+    def neighbours(self, name: str) -> Iterator[str]:
+        """Terminals, among them all that may get in the way of this one."""
+        text = self.fixed.get(name)
+        if text is None:
+            yield from self.terminals
+            return
+        yield from self.others
+        for end in range(1, len(text)):
+            yield from self.spelled.get(text[:end], ())
+        for longer in range(bisect_left(self.texts, text), len(self.texts)):
+            if not self.texts[longer].startswith(text):
+                break
+            yield from self.spelled[self.texts[longer]]
 
     def renaming(self, name: str, strings: tuple[str, ...]) -> tuple[ByteDfa, bool] | None:
         """Which of the tokens of a pattern with such strings are the terminal's."""
         if name not in strings:
             return (self.all_of(strings), False) if strings and name not in self.ignored else None
-        before = strings[: strings.index(name)]
+        text = self.fixed.get(name)
+        before = tuple(s for s in strings[: strings.index(name)] if text is None or self.fixed.get(s, text) == text)
         own: Regular = Language(self.language(name))
         return compile_regular(Difference(own, Language(self.all_of(before))) if before else own), True
 
     def all_of(self, strings: tuple[str, ...]) -> ByteDfa:
-        return compile_regular(alternation(*[Language(self.language(name)) for name in strings]))
+        if strings not in self.unions:
+            self.unions[strings] = compile_regular(alternation(*[Language(self.language(name)) for name in strings]))
+        return self.unions[strings]
 
     def language(self, name: str) -> ByteDfa:
         """The texts of a terminal that is a string."""

@@ -148,6 +148,12 @@ class _Place(NamedTuple):
     after: frozenset[int]
 
 
+def _accepted(state: Any) -> frozenset[str]:
+    """The names of the terminals that a parser's state accepts."""
+    shifted = {symbol.name for symbol in state.transitions if symbol.is_term}
+    return frozenset(shifted | {symbol.name for symbol in state.lookaheads})
+
+
 Ends: TypeAlias = "dict[tuple[Any, Any, int], set[int]]"  # by state, rule and colour before it, those after it
 
 
@@ -158,15 +164,12 @@ class _States:
         self.first = analyzer.lr0_start_states[start]
         # Not a set's order, which differs between processes: what is made must be the same each time.
         self.states = _in_order(self.first)
-        self.contexts = {
-            state: frozenset(
-                {symbol.name for symbol in state.transitions if symbol.is_term}
-                | {symbol.name for symbol in state.lookaheads}
-            ) | ignored
-            for state in self.states
-        }  # fmt: skip
+        # PERF: equal contexts are one object, whose hash is known and which equals itself at once.
+        met: dict[frozenset[str], frozenset[str]] = {}
+        self.contexts = {state: met.setdefault(context, context) for state in self.states
+                         for context in [_accepted(state) | ignored]}  # fmt: skip
         self.gaps: dict[frozenset[str], tuple[GreedyDfa, ...]] = {}
-        self.known: dict[tuple[Any, str], dict[Any, GreedyDfa | Payload]] = {}
+        self.known: dict[tuple[Any, str], dict[frozenset[str], GreedyDfa | Payload]] = {}
         self.first_bytes: dict[str, int] = {}
         self.after: dict[frozenset[str], int] = {}
         self.loosened: dict[tuple[GreedyDfa, int], GreedyDfa] = {}
@@ -174,8 +177,13 @@ class _States:
         self.united: set[str] = set()
         self.token_at: dict[tuple[Any, Any, int], Token | None] = {}
         self.entered = self.lexed_in()
+        self.lexed = {state: self.by_context(entered) for state, entered in self.entered.items()}
         self.colours = self.coloured()
         self.read_in = {state: sorted({self.colours[q] for q in self.entered[state]}) for state in self.states}
+        self.coloured_in = {
+            state: [(context, {self.colours[read] for read in reads}) for context, reads in found.items()]
+            for state, found in self.lexed.items()
+        }
 
     # ------------------------------------------------------------------------------------------ where the lexer was
 
@@ -217,16 +225,23 @@ class _States:
                     changed = True
         return entered
 
-    def leaves(self, state: Any, terminal: str) -> dict[Any, GreedyDfa | Payload]:
-        """The leaf of a terminal that is shifted at a state, by the state in which the lexer read it."""
+    def by_context(self, entered: set[Any]) -> dict[frozenset[str], list[Any]]:
+        """Some states by what they accept: those that accept the same have the same leaves."""
+        out: dict[frozenset[str], list[Any]] = {}
+        for state in self.states if len(entered) > 1 else entered:
+            if state in entered:
+                out.setdefault(self.contexts[state], []).append(state)
+        return out
+
+    def leaves(self, state: Any, terminal: str) -> dict[frozenset[str], GreedyDfa | Payload]:
+        """The leaf of a terminal that is shifted at a state, by the context of the state in which the lexer read it."""
         found = self.known.get((state, terminal))
         if found is None:
             found = self.known[state, terminal] = {}
-            for read in self.states:
-                if read in self.entered[state] and terminal in self.contexts[read]:
-                    leaf = self.leaf_of(terminal, self.contexts[read])
-                    if leaf is not None:
-                        found[read] = self.loose(leaf, self.contexts[state.transitions[self.symbol(terminal)]])
+            for context in self.lexed[state]:
+                leaf = self.leaf_of(terminal, context) if terminal in context else None
+                if leaf is not None:
+                    found[context] = self.loose(leaf, self.contexts[state.transitions[self.symbol(terminal)]])
         return found
 
     @staticmethod
@@ -274,13 +289,17 @@ class _States:
         split: list[tuple[Any, str]] = []
         for state in self.states:
             for symbol in state.transitions:
-                if symbol.is_term and len(self.entered[state]) > 1:
+                if symbol.is_term and len(self.lexed[state]) > 1:
                     found = self.leaves(state, symbol.name)
-                    if len({found.get(one) for one in self.entered[state]}) > 1:
-                        split.append((state, symbol.name))
                     # A state that has no leaf for a terminal cannot share its colour with one that has.
-                    for one in self.entered[state]:
-                        apart[one].update(other for other in self.entered[state] if found.get(one) != found.get(other))
+                    agreeing: dict[Any, set[Any]] = {}
+                    for context, reads in self.lexed[state].items():
+                        agreeing.setdefault(found.get(context), set()).update(reads)
+                    if len(agreeing) > 1:
+                        split.append((state, symbol.name))
+                        for alike in agreeing.values():
+                            for one in alike:
+                                apart[one] |= self.entered[state] - alike
         colours: dict[Any, int] = {}
         for state in self.states:
             taken = {colours[other] for other in apart[state] if other in colours}
@@ -296,7 +315,7 @@ class _States:
         found = self.leaves(state, terminal)
         if not found:
             return
-        context = frozenset[str]().union(*[self.contexts[read] for read in found])
+        context = frozenset[str]().union(*found)
         leaf = self.leaf_of(terminal, context)
         follow = self.contexts[state.transitions[self.symbol(terminal)]]
         if len(set(found.values())) > 1:
@@ -309,7 +328,8 @@ class _States:
         """The token of a terminal that is shifted at a state, read in a state of the colour."""
         key = (state, terminal, colour)
         if key not in self.token_at:
-            leaves = [leaf for read, leaf in self.leaves(state, terminal.name).items() if self.colours[read] == colour]
+            found = self.leaves(state, terminal.name)
+            leaves = [found[c] for c, colours in self.coloured_in[state] if colour in colours and c in found]
             gap = self.gap(state.transitions[terminal])
             self.token_at[key] = self.tokens.token(leaves[0], gap) if leaves else None
         return self.token_at[key]

@@ -1,4 +1,4 @@
-"""The two spellings of a language in examples/grammars, in Lark's notation and in GBNF, on texts and on what is none."""
+"""The two spellings of a language in examples/grammars, in Lark's notation and in GBNF: what they read and do not."""
 
 import json
 from pathlib import Path

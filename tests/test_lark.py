@@ -10,8 +10,11 @@ import pytest
 import bridle
 from bridle.automata.greedy_dfa import GreedyDfa
 from bridle.automata.matcher import Matcher
+from bridle.grammar import lark_lexer
 from bridle.grammar.lark_grammar import read_lark_rules
-from bridle.grammar.lark_loading import Imports
+from bridle.grammar.lark_lexer import LarkLexer, _meet
+from bridle.grammar.lark_loading import Imports, load_rules
+from bridle.grammar.lark_text import read_text
 from bridle.grammar.preferred_match import preferred_match
 from bridle.grammar.rules import Embedded, Repeat
 from bridle.grammar.saved_grammars import grammar_of
@@ -202,3 +205,35 @@ def test_start_is_any_rule() -> None:
 def test_an_empty_range_is_told_as_a_fault_of_the_grammar():
     with pytest.raises(bridle.GrammarError, match="it is malformed"):
         bridle.Grammar.from_lark('start: "c".."a"')
+
+
+def test_strings_get_in_the_way_of_no_more_than_those_that_they_begin_with() -> None:
+    words = strings("ab", 3)[1:]
+    rules = "\n".join(f'W{i}: "{word}"' for i, word in enumerate(words))
+    text = f'start: ({" | ".join(f"W{i}" for i in range(len(words)))} | P | I)*\n{rules}\nP: /a+c/\nI: "ab"i\n'
+    source = read_text(text)
+    loaded = load_rules(source, "start", Imports())
+    matches = {t.name: preferred_match(t.pattern.to_regexp()) for t in loaded.terminals}
+    lexer = LarkLexer(loaded.terminals, matches)
+    for name, match in matches.items():
+        near = {name, *lexer.neighbours(name)}
+        for other, rival in matches.items():
+            assert other in near or not _meet(rival, match), (other, name)
+
+
+def test_pairs_of_terminals_that_are_followed_together_grow_as_a_list_of_keywords_does(monkeypatch) -> None:
+    counted = []
+
+    def counting(first, second):
+        counted.append((first, second))
+        return _meet(first, second)
+
+    monkeypatch.setattr(lark_lexer, "_meet", counting)
+    words = strings("abcdefgh", 2)[9:]
+    keywords = " | ".join(f'"{word}"' for word in words)
+    bridle.Grammar.from_lark(f'start: (keyword " ")*\nkeyword: {keywords}\n')
+    assert len(words) == 64 and len(counted) < 4 * len(words)
+    counted.clear()
+    grammar = bridle.Grammar.from_lark(f'start: (keyword | NAME)*\nkeyword: {keywords}\nNAME: /[a-z]+/\n%ignore " "\n')
+    assert len(counted) < 4 * len(words)
+    assert bridle.validate(grammar, f"{words[3]} abc {words[40]}x")
