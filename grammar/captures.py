@@ -28,6 +28,7 @@ from ..automata.compiled import Compiled, compile_grammar
 from ..automata.errors import GrammarError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher, encoded
+from .composition import read_freely
 from .grammar import Grammar
 from .rule_states import root_payload
 from .rules import Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Sequence
@@ -114,24 +115,34 @@ def spans_of(grammar: Grammar, data: bytes) -> Spans:
     assert grammar.parts is not None
     leaves = _leaves.setdefault(grammar, _Leaves())
     reading = _Reading(data, leaves)
-    ends = reading.ends(grammar.parts, 0)
-    goal = len(data) if len(data) in ends else reading.open
-    if goal not in ends:
-        verdict = validate(grammar, data, as_generated=True)
-        raise GrammarError(
-            f"no sentence begins with this text: byte {verdict.offset} may not stand there",
-            text=data.decode("utf-8", "replace"),
-            offset=len(data[: verdict.offset].decode("utf-8", "ignore")),
-        )
-    return list(reading.spans(grammar.parts, 0, goal))
+    for tree in leaves.trees(grammar.parts):
+        ends = reading.ends(tree, 0)
+        goal = len(data) if len(data) in ends else reading.open
+        if goal in ends:
+            return list(reading.spans(tree, 0, goal))
+    verdict = validate(grammar, data)
+    raise GrammarError(
+        f"no sentence begins with this text: byte {verdict.offset} may not stand there",
+        text=data.decode("utf-8", "replace"),
+        offset=len(data[: verdict.offset].decode("utf-8", "ignore")),
+    )
 
 
 class _Leaves:
-    """What is compiled of a grammar's tree: its subtrees without names, by identity; the tree outlives this."""
+    """What is compiled of a grammar's tree: its subtrees without names, by identity; the trees outlive this."""
 
     def __init__(self) -> None:
         self.of: dict[int, ByteDfa | Compiled] = {}
         self.named: dict[int, bool] = {}
+        self.freely: Node | None = None
+
+    def trees(self, parts: Node) -> Iterator[Node]:
+        """What a text is read by: first as it would be generated, then as something else may have written it."""
+        yield parts
+        if self.freely is None:
+            self.freely = read_freely(parts)
+        if self.freely is not parts:
+            yield self.freely
 
     def is_named(self, node: Node) -> bool:
         """Whether there is a name in a subtree."""

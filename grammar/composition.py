@@ -4,17 +4,22 @@ A composed grammar is a tree of the rules' IR (rules.py) whose leaves are what t
 terminals, and states. All that is regular becomes one automaton as in any rule set, across the borders of the parts,
 and the rest is called. The tree is kept beside the states, for captures and for further composition.
 
+Texts that something else has written are read by the same tree with other leaves: those of JSON read its members in any
+order and any white space, also around it (`read_freely`).
+
 A part with a temperature stays a frame of its own with an end that can be seen on the stack (`Heat`); names cost
 nothing, since captures are read off the tree and the text when somebody asks (captures.py).
 
-Cost: a composition is compiled when it is made, about 100 us and what its regular pieces take.
+Cost: a sequence and a choice are compiled when somebody asks for their first state, so that a grammar may grow part by
+part in a loop; the others when they are made. About 100 us and what the regular pieces take.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..automata import regular
@@ -24,20 +29,22 @@ from ..automata.fragment import Fragment, Target, Warmth
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
 from .empty_texts import accepts_empty
-from .grammar import Grammar
+from .grammar import Grammar, Later
 from .regex import Regex
 from .rule_states import root_payload
 from .rules import MAX_DEPTH, Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Terminal
 from .rules import Sequence as InSequence
 from .schema_scan import Gap
+from .text_states import Padded
 
 __all__ = [
-    "Apart", "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "repeated", "text_node",
-    "united",
+    "Apart", "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "read_freely", "repeated",
+    "root_of", "text_node", "united",
 ]  # fmt: skip
 
 # A part that is nested deeper is compiled by itself: what is made of it is as deep as a leaf.
 _DEPTH = MAX_DEPTH // 3
+_SPACE = Terminal(regular.Repeat(regular.char_class([(c, c) for c in b"\t\n\r "]), 0, None))
 
 
 # ------------------------------------------------------------------------------------------------ nodes
@@ -50,9 +57,9 @@ def node_of(part: Grammar | str) -> Node:
     if not isinstance(part, Grammar):
         raise TypeError(f"a part of a grammar is a Grammar, a Regex or a str, not {type(part).__name__}: {part!r}")
     if part.parts is None:
-        return _leaf(part.root, part.is_json, None)
-    if _depth(part.parts) > _DEPTH:
-        return _leaf(part.root, False, part.parts)
+        return _leaf(part.root, None, part.reading_root if part.is_json else None)
+    if part.depth > _DEPTH:
+        return _leaf(part.root, part.parts)
     return part.parts
 
 
@@ -64,29 +71,35 @@ def text_node(text: str) -> Node:
         raise GrammarError("a lone surrogate cannot be generated", text=text, offset=error.start) from None
 
 
-def _leaf(root: Target, is_solid: bool, parts: Node | None) -> Node:
-    """is_solid : the empty text is known not to be in it, so that nothing has to be expanded."""
+def _leaf(root: Target, parts: Node | None, reading: Callable[[], Target] | None = None) -> Node:
+    """reading : of JSON, which is never the empty text: so nothing has to be expanded to know that."""
     if root is None:
         return Terminal(regular.EPSILON)
     if isinstance(root, ByteDfa) and parts is None:
         return Terminal(regular.Language(root))
     if isinstance(root, ByteDfa | GreedyDfa | SparseDfa):
         return Embedded(Apart(root), accepts_empty(root), parts)
-    return Embedded(root, not is_solid and accepts_empty(root), parts)
+    return Embedded(root, reading is None and accepts_empty(root), parts, reading)
 
 
-def _depth(node: Node) -> int:
-    deepest, level = 0, [node]
-    while level:
-        deepest += 1
-        level = [item for node in level for item in _items(node)]
-    return deepest
-
-
-def _items(node: Node) -> tuple[Node, ...]:
-    if isinstance(node, InSequence | Choice):
-        return node.items
-    return (node.item,) if isinstance(node, Repeat | Captured) else ()
+def read_freely(node: Node) -> Node:
+    """The tree that reads JSON in it in any order, with any white space; the same object where there is none."""
+    match node:
+        case InSequence(items) | Choice(items):
+            read = tuple(map(read_freely, items))
+            return node if all(map(operator.is_, items, read)) else type(node)(read)
+        case Repeat(item) | Captured(item):
+            read_item = read_freely(item)
+            return node if read_item is item else replace(node, item=read_item)
+        case Embedded(parts=parts) if parts is not None:
+            inner = read_freely(parts)
+            return node if inner is parts else _leaf(root_of(inner), inner)
+        case Embedded(_, nullable, None, reading) if reading is not None:
+            root = reading()
+            if isinstance(root, Padded):  # white space without a count, so that it is one reading beside other such
+                return InSequence((_SPACE, Embedded(root.inner, nullable), _SPACE))
+            return Embedded(root, nullable)
+    return node
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +134,44 @@ def _as_grammars(parts: Sequence[Grammar | Regex | str]) -> list[Grammar | str]:
 
 
 def concatenated(given: Sequence[Grammar | Regex | str]) -> Grammar:
-    parts = _as_grammars(given)
-    nodes: list[Node] = []
-    for node in map(node_of, parts):
-        nodes += node.items if isinstance(node, InSequence) else (node,)
-    node = InSequence(tuple(nodes)) if nodes else Terminal(regular.EPSILON)
-    return _composed(node, parts, "concat")
+    if not given:
+        return _composed(Terminal(regular.EPSILON), (), "concat")
+    return _joined(InSequence, _as_grammars(given), "concat")
 
 
 def united(given: Sequence[Grammar | Regex | str]) -> Grammar:
     if not given:
         raise GrammarError("a union of no grammars has no text; give it at least one")
-    parts = _as_grammars(given)
+    return _joined(Choice, _as_grammars(given), "union")
+
+
+def _joined(join: type[InSequence] | type[Choice], parts: list[Grammar | str], kind: str) -> Grammar:
+    """Parts in a row, or any of them; parts of the same kind give their own parts, not another level."""
     nodes: list[Node] = []
-    for node in map(node_of, parts):
-        nodes += node.items if isinstance(node, Choice) else (node,)
-    return _composed(Choice(tuple(nodes)), parts, "union")
+    depth = 1
+    for part in parts:
+        node = node_of(part)
+        below = part.depth if isinstance(part, Grammar) and node is part.parts else 1
+        nodes += node.items if isinstance(node, join) else (node,)
+        depth = max(depth, below + (not isinstance(node, join)))
+    return _composed(join(tuple(nodes)), parts, kind, depth)
 
 
 def repeated(part: Grammar, least: int, most: int | None) -> Grammar:
-    return _composed(Repeat(node_of(part), least, most), (part,), "repeat", least=least, most=most)
+    return _above(Repeat(node_of(part), least, most), part, "repeat", least=least, most=most)
+
+
+def _above(node: Repeat | Captured, part: Grammar, kind: str, **about: Any) -> Grammar:
+    depth = 1 + (part.depth if node.item is part.parts else 1)
+    grammar = _composed(node, (part,), kind, depth, **about)
+    _ = grammar.root  # what would be unrolled too far is told here
+    return grammar
 
 
 def captured(part: Grammar, name: str) -> Grammar:
     if not isinstance(name, str) or not name:
         raise GrammarError(f"a capture is named by a text that is not empty, not by {name!r}")
-    return _composed(Captured(node_of(part), name), (part,), "capture", name=name)
+    return _above(Captured(node_of(part), name), part, "capture", name=name)
 
 
 def heated(part: Grammar, temperature: float) -> Grammar:
@@ -155,7 +180,8 @@ def heated(part: Grammar, temperature: float) -> Grammar:
     if isinstance(part.root, ByteDfa) and not part.root.transitions[1].any():
         return part  # nothing is generated
     nullable = not part.is_json and accepts_empty(part.root)
-    node = Embedded(Heat(part.root, float(temperature)), nullable, part.parts)
+    reading = part.reading_root if part.is_json else None
+    node = Embedded(Heat(part.root, float(temperature)), nullable, part.parts, reading)
     return _composed(node, (part,), "temperature", temperature=float(temperature))
 
 
@@ -168,27 +194,53 @@ def of_node(
     **more: Any,
 ) -> Grammar:
     """A grammar of a tree. more : what else Grammar takes."""
-    root, found = root_payload(RuleSet({"root": Rule("root", node)}, "root"))
-    return Grammar(root, source=source, notes=(*notes, *found), unenforced=unenforced, parts=node, **more)
+    return Grammar(root_of(node), source=source, notes=notes, unenforced=unenforced, parts=node, **more)
 
 
-def _composed(node: Node, parts: Sequence[Grammar | str], kind: str, **about: Any) -> Grammar:
+def root_of(node: Node) -> Target:
+    """The first state of a tree."""
+    root, _ = root_payload(RuleSet({"root": Rule("root", node)}, "root"))
+    return root
+
+
+class _Recipe:
+    """What a composition was made of. Calling it gives that as JSON values; None where a part's is not known.
+
+    Sequences of sequences are told as one, and so are choices of choices: what grew in a loop is as deep as it is long.
+    """
+
+    def __init__(self, kind: str, parts: Sequence[Grammar | str], about: dict[str, Any]) -> None:
+        self.kind, self.parts, self.about = kind, parts, about
+
+    def __call__(self) -> dict[str, Any] | None:
+        made_of: list[Any] = []
+        waiting = [*self.parts][::-1]
+        while waiting:
+            part = waiting.pop()
+            inner = part._recipe if isinstance(part, Grammar) else None
+            if isinstance(inner, _Recipe) and inner.kind == self.kind and self.kind in ("concat", "union"):
+                waiting += inner.parts[::-1]
+                continue
+            try:
+                made_of.append(part if isinstance(part, str) else part.recipe)
+            except SavedGrammarError:
+                return None
+        return {"kind": self.kind, "parts": made_of, **self.about}
+
+
+def _composed(
+    node: Node, parts: Sequence[Grammar | str], kind: str, depth: int = 1, **about: Any
+) -> Grammar:
     grammars = [part for part in parts if isinstance(part, Grammar)]
-
-    def recipe() -> dict[str, Any] | None:
-        try:
-            made_of = [part if isinstance(part, str) else part.recipe for part in parts]
-            return {"kind": kind, "parts": made_of, **about}
-        except SavedGrammarError:
-            return None
-
-    return of_node(
-        node,
+    return Grammar(
+        Later(lambda: root_of(node)),
         source=f"{kind} of {len(parts)} parts" if len(parts) != 1 else f"{kind}",
         notes=tuple(dict.fromkeys(note for grammar in grammars for note in grammar.notes)),
         unenforced=tuple(dict.fromkeys(gap for grammar in grammars for gap in grammar.unenforced)),
         special_tokens=tuple(dict.fromkeys(token for grammar in grammars for token in grammar.special_tokens)),
-        recipe=recipe,
+        recipe=_Recipe(kind, parts, about),
+        parts=node,
+        depth=depth,
     )
 
 

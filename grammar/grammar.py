@@ -6,7 +6,7 @@ import json
 import marshal
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..automata.errors import SavedGrammarError, UnsatisfiableError
 from ..automata.fragment import Target
@@ -18,27 +18,34 @@ if TYPE_CHECKING:
     from .regex import Regex
     from .rules import Node
 
-__all__ = ["Grammar"]
+__all__ = ["Grammar", "Later"]
+
+
+class Later(NamedTuple):
+    """A first state that is made when somebody asks for it."""
+
+    make: Callable[[], Target]
 
 
 class Grammar:
     """A language of texts. Make one with a `from_…` method; compile it with `bridle.compile`.
 
-    root : the first state. notes : what a user should know (spellings that are left out, annotations read as such).
-    parts : what it is composed of; None where it is made in one piece.
+    root : the first state; of a composition it is made when it is asked for, which may meet a budget (LimitError).
+    notes : what a user should know (spellings that are left out, annotations read as such).
+    parts : what it is composed of; None where it is made in one piece. depth : how many levels that has.
     unenforced : (JSON pointer, keyword, reason) of every constraint that is not enforced; empty unless reported.
     source : what it was made from, for people. parse : what makes a value of a text, given the grammar itself, too.
     special_tokens : the tokens of no text that it names, which a vocabulary must have.
     """
 
     __slots__ = (
-        "__weakref__", "_parse", "_reading", "_recipe", "notes", "parts", "root", "source", "special_tokens",
-        "unenforced",
+        "__weakref__", "_depth", "_parse", "_reading", "_recipe", "_root", "notes", "parts", "source",
+        "special_tokens", "unenforced",
     )  # fmt: skip
 
     def __init__(
         self,
-        root: Target,
+        root: Target | Later,
         *,
         source: str,
         notes: tuple[str, ...] = (),
@@ -47,9 +54,10 @@ class Grammar:
         reading: Callable[[], Target] | None = None,
         recipe: Callable[[], Mapping[str, Any] | None] | None = None,
         parts: Node | None = None,
+        depth: int | None = None,
         parse: Callable[[Grammar, str], Any] | None = None,
     ) -> None:
-        self.root = root
+        self._root = root
         self.source = source
         self.notes = notes
         self.unenforced = unenforced
@@ -58,6 +66,21 @@ class Grammar:
         self._recipe = recipe
         self._parse = parse
         self.parts = parts
+        self._depth = depth
+
+    @property
+    def root(self) -> Target:
+        if isinstance(self._root, Later):
+            self._root = self._root.make()
+        return self._root
+
+    @property
+    def depth(self) -> int:
+        if self._depth is None:
+            from .rules import depth_of
+
+            self._depth = 0 if self.parts is None else depth_of(self.parts)
+        return self._depth
 
     def __repr__(self) -> str:
         return f"Grammar({self.source})"
@@ -94,7 +117,14 @@ class Grammar:
 
     def reading_root(self) -> Target:
         """The first state for reading texts that something else has written: more ways of writing, the same values."""
-        return self.root if self._reading is None else self._reading()
+        if self._reading is not None:
+            return self._reading()
+        if self.parts is None:
+            return self.root
+        from .composition import read_freely, root_of
+
+        read = read_freely(self.parts)
+        return self.root if read is self.parts else root_of(read)
 
     # ------------------------------------------------------------------------------------------------ composition
 

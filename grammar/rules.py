@@ -23,13 +23,13 @@ from typing import TypeAlias
 
 from ..automata import regular
 from ..automata.errors import GrammarError, LimitError, UnsatisfiableError, line_and_column
-from ..automata.fragment import Payload
+from ..automata.fragment import Payload, Target
 from ..automata.regular import Regular
 from ..automata.special_tokens import SpecialToken
 
 __all__ = [
     "MAX_DEPTH", "Captured", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence",
-    "Terminal", "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
+    "Terminal", "depth_of", "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
     "strongly_connected", "verify",
 ]  # fmt: skip
 
@@ -83,11 +83,13 @@ class Embedded:
     not empty.
 
     nullable : whether the empty text is in it. parts : what it was made of, for those who look for captures.
+    reading : what gives the state that reads the same values however they are written; None where that is this one.
     """
 
     target: Payload
     nullable: bool
     parts: Node | None = field(default=None, compare=False)
+    reading: Callable[[], Target] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def verify(rules: RuleSet) -> None:
             f"the start rule {rules.start!r} is not defined{_hint(rules.start, rules.rules)}", text=rules.text, offset=0
         )
     for rule in rules.rules.values():
-        depth = _depth(rule.body)
+        depth = depth_of(rule.body)
         if depth > MAX_DEPTH:
             raise LimitError("depth", depth, MAX_DEPTH, rules.place(rule.name))
         for ref in references(rule.body):
@@ -153,7 +155,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _depth(body: Node) -> int:
+def depth_of(body: Node) -> int:
     """Levels of nesting, counted without recursion: this is what makes recursion safe."""
     deepest, waiting = 0, [(body, 1)]
     while waiting:

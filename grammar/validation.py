@@ -76,8 +76,8 @@ def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
 def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False) -> Verdict:
     """Whether a text is a sentence of a grammar.
 
-    JSON texts are read in any member order and with any white space, and names of special tokens as text, unless
-    `as_generated` asks whether a constrained model could have written just this.
+    JSON, also as a part of others, is read in any member order and with any white space, and names of special tokens as
+    text, unless `as_generated` asks whether a constrained model could have written just this.
     """
     data = encoded(text)
     matcher = Matcher(_compiled(grammar, as_generated))

@@ -12,11 +12,13 @@ import bridle
 from bridle.automata import regular
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.fragment import Fragment, Text, Warmth
+from bridle.grammar import composition
 from bridle.grammar.captures import names_in
 from bridle.grammar.choices import choice_automaton
 from bridle.grammar.composition import Apart, Heat
 from bridle.grammar.empty_texts import Solid, accepts_empty
 from bridle.grammar.grammar import Grammar
+from bridle.grammar.rule_states import root_payload
 from bridle.grammar.saved_grammars import grammar_of
 from bridle.grammar.text_states import Padded
 from naive_composition import Composed
@@ -460,3 +462,50 @@ def test_a_separator_is_a_text():
         Grammar.from_choices(["a"], then=lambda path: None, separator=3)
     with pytest.raises(bridle.GrammarError, match="lone surrogate"):
         Grammar.from_choices(["a"], then=lambda path: None, separator="\ud800")
+
+
+MEMBERS = Grammar.from_json_schema({
+    "type": "object", "properties": {"a": {"type": "integer"}, "b": {}}, "required": ["a"],
+    "additionalProperties": False,
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(("grammar", "text"), [
+    (MEMBERS + ";", '{"b": [ ] ,"a":2};'),
+    ("<" + MEMBERS.capture("it") + ">", '<\n{"b":\t1, "a":2}\n>'),
+    ((MEMBERS | "none").repeat(1, 3), '{"b":1,"a":2}none {"a" : 1}'),
+    (MEMBERS.with_temperature(0.5), '{"b":1,"a":2}'),
+    (MEMBERS.with_temperature(0.5).capture("it") + MEMBERS.repeat(1), '{"b":1,"a":2}' + " " * 300 + '{"a":1}'),
+])  # fmt: skip
+def test_json_in_a_composition_is_read_in_any_order_with_any_white_space(grammar: Grammar, text: str) -> None:
+    assert bridle.validate(grammar, text)
+    assert not bridle.validate(grammar, text, as_generated=True)
+    assert not bridle.validate(grammar, text.replace('"a"', '"c"'))
+
+
+def test_json_far_down_in_a_composition_is_read_in_any_order() -> None:
+    grammar = MEMBERS
+    for _ in range(60):
+        grammar = ("(" + grammar + ")").repeat(1, 2).capture("deep")
+    assert bridle.validate(grammar, "(" * 60 + '{"b":1,"a":2}' + ")" * 60)
+
+
+def test_captures_of_json_that_something_else_has_written_are_told() -> None:
+    grammar = MEMBERS.capture("it") + ";" + Grammar.from_regex("[a-z ]*").capture("rest")
+    assert grammar.captures('{"a": 1}; x') == {"it": '{"a": 1}', "rest": " x"}
+    assert grammar.captures('{"b":1,"a":2}; x') == {"it": '{"b":1,"a":2}', "rest": " x"}
+
+
+def test_a_grammar_that_grows_in_a_loop_is_compiled_once(monkeypatch) -> None:
+    compiled = []
+    monkeypatch.setattr(composition, "root_payload", lambda rules: (compiled.append(rules), root_payload(rules))[1])
+    for grow in (Grammar.__add__, Grammar.__or__):
+        grammar = Grammar.from_regex("[a-z]")
+        for i in range(1500):
+            grammar = grow(grammar, f"{i};")
+        assert not compiled
+        text = "a" + "".join(f"{i};" for i in range(1500)) if grow is Grammar.__add__ else "1499;"
+        assert bridle.validate(grammar, text) and len(compiled) == 1
+        again = grammar.again()  # its recipe is as long, not as deep
+        assert bridle.validate(again, text) and len(again.recipe["parts"]) == 1501
+        compiled.clear()

@@ -29,7 +29,7 @@ VOCABULARY = vocabulary_of(TOKENS)
 
 
 def verdict_of(grammar: Grammar, text: str) -> str | int:
-    verdict = bridle.validate(grammar, text)
+    verdict = bridle.validate(grammar, text, as_generated=True)
     if verdict.ok:
         return "sentence"
     return "beginning" if verdict.offset == len(text.encode()) else verdict.offset
