@@ -196,11 +196,23 @@ class Compiled:
         return f"Compiled({self.grammar!r}, {self.n_states} states)"
 
 
-def compile_grammar(grammar: Source, vocabulary: Vocabulary, *, limits: Limits | None = None) -> Compiled:
+class HasSource(Protocol):
+    """What a grammar can be made of: a Regex."""
+
+    @property
+    def grammar(self) -> Source: ...
+
+
+def compile_grammar(grammar: Source | HasSource, vocabulary: Vocabulary, *, limits: Limits | None = None) -> Compiled:
     """Binds a grammar to a vocabulary: lazy and cheap (about 50 us); states and masks are made on first use.
 
     The kernels were loaded when the vocabulary was made (0.3 s; the first time on a machine they are compiled, under a
     minute). Raises GrammarError, with the place, where the grammar names a special token that the vocabulary lacks.
     """
-    vocabulary.check_named(getattr(grammar, "special_tokens", ()))
-    return Compiled(grammar, vocabulary, limits or Limits())
+    source: Source = getattr(grammar, "grammar", grammar)
+    if not hasattr(source, "root"):
+        raise TypeError(f"what is compiled is a Grammar or a Regex, not {type(grammar).__name__}: {grammar!r:.80}")
+    if not isinstance(vocabulary, Vocabulary):
+        raise TypeError(f"it is compiled for a Vocabulary, not {type(vocabulary).__name__}: {vocabulary!r:.80}")
+    vocabulary.check_named(getattr(source, "special_tokens", ()))
+    return Compiled(source, vocabulary, limits or Limits())

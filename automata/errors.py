@@ -10,6 +10,9 @@
     ├── VocabularyError         a vocabulary that contradicts itself or its tokenizer
     └── ConflictError           (integrations.hf) another logits processor forbids all that the grammar allows
 
+An argument of a type that it cannot have is a TypeError, an option with a value that it cannot have a ValueError
+(grammar/arguments.py); neither is about what the user's grammar or text says.
+
 A place in a text is a character offset (`text`, `offset`; the message shows line, column and a caret); a place in a
 schema is a JSON pointer (`pointer`) and a `keyword`. INVARIANT: every error can be pickled, to cross processes.
 """

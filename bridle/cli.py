@@ -58,6 +58,13 @@ StructuralTag = Annotated[
     Path | None, typer.Option("--structural-tag", metavar="FILE", help="A structural tag: free text and tags, as JSON.")
 ]
 Lark = Annotated[Path | None, typer.Option("--lark", metavar="FILE", help="A Lark grammar; starts at `start`.")]
+Start = Annotated[
+    str | None, typer.Option("--start", metavar="RULE", help="The rule of --ebnf or --lark that a text is.")
+]
+ImportPath = Annotated[
+    list[Path] | None,
+    typer.Option("--import-path", metavar="DIR", help="Where %import of --lark finds grammars; repeatable."),
+]
 Resource = Annotated[
     list[str] | None,
     typer.Option("--resource", metavar="URI=FILE", help="A schema that $ref in the --schema may name; repeatable."),
@@ -94,6 +101,8 @@ def generate(
     ebnf: Ebnf = None,
     lark: Lark = None,
     structural_tag: StructuralTag = None,
+    start: Start = None,
+    import_path: ImportPath = None,
     resource: Resource = None,
     model: Annotated[
         str | None, typer.Option(metavar="M", help="A folder or a name on the hub; default: the model in the box.")
@@ -111,7 +120,7 @@ def generate(
     Exits with 1 if the token budget was reached before the text was complete, and with 2 if the grammar is malformed
     or something is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, resource)
+    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
     hf = _hf()
     loaded, tokenizer = _load(hf, model)
     result = _generated(
@@ -219,6 +228,8 @@ def validate(
     ebnf: Ebnf = None,
     lark: Lark = None,
     structural_tag: StructuralTag = None,
+    start: Start = None,
+    import_path: ImportPath = None,
     resource: Resource = None,
     as_generated: Annotated[
         bool, typer.Option("--as-generated", help="Ask whether a constrained model could have written just this.")
@@ -230,7 +241,7 @@ def validate(
     --as-generated; of other texts a final newline does not count where it is not allowed. Exits with 1 if a text is
     invalid, and with 2 if the grammar is malformed or a file is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, resource)
+    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
     worst = max([_judge(grammar, path, as_generated) for path in texts])
     raise typer.Exit(worst)
 
@@ -290,6 +301,8 @@ def compile_(
     ebnf: Ebnf = None,
     lark: Lark = None,
     structural_tag: StructuralTag = None,
+    start: Start = None,
+    import_path: ImportPath = None,
     resource: Resource = None,
     tokenizer: Annotated[
         str | None,
@@ -315,7 +328,7 @@ def compile_(
     """
     if not precompute and not (states is None and seconds is None):
         raise typer.BadParameter("--states and --seconds belong to --precompute")
-    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, resource)
+    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
     vocabulary = _vocabulary(tokenizer)
     from .automata.compiled import compile_grammar
     from .automata.precompute import SAVED_STATES, STATES
@@ -427,6 +440,8 @@ def _grammar(
     ebnf: Path | None,
     lark: Path | None,
     structural_tag: Path | None,
+    start: str | None,
+    import_paths: list[Path] | None,
     resources: list[str] | None,
 ) -> Grammar:
     """The grammar of the one option that was given."""
@@ -436,6 +451,10 @@ def _grammar(
         )
     if resources and schema is None:
         raise typer.BadParameter("--resource belongs to --schema")
+    if start is not None and ebnf is None and lark is None:
+        raise typer.BadParameter("--start belongs to --ebnf or --lark")
+    if import_paths and lark is None:
+        raise typer.BadParameter("--import-path belongs to --lark")
     from .automata.errors import BridleError
     from .grammar.grammar import Grammar
 
@@ -457,9 +476,10 @@ def _grammar(
         if structural_tag is not None:
             return Grammar.from_structural_tag(content)
         if lark is not None:
-            return Grammar.from_lark(content.decode())
+            begin = "start" if start is None else start
+            return Grammar.from_lark(content.decode(), start=begin, import_paths=import_paths or ())
         if ebnf is not None:
-            return Grammar.from_ebnf(content.decode())
+            return Grammar.from_ebnf(content.decode(), start="root" if start is None else start)
         return Grammar.from_json_schema(content, resources=given)
     except OSError as error:
         _exit(_UNUSABLE, f"{path}: {error.strerror}")

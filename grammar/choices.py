@@ -31,6 +31,7 @@ from ..automata.errors import GrammarError, LimitError, SavedGrammarError, Unsat
 from ..automata.fragment import Fragment, Payload, Selection
 from ..automata.sparse_dfa import SparseDfa
 from ..automata.special_tokens import text_part
+from .arguments import expect_iterable
 
 __all__ = [
     "Choices", "Recipe", "Text", "Then", "choice_automaton", "choices_recipe", "dependent_choices",
@@ -79,7 +80,7 @@ def listed(choices: Iterable[Text], whose: str = "") -> list[Text]:
     """The choices as a list. whose : of which path they are, for messages."""
     if isinstance(choices, str | bytes):
         raise GrammarError(f"the choices{whose} are one text, {choices[:40]!r}: put it in a list")
-    texts = list(choices)
+    texts = list(expect_iterable(choices, f"the choices{whose} are several of str or bytes"))
     if not texts:
         raise UnsatisfiableError(f"there are no choices{whose}")
     return texts

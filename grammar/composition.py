@@ -20,6 +20,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from ..automata import regular
@@ -28,6 +29,7 @@ from ..automata.errors import GrammarError, SavedGrammarError
 from ..automata.fragment import Fragment, Target, Warmth
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
+from .arguments import expect_text
 from .empty_texts import accepts_empty
 from .grammar import Grammar, Later
 from .regex import Regex
@@ -169,14 +171,16 @@ def _above(node: Repeat | Captured, part: Grammar, kind: str, **about: Any) -> G
 
 
 def captured(part: Grammar, name: str) -> Grammar:
-    if not isinstance(name, str) or not name:
-        raise GrammarError(f"a capture is named by a text that is not empty, not by {name!r}")
+    if not expect_text(name, "the name of a capture"):
+        raise ValueError("a capture is named by a text that is not empty")
     return _above(Captured(node_of(part), name), part, "capture", name=name)
 
 
 def heated(part: Grammar, temperature: float) -> Grammar:
+    if not isinstance(temperature, Real):
+        raise TypeError(f"a temperature is a number, not {type(temperature).__name__}: {temperature!r:.80}")
     if not 0 <= temperature < math.inf:
-        raise GrammarError(f"a temperature is a finite number from 0 on, not {temperature!r}")
+        raise ValueError(f"a temperature is a finite number from 0 on, not {temperature!r}")
     if isinstance(part.root, ByteDfa) and not part.root.transitions[1].any():
         return part  # nothing is generated
     nullable = not part.is_json and accepts_empty(part.root)

@@ -26,6 +26,7 @@ _MAX_COUNT = 1_000_000
 _SPACE = re.compile(r"[ \t\r\n\f\v]+")
 _NAME = re.compile(r"[\w-]*\w[\w-]*(?:\.[\w-]*\w[\w-]*)*")
 _CODE = re.compile(r"#x([0-9A-Fa-f]+)(?![\w-])")
+_NO_CODE = re.compile(r"#x\w{1,8}[ \t]*(?:(?=[|()?*+\"'\[{])|(?P<last>\r?$))", re.MULTILINE)
 _CODES = re.compile(r"\^?(?:#x[0-9A-Fa-f]+(?:-#x[0-9A-Fa-f]+)?)+")
 _CODES_ITEM = re.compile(r"#x([0-9A-Fa-f]+)(?:-#x([0-9A-Fa-f]+))?")
 _COUNTS = re.compile(r"\{\s*([0-9]*)\s*(,?)\s*([0-9]*)\s*\}")
@@ -116,11 +117,23 @@ class Lexer:
                     self.fail("this comment has no end: expected '*/'", self.at)
                 self.at = end + 2
             elif self.text.startswith("#", self.at) and not _CODE.match(self.text, self.at):
+                self.no_code()
                 self.comment = self.at if self.comment is None else self.comment
                 end = self.text.find("\n", self.at)
                 self.at = end if end >= 0 else len(self.text)
             else:
                 return self.at
+
+    def no_code(self) -> None:
+        """Refuses a `#x…` that is no code point and stands where one would: before other items, or behind them."""
+        found = _NO_CODE.match(self.text, self.at)
+        line = self.text[self.text.rfind("\n", 0, self.at) + 1 : self.at]
+        if found is not None and (found["last"] is None or line.strip()):
+            self.fail(
+                f"{found[0].strip()!r} is no code point: '#x' is followed by hexadecimal digits, as in #x20; for a "
+                "comment, put a space after the '#'",
+                self.at,
+            )
 
     def production_number(self) -> re.Match[str] | None:
         """W3C's number of a rule, if one comes next and nothing stands before it on its line."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ..automata.errors import SavedGrammarError, UnsatisfiableError
 from ..automata.fragment import Target
 from ..automata.special_tokens import SpecialToken
+from .arguments import expect_counts, expect_iterable, expect_source, expect_text
 from .schema_scan import Gap
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class Grammar:
         """
         from .composition import repeated
 
+        expect_counts(least, most)
         return repeated(self, least, most)
 
     def capture(self, name: str) -> Grammar:
@@ -284,7 +286,7 @@ class Grammar:
 
         pattern : a pattern, or a Regex, which has its dialect and flags already.
         dialect : "python" as Python's re reads it, or "ecma" as ECMA-262 (and JSON Schema's `pattern`) does.
-        flags : of Python's re, in its dialect: re.IGNORECASE, re.DOTALL, re.ASCII.
+        flags : of Python's re, in its dialect: re.IGNORECASE, re.DOTALL, re.ASCII, re.MULTILINE, re.VERBOSE.
         Raises GrammarError (malformed, with the column), UnsupportedError, UnsatisfiableError (it matches nothing).
         """
         from .regex import Regex
@@ -310,6 +312,7 @@ class Grammar:
         from .rule_states import root_payload
         from .rules import special_tokens_of
 
+        text, start = expect_source(text, "an EBNF grammar"), expect_text(start, "the start rule's name")
         rules = parse_ebnf(text, start)
         root, notes = root_payload(rules)
         recipe = {"kind": "ebnf", "text": text, "start": start}
@@ -378,7 +381,8 @@ class Grammar:
         from .choices import leaf_of
         from .substring import span_automaton, spans_recipe
 
-        documents = [document] if isinstance(document, str) else list(document)
+        given = [document] if isinstance(document, str) else document
+        documents = list(expect_iterable(given, "a document is a str, or several are in a list"))
         leaf = leaf_of(span_automaton(documents, by, accepts_empty=allow_empty))
         size = sum(map(len, documents))
         recipe = spans_recipe(documents, leaf, by, allow_empty=allow_empty)
@@ -420,7 +424,7 @@ class Grammar:
         """
         from .free_text import free_text
 
-        recipe = {"kind": "free_text", "until": until}
+        recipe = {"kind": "free_text", "until": expect_text(until, "what free text ends before")}
         root = free_text(frozenset(filter(None, (until,))), until)
         return cls(root, source=f"text until {until!r}" if until else "any text", recipe=lambda: recipe)
 
@@ -437,6 +441,10 @@ class Grammar:
         """
         from .lark_grammar import read_lark
 
+        text, start = expect_source(text, "a Lark grammar"), expect_text(start, "the start rule's name")
+        if isinstance(import_paths, (str, bytes, os.PathLike)):
+            raise TypeError(f"import_paths are several folders: put {import_paths!r:.80} in a list")
+        import_paths = list(expect_iterable(import_paths, "import_paths are folders"))
         return cls._of_lark(read_lark(text, start, import_paths), text, start)
 
     @classmethod

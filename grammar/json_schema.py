@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
 from ..automata.fragment import Target
+from .arguments import expect_source
 from .json_numbers import NUMBER_NOTE
 from .schema_complement import negated
 from .schema_scan import Gap, SchemaScan
@@ -158,6 +159,7 @@ def _check_comparisons(scan: SchemaScan, values: SchemaValues) -> None:
 
 def _parsed(schema: Any, what: str = "the schema") -> Any:
     if isinstance(schema, (str, bytes)):
+        schema = schema if isinstance(schema, bytes) else expect_source(schema, what)
         try:
             # Decimals stay exact; floats would not.
             return json.loads(

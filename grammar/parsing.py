@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from .grammar import Grammar
-from .python_types import ParseError
+from .python_types import ParseError, decoded
 from .validation import validate
 
 __all__ = ["check_sentence", "parsed"]
@@ -18,11 +18,7 @@ __all__ = ["check_sentence", "parsed"]
 
 def parsed(grammar: Grammar, text: str | bytes) -> Any:
     """As Grammar.parse says."""
-    if isinstance(text, bytes):
-        try:
-            text = text.decode()
-        except UnicodeDecodeError as error:
-            raise ParseError(f"the text is not UTF-8: byte {error.start}") from None
+    text = decoded(text)
     if grammar._parse is not None:
         return grammar._parse(grammar, text)
     check_sentence(grammar, text)

@@ -113,6 +113,18 @@ _known_adapter = lru_cache(maxsize=256)(_new_adapter)
 # ------------------------------------------------------------------------------------------------ values
 
 
+def decoded(text: Any) -> str:
+    """A text to be parsed. Raises ParseError for bytes that are not UTF-8, TypeError for what is no text."""
+    from ..automata.matcher import encoded
+
+    if isinstance(text, str):
+        return text
+    try:
+        return encoded(text).decode()
+    except UnicodeDecodeError as error:
+        raise ParseError(f"the text is not UTF-8: byte {error.start}") from None
+
+
 @overload
 def parse(model_or_type: type[_T], text: str | bytes) -> _T: ...
 @overload
@@ -130,11 +142,7 @@ def parse(model_or_type: Any, text: str | bytes) -> Any:
     if isinstance(model_or_type, Grammar):
         return model_or_type.parse(text)
     adapter = _adapter(model_or_type)
-    if isinstance(text, bytes):
-        try:
-            text = text.decode()
-        except UnicodeDecodeError as error:
-            raise ParseError(f"the text is not UTF-8: byte {error.start}") from None
+    text = decoded(text)
     written = _with_digits(text, _EXACT_DOUBLES)
     try:
         return adapter.validate_json(written)

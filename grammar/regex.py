@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.regular import Regular, compile_regular
+from .arguments import expect_counts, expect_text
 from .regex_syntax import Dialect, fullmatch_language
 
 if TYPE_CHECKING:
@@ -41,9 +42,12 @@ class Regex:
         """From a pattern.
 
         dialect : "python" as Python's re reads it, or "ecma" as ECMA-262 (and JSON Schema's `pattern`) does.
-        flags : of Python's re, in its dialect: re.IGNORECASE, re.DOTALL, re.ASCII.
+        flags : of Python's re, in its dialect: re.IGNORECASE, re.DOTALL, re.ASCII, re.MULTILINE, re.VERBOSE.
         Raises GrammarError (malformed, with the column), UnsupportedError (back-references, other flags), LimitError.
         """
+        expect_text(pattern, "a pattern")
+        if not isinstance(flags, int):
+            raise TypeError(f"flags are those of re, or an int, not {type(flags).__name__}: {flags!r:.80}")
         language = fullmatch_language(pattern, dialect, int(flags))
         options = "" if dialect == "python" else f", {dialect!r}"
         shown = f"Regex({pattern!r}{options}{f', flags={int(flags)}' if flags else ''})"
@@ -89,6 +93,7 @@ class Regex:
 
     def repeat(self, least: int = 0, most: int | None = None) -> Regex:
         """`least` to `most` texts of this in a row (None: any number from `least` on). Raises ValueError."""
+        expect_counts(least, most)
         language = regular.Repeat(self.language, least, most)
         return self._made("repeat", language, f"{self._shown}.repeat({least}, {most})", self, counts=(least, most))
 
@@ -118,7 +123,9 @@ class Regex:
 
     def matches(self, text: str | bytes) -> bool:
         """Whether a text is in the language, all of it."""
-        return self.dfa.accepts(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
+        from ..automata.matcher import encoded
+
+        return self.dfa.accepts(encoded(text))
 
     @property
     def is_empty(self) -> bool:

@@ -117,13 +117,13 @@ def _flags_of(pattern: str, dialect: Dialect, flags: int) -> _Flags:
     """What re's flags mean here."""
     if flags and dialect != "python":
         raise ValueError(f"flags are Python's, and the dialect is {dialect!r}: pass dialect='python'")
-    unknown = flags & ~int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE)
+    unknown = flags & ~int(re.IGNORECASE | re.DOTALL | re.ASCII | re.UNICODE | re.MULTILINE | re.VERBOSE)
     if unknown:
         what = f"the flag {re.RegexFlag(unknown)!r}"
-        raise UnsupportedError(what, "only I, S, A and U are known", text=pattern, offset=0)
+        raise UnsupportedError(what, "I, S, A, U, M and X are those that a language has", text=pattern, offset=0)
     if flags & re.ASCII and flags & re.UNICODE:
         raise ValueError("re.ASCII and re.UNICODE contradict each other")
-    return _Flags(bool(flags & re.IGNORECASE), bool(flags & re.DOTALL), bool(flags & re.ASCII))
+    return _Flags(*(bool(flags & flag) for flag in (re.IGNORECASE, re.DOTALL, re.ASCII, re.MULTILINE, re.VERBOSE)))
 
 
 class _Parser:

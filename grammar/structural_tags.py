@@ -33,6 +33,7 @@ from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
 from ..automata.special_tokens import SpecialToken
+from .arguments import expect_source
 from .composition import Apart, node_of, of_node, text_node
 from .free_text import free_text
 from .grammar import Grammar
@@ -82,7 +83,7 @@ def _parsed(tag: Any) -> Any:
     if not isinstance(tag, (str, bytes)):
         return tag
     try:
-        return json.loads(tag)
+        return json.loads(tag if isinstance(tag, bytes) else expect_source(tag, "a structural tag"))
     except RecursionError:
         raise nested_too_deeply("a structural tag") from None
     except json.JSONDecodeError as error:

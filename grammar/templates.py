@@ -31,6 +31,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from ..automata.errors import GrammarError
+from .arguments import expect_text
 from .captures import names_in, spans_of
 from .composition import concatenated
 from .grammar import Grammar
@@ -55,7 +56,7 @@ class _Hole(NamedTuple):
 
 def from_template(template: str, holes: Mapping[str, Any]) -> Grammar:
     """As Grammar.from_template says."""
-    pieces = list(_pieces(template))
+    pieces = list(_pieces(expect_text(template, "a template")))
     names = [name for _, name, _ in pieces if name is not None]
     for given in holes:
         if given not in names:

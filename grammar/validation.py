@@ -26,6 +26,7 @@ from ..automata.matcher import Matcher, describe_bytes, encoded
 from ..automata.special_tokens import SpecialToken
 from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
+from .regex import Regex
 
 __all__ = ["Verdict", "validate"]
 
@@ -73,12 +74,16 @@ def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
     return known[as_generated]
 
 
-def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False) -> Verdict:
+def validate(grammar: Grammar | Regex, text: str | bytes, *, as_generated: bool = False) -> Verdict:
     """Whether a text is a sentence of a grammar.
 
     JSON, also as a part of others, is read in any member order and with any white space, and names of special tokens as
     text, unless `as_generated` asks whether a constrained model could have written just this.
     """
+    if isinstance(grammar, Regex):
+        grammar = grammar.grammar
+    if not isinstance(grammar, Grammar):
+        raise TypeError(f"a text is judged by a Grammar or a Regex, not by {type(grammar).__name__}: {grammar!r:.80}")
     data = encoded(text)
     matcher = Matcher(_compiled(grammar, as_generated))
     if grammar.special_tokens:

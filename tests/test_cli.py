@@ -196,6 +196,30 @@ def test_a_malformed_ebnf_is_refused_with_its_place(folder: Path, grammar: str |
     assert "bad.gbnf: " in answer.stderr and said in answer.stderr
 
 
+def test_a_grammar_starts_at_the_rule_that_is_named(folder: Path) -> None:
+    Path("two.gbnf").write_text('root ::= other "a"\nother ::= "b"+\n')
+    assert run("validate", "--ebnf", "two.gbnf", "--start", "other", "-", stdin="bb").exit_code == 0
+    assert run("validate", "--ebnf", "two.gbnf", "-", stdin="bb").exit_code == 1
+    answer = run("validate", "--ebnf", "two.gbnf", "--start", "othr", "-", stdin="bb")
+    assert answer.exit_code == 2 and "did you mean 'other'?" in answer.stderr
+    Path("two.lark").write_text('start: "(" other ")"\nother: "b"+\n')
+    assert run("validate", "--lark", "two.lark", "--start", "other", "-", stdin="bb").exit_code == 0
+    answer = run("validate", "--schema", "person.json", "--start", "other", "-", stdin="bb")
+    assert answer.exit_code == 2 and "--start belongs to --ebnf or --lark" in answer.stderr
+
+
+def test_lark_grammars_import_from_the_folders_that_are_named(folder: Path) -> None:
+    Path("shared").mkdir()
+    Path("shared/words.lark").write_text("WORD: /[a-z]+/\n")
+    Path("pair.lark").write_text('%import words.WORD\nstart: WORD "," WORD\n')
+    found = run("validate", "--lark", "pair.lark", "--import-path", "none", "--import-path", "shared", "-", stdin="a,b")
+    assert found.exit_code == 0
+    answer = run("validate", "--lark", "pair.lark", "-", stdin="a,b")
+    assert answer.exit_code == 2 and "there is no grammar words.lark to import" in answer.stderr
+    answer = run("validate", "--ebnf", "ab.gbnf", "--import-path", "shared", "-", stdin="b")
+    assert answer.exit_code == 2 and "--import-path belongs to --lark" in answer.stderr
+
+
 def test_lark_grammars_judge_texts(folder: Path) -> None:
     Path("pair.lark").write_text('start: "(" NAME "," NAME ")"\nNAME: /[a-z]+/\n%ignore " "\n')
     assert run("validate", "--lark", "pair.lark", "-", stdin="(a, b)\n").exit_code == 0

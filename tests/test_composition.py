@@ -262,12 +262,12 @@ def test_what_cannot_be_composed_is_refused() -> None:
         grammar + 3
     with pytest.raises(ValueError, match="from 3 to 2"):
         grammar.repeat(3, 2)
-    with pytest.raises(bridle.GrammarError, match="not empty"):
+    with pytest.raises(ValueError, match="not empty"):
         grammar.capture("")
     with pytest.raises(bridle.GrammarError, match="surrogate"):
         grammar + "\ud800"
     for temperature in (-1, float("inf"), float("nan")):
-        with pytest.raises(bridle.GrammarError, match="from 0 on"):
+        with pytest.raises(ValueError, match="from 0 on"):
             grammar.with_temperature(temperature)
     with pytest.raises(bridle.LimitError):
         (Grammar.from_ebnf('root ::= "(" root? ")"') + "a").repeat(2, 200_000)

@@ -139,7 +139,7 @@ def test_what_is_wrong_with_a_pattern_has_its_column():
     with pytest.raises(bridle.GrammarError) as caught:
         Regex("a(b")
     assert caught.value.column == 2
-    for flags, says in ((re.M, "MULTILINE"), (re.X, "VERBOSE"), (re.L, "LOCALE")):
+    for flags, says in ((re.L, "LOCALE"), (re.DEBUG, "DEBUG")):
         with pytest.raises(bridle.UnsupportedError, match=says):
             Regex("a", flags=flags)
     with pytest.raises(ValueError, match="contradict"):
