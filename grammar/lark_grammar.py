@@ -12,6 +12,7 @@ docs/lark.md tells what a text has to be, and where that differs from Lark.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
@@ -20,7 +21,14 @@ import numpy as np
 
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import GrammarError, UnsatisfiableError, UnsupportedError, nested_too_deeply
+from ..automata.errors import (
+    GrammarError,
+    LimitError,
+    UnsatisfiableError,
+    UnsupportedError,
+    line_and_column,
+    nested_too_deeply,
+)
 from ..automata.fragment import Payload, Target
 from ..automata.greedy_dfa import GreedyDfa
 from .lark_follow import followable, rule_set
@@ -88,6 +96,8 @@ def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, l
 
 # ---------------------------------------------------------------------------------------------- terminals
 
+_RANGE = re.compile(r"\[\\?.+-\\?.+\]", re.DOTALL)
+
 
 def _least_width(pattern: Any) -> int:
     """The fewest characters that a pattern matches, as lark has it, which compiles it for that with `re` or `regex`."""
@@ -101,7 +111,9 @@ def _match(terminal: Any, source: LarkText) -> PreferredMatch:
     where = source.defined.get(terminal.name)
     if where is None:
         where = source.first.get(terminal.pattern.raw or "", source.first.get(terminal.name, 0))
-    name = repr(terminal.name) if terminal.name in source.defined else repr(terminal.user_repr())
+        if not where and _RANGE.fullmatch(terminal.pattern.value):  # of two strings: "a".."z"
+            where = source.first.get("..", 0)
+    name = repr(terminal.name) if terminal.name in source.defined else f"/{terminal.pattern.value}/"
     try:
         if _least_width(terminal.pattern) == 0:
             raise GrammarError("it matches the empty text, and a token has at least one character")
@@ -112,6 +124,10 @@ def _match(terminal: Any, source: LarkText) -> PreferredMatch:
         ) from error
     except GrammarError as error:
         raise GrammarError(f"terminal {name}: {error.message}", text=source.original, offset=where) from error
+    except LimitError as error:
+        line, column = line_and_column(source.original, where)
+        error.place = f"terminal {name}, line {line}, column {column}"
+        raise
 
 
 def _schema(schema: str, offset: int, source: LarkText) -> Payload:

@@ -23,13 +23,12 @@ from ..automata.errors import (
     line_and_column,
     nested_too_deeply,
 )
+from .lark_messages import told
 from .lark_text import LarkText
 
 __all__ = ["Imports", "Loaded", "load_rules"]
 
 _MAX_PRODUCTIONS = 20_000
-_QUOTED = re.compile(r"'([^']+)'")
-_WORDS = re.compile(r"\b_?[A-Za-z][A-Za-z0-9_]*\b")
 
 
 class Loaded(NamedTuple):
@@ -123,10 +122,10 @@ def _check(definitions: Mapping[str, Any], source: LarkText, start: str) -> None
     total = 0
     for name, found in definitions.items():
         if found.tree is not None and not found.is_term:
-            total += _productions(found.tree)
+            total += _counted(found.tree, source)
             if total > _MAX_PRODUCTIONS:
                 line, column = line_and_column(source.original, source.defined.get(name, 0))
-                raise LimitError("productions", total, _MAX_PRODUCTIONS, f"rule {name!r}, line {line}, column {column}")
+                raise LimitError("productions", total, _MAX_PRODUCTIONS, f"rule {str(name)!r}, line {line}, column {column}")
     _check_templates(definitions, source)
 
 
@@ -150,11 +149,21 @@ def _check_templates(definitions: Mapping[str, Any], source: LarkText) -> None:
         while waiting:
             used = waiting.pop()
             if used == name:
-                source.fail(f"template {name!r} has no end: it uses itself with ever larger arguments",
+                source.fail(f"template {str(name)!r} has no end: it uses itself with ever larger arguments",
                             source.defined.get(name, 0))  # fmt: skip
             if used not in seen and used in uses:
                 seen.add(used)
                 waiting.extend(uses[used])
+
+
+def _counted(tree: Any, source: LarkText) -> int:
+    try:
+        return _productions(tree)
+    except LimitError as error:
+        place = re.search(rf"(?:~|\.\.)\s*\+?0*{error.given}\b", source.original)
+        line, column = line_and_column(source.original, place.start() if place else 0)
+        error.place = f"line {line}, column {column}"
+        raise
 
 
 def _productions(tree: Any) -> int:
@@ -187,7 +196,12 @@ def _productions(tree: Any) -> int:
 
 def _check_terminals(loaded: Loaded, source: LarkText, definitions: Mapping[str, Any]) -> None:
     known = {terminal.name for terminal in loaded.terminals} | source.schemas.keys()
+    origins = {rule.origin.name for rule in loaded.rules}
     for rule in loaded.rules:
+        for symbol in rule.expansion:
+            if not symbol.is_term and symbol.name not in origins:
+                message = f"Using an undefined rule: NonTerminal('{symbol.name}')"
+                source.fail(*told(source, message, None))
         for symbol in rule.expansion:
             if symbol.is_term and symbol.name not in known:
                 reason = "it is declared, and its texts would come from a program that runs after the lexer"
@@ -210,22 +224,16 @@ def _not_found(source: LarkText, imports: Imports, error: Exception) -> NoReturn
 
 
 def _fail(source: LarkText, imports: Imports, message: str, error: BaseException) -> NoReturn:
-    """Raises what lark said, at its place: that of the parser's error, or of a name in the message."""
+    """Raises what lark said, at its place."""
     cause = error if hasattr(error, "pos_in_stream") else error.__context__
     position = getattr(cause, "pos_in_stream", None)
-    line = message.strip().split("\n")[0].rstrip(": ")
-    line = re.sub(r",? at line \d+ column \d+.*|,? at line \d+, column \d+.*", "", line) or type(error).__name__
-    if imports.last is not None:
-        if position is not None:
-            line += f" (in {imports.last}, which is imported)"
-            position = None
-    if position is None:
-        names = [*_QUOTED.findall(message), *_WORDS.findall(message)]
-        named = [name for name in names if name in source.defined or name in source.first]
-        offset = source.first.get(named[0], 0) if named else 0
-        if named and "defined more than once" in message:
-            offset = source.again.get(named[0], offset)
-    else:
-        offset = source.place(position)
-    line, offset = line[:1].lower() + line[1:], min(offset, len(source.original))
-    raise GrammarError(line, text=source.original, offset=offset) from error
+    if position is not None and imports.last is not None:  # the text itself was read before what it imports
+        dotted = imports.last.removesuffix(".lark").replace(os.sep, ".")
+        where = next((at for name, at in source.imports if name.lstrip(".").startswith(dotted)), 0)
+        imported = LarkText(imports.texts.get(imports.last, ""))
+        said, offset = told(imported, message, position)
+        line, column = line_and_column(imported.original, offset)
+        said = f"{said} (in {imports.last}, which is imported, line {line}, column {column})"
+        raise GrammarError(said, text=source.original, offset=where) from error
+    said, offset = told(source, message, None if position is None else source.place(position))
+    raise GrammarError(said, text=source.original, offset=min(offset, len(source.original))) from error

@@ -27,7 +27,7 @@ from typing import NoReturn
 from ..automata.errors import GrammarError, UnsupportedError
 from .regex_syntax import parse
 
-__all__ = ["Attributes", "LarkText", "read_text"]
+__all__ = ["Attributes", "LarkText", "bracket_open_at", "read_text"]
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|\#[^\n]*)
@@ -127,6 +127,18 @@ def read_text(original: str) -> LarkText:
         parts.append("\n%declare " + " ".join(out.schemas))
     out.text = "".join(parts)
     return out
+
+
+def bracket_open_at(source: LarkText, offset: int) -> int | None:
+    """Where the innermost bracket is that a definition has opened before a place, and not closed; None if none is."""
+    begin = max([at for at in (*source.defined.values(), *source.again.values()) if at <= offset], default=0)
+    opened: list[int] = []
+    for found in _PIECE.finditer(source.original, begin, offset):
+        if found[0] in ("(", "[", "{"):
+            opened.append(found.start())
+        elif found[0] in (")", "]", "}") and opened:
+            opened.pop()
+    return opened[-1] if opened else None
 
 
 def _refuse_special_token(out: LarkText, piece: str, offset: int) -> NoReturn:

@@ -13,11 +13,13 @@ Source: Hopcroft, Motwani, Ullman, "Introduction to Automata Theory", ch. 4 (clo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
+from ..automata.errors import LimitError
 from ..automata.regular import Regular, compile_regular
 from .arguments import expect_counts, expect_text
 from .regex_syntax import Dialect, fullmatch_language
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from .grammar import Grammar
 
 __all__ = ["Regex"]
+
+_REPETITION = re.compile(r"\{([0-9]+)(?:,([0-9]*))?\}")
 
 
 class Regex:
@@ -118,8 +122,20 @@ class Regex:
     def dfa(self) -> ByteDfa:
         """The minimal automaton. Raises LimitError where it is too large."""
         if self._dfa is None:
-            self._dfa = compile_regular(self.language)
+            try:
+                self._dfa = compile_regular(self.language)
+            except LimitError as error:
+                error.place = error.place or f"{self._most_repeated()}the pattern {self._shown:.200}"
+                raise
         return self._dfa
+
+    def _most_repeated(self) -> str:
+        """Where the largest repetition of a pattern is, which is what most patterns are too large by."""
+        found = list(_REPETITION.finditer(self._recipe.get("pattern", "")))
+        if not found:
+            return ""
+        most = max(found, key=lambda one: int(one[2] or one[1]))
+        return f"column {most.start() + 1}, {most[0]}, of "
 
     def matches(self, text: str | bytes) -> bool:
         """Whether a text is in the language, all of it."""

@@ -237,3 +237,29 @@ def test_pairs_of_terminals_that_are_followed_together_grow_as_a_list_of_keyword
     grammar = bridle.Grammar.from_lark(f'start: (keyword | NAME)*\nkeyword: {keywords}\nNAME: /[a-z]+/\n%ignore " "\n')
     assert len(counted) < 4 * len(words)
     assert bridle.validate(grammar, f"{words[3]} abc {words[40]}x")
+
+
+@pytest.mark.parametrize("case", MALFORMED, ids=[case["grammar"] for case in MALFORMED])
+def test_no_message_has_the_internals_of_lark(case: dict) -> None:
+    with pytest.raises(bridle.GrammarError) as caught:
+        bridle.Grammar.from_lark(case["grammar"])
+    assert not re.search(r"Token\(|Terminal|__ANON|__IGNORE|_NL|expected_|SyntaxError", caught.value.message)
+
+
+@pytest.mark.parametrize(("grammar", "place"), [
+    ('start: "b"\n  | "a"~99999999', "line 2, column 8"),
+    ('start: "b"\n  | "a"~2..99999999', "line 2, column 10"),
+    ('start: A\nA: "a"~99999999', "terminal 'A', line 2, column 1"),
+    ("start: A\nA: /a{99999}/", "terminal 'A', line 2, column 1"),
+])  # fmt: skip
+def test_a_limit_that_a_grammar_meets_is_told_with_its_place(grammar: str, place: str) -> None:
+    with pytest.raises(bridle.LimitError, match=f"at {place}: "):
+        bridle.Grammar.from_lark(grammar)
+
+
+def test_what_is_wrong_in_an_imported_file_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "words.lark").write_text("WORD: (\n")
+    says = r"the '\(' of line 1, column 7 is not closed \(in words\.lark, which"
+    with pytest.raises(bridle.GrammarError, match=says) as caught:
+        bridle.Grammar.from_lark("start: WORD\n%import words.WORD\n", import_paths=[tmp_path])
+    assert (caught.value.line, caught.value.column) == (2, 9)

@@ -163,3 +163,12 @@ def test_a_language_without_a_text_is_no_grammar():
 def test_a_language_that_needs_too_many_states_is_a_limit_error():
     with pytest.raises(bridle.LimitError):
         _ = (Regex("(a|b)*a(a|b){30}") & ~Regex("c")).dfa
+
+
+@pytest.mark.parametrize(("pattern", "place"), [
+    ("xa{99999}", "column 3, {99999}, of the pattern Regex('xa{99999}')"),
+    ("(a{5}b){2,9999999}c", "column 8, {2,9999999}, of the pattern"),
+])  # fmt: skip
+def test_a_limit_that_a_pattern_meets_is_told_with_its_repetition(pattern: str, place: str) -> None:
+    with pytest.raises(bridle.LimitError, match=re.escape(f"exceeded at {place}")):
+        bridle.Grammar.from_regex(pattern)
