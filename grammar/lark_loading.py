@@ -125,7 +125,8 @@ def _check(definitions: Mapping[str, Any], source: LarkText, start: str) -> None
             total += _counted(found.tree, source)
             if total > _MAX_PRODUCTIONS:
                 line, column = line_and_column(source.original, source.defined.get(name, 0))
-                raise LimitError("productions", total, _MAX_PRODUCTIONS, f"rule {str(name)!r}, line {line}, column {column}")
+                place = f"rule {str(name)!r}, line {line}, column {column}"
+                raise LimitError("productions", total, _MAX_PRODUCTIONS, place)
     _check_templates(definitions, source)
 
 
