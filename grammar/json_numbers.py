@@ -8,8 +8,9 @@ the spellings of a value are not a regular language, and a number is one of
 
 compared as exact decimals. Every value has a plain spelling, so no value is lost, and what Python writes of an int or a
 float is in one of the two. Smaller exponents are left out on purpose: with them `1.5` would begin an integer (`1.5e1`),
-and a model that slipped would be led to a number that it did not mean. So are the exponents of multiples of what leaves
-more than 300 remainders: each of the sixteen places of a mantissa would multiply them.
+and a model that slipped would be led to a number that it did not mean. So are the exponents of multiples where they
+would take more than 400,000 states, since each of the sixteen places of a mantissa multiplies the remainders: those of
+divisors that have a factor prime to ten of more than 12,000, or a smaller one between bounds of many digits.
 
 A plain spelling is greater than a bound if its whole part is longer, or as long and greater at the first digit that
 differs, or equal with a fraction that is greater likewise; a scientific one if its exponent is, or if that is equal and
@@ -19,8 +20,8 @@ c * 10^j with c prime to ten, a multiple of c that ends in j zeros is all that m
 c * (j + 1) instead of c * 10^j. All of it is read in one go (json_number_kernels.py). Expressions and their
 intersections were rejected: a range took ten times as long so, a divisor thirty times.
 
-Cost: 25 to 60 us for a range, integers or not, 150 for one of twenty digits; 30 to 150 us for a divisor up to 20.
-Importing this file does not import numba.
+Cost: 25 to 60 us for a range, integers or not, 150 for one of twenty digits; 30 to 150 us for a divisor up to 20, 50 ms
+for one of 2,000 that is prime to ten, 0.2 s for one of 10,000. Importing this file does not import numba.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ __all__ = [
 # The exponents of scientific spellings (from, to), and the most digits behind the point of their mantissas.
 EXPONENTS = ((-324, -5), (16, 308))
 MANTISSA_DIGITS = 16
-# Beyond this many remainders multiples have no exponents.
+# Up to this many remainders a set is written at once, with exponents.
 FEW_REMAINDERS = 300
-# States that a set of numbers may take before they are made minimal, 60 bytes each.
-_MOST_STATES = 200_000
+# States that a set of numbers may take before they are made minimal, 60 bytes each. Exponents take 33 times as many as
+# there are remainders that nothing tells alike; where that is too much they are left out.
+_MOST_STATES = 400_000
 # Remainders of a divisor, in all, and that nothing tells alike where whole parts may be of any length.
 _MOST_REMAINDERS, _MOST_APART = 1 << 20, 20_000
 NUMBER_NOTE = (
@@ -147,18 +149,22 @@ def number_between(
     """
     from ..automata.kernel import compile_all
     from ..automata.minimize import minimized
-    from .json_number_kernels import CLASSES, write_numbers
+    from .json_number_kernels import CLASSES, D_EXPONENTS, write_numbers
 
     multiples = _divisor(divisor, is_bounded=low is not None and high is not None)
     upwards = _absolute(low, low_open, high, high_open)
     downwards = _absolute(_negated(high), high_open, _negated(low), low_open)
     bounds = _bounds(upwards, downwards, int(multiples[1]))
     compile_all()
-    for n_rows in _ROWS:
-        table, accepting = np.zeros((n_rows, CLASSES), np.int32), np.zeros(n_rows, np.uint8)
-        n = write_numbers(bounds, multiples, table, accepting)
-        if n <= n_rows:
-            return minimized(table[:n], accepting[:n], _class_of())
+    for has_exponents in (1, 0):
+        multiples[D_EXPONENTS] &= has_exponents
+        for n_rows in _ROWS:
+            table, accepting = np.zeros((n_rows, CLASSES), np.int32), np.zeros(n_rows, np.uint8)
+            n = write_numbers(bounds, multiples, table, accepting)
+            if n <= n_rows:
+                return minimized(table[:n], accepting[:n], _class_of())
+        if not multiples[D_EXPONENTS]:
+            break  # it was written without them
     raise LimitError("states of numbers (digits of bounds, remainders of multipleOf)", _MOST_STATES + 1, _MOST_STATES)
 
 
@@ -183,7 +189,7 @@ def _divisor(divisor: Decimal | None, is_bounded: bool) -> np.ndarray:
     for given, most in (n, _MOST_REMAINDERS), (apart, _MOST_APART), (k, _MOST_DIGITS):
         if given > most:
             raise LimitError("remainders of multipleOf, by digits", given, most)
-    return np.array([p, k, zeros, n <= FEW_REMAINDERS, *(pow(10, i, p) for i in range(k + 1))], np.int64)
+    return np.array([p, k, zeros, 1, *(pow(10, i, p) for i in range(k + 1))], np.int64)
 
 
 def _negated(bound: Decimal | None) -> Decimal | None:

@@ -216,7 +216,6 @@ def _constant(value: Decimal) -> Regular:
 
 # ------------------------------------------------------------------------------------------------ multiples
 
-_FEW_REMAINDERS = 300
 # Classes of bytes, numbered by their least byte: 0 all others, + - . then the digits, then E and e.
 _AT_PLUS, _AT_MINUS, _AT_POINT, _AT_ZERO, _AT_E = 1, 2, 3, 4, 14
 _CLASSES = 15
@@ -274,7 +273,6 @@ class _Multiples:
 
     def __init__(self, p: int, k: int, zeros: int) -> None:
         self.p, self.k, self.zeros = p, k, zeros
-        self.with_exponent = p * (zeros + 1) <= _FEW_REMAINDERS
         self.table = _Table()
         self.table.state("start")
         while self.table.waiting:
@@ -327,7 +325,7 @@ class _Multiples:
         rows, state, p, k = self.table.rows, self.table.state, self.p, self.k
         if n and exact:
             self.table.accepting[row] = 1
-        goes_on = self.with_exponent and single and n < _MANTISSA_DIGITS
+        goes_on = single and n < _MANTISSA_DIGITS
         for digit in range(10):
             after = (10 * r + digit) % p
             if n < k:
@@ -344,8 +342,6 @@ class _Multiples:
 
     def _e(self, row: int, n: int, r: int) -> None:
         """The exponents that make a multiple of a mantissa."""
-        if not self.with_exponent:
-            return
         j = 0
         while r * 10**j % self.p:
             j += 1

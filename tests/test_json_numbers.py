@@ -161,13 +161,13 @@ def test_a_bound_of_too_many_digits_is_refused_with_their_number():
         number_language(NumberSet(low=Decimal("1e30000")))
 
 
-def test_large_powers_of_two_and_five_are_small_automata():
+def test_remainders_of_large_powers_of_two_and_five_that_go_on_alike_are_one():
     language = number_language(NumberSet(multiples=decimals("131072")))
-    assert language.n_states < 5000 and language.accepts(b"262144") and not language.accepts(b"262145")
+    assert language.n_states < 25_000 and language.accepts(b"262144") and not language.accepts(b"262145")
 
 
 def test_states_beyond_the_budget_are_refused_with_their_number():
-    with pytest.raises(bridle.LimitError, match=r"states of numbers .* exceeded: 200001 given, 200000 allowed"):
+    with pytest.raises(bridle.LimitError, match=r"states of numbers .* exceeded: 400001 given, 400000 allowed"):
         number_language(NumberSet(Decimal(0), False, Decimal("1e300"), False, decimals("9999")))
 
 
@@ -322,3 +322,22 @@ print([language.digest.hex() for language in made])
         command = [sys.executable, "-c", code]
         outputs.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("divisor", ["2000", "3600", "86400", "65536", "0.0125", "1999", "9973"])
+def test_what_json_dumps_writes_of_a_multiple_is_one_of_its_spellings(divisor):
+    step = Decimal(divisor)
+    language, numbers = multiples_of(step), NumberSet(multiples=(step,))
+    rng = random.Random(int(step * 10000))
+    for _ in range(60):
+        digits = rng.randrange(1, 12)
+        value = rng.randrange(1, 10**digits) * step * 10 ** rng.randrange(12, 60)
+        for written in (json.dumps(float(value)), json.dumps(int(value)), json.dumps(-float(value))):
+            assert language.accepts(written.encode()) == number_admits(numbers, Decimal(written)), written
+
+
+@pytest.mark.parametrize("high", [None, Decimal(10) ** 18])
+def test_multiples_that_are_too_many_with_exponents_have_none(high):
+    language = number_between(Decimal(0), False, high, False, Decimal(19997))
+    assert language.accepts(b"19997") and language.accepts(b"199970000000000000")
+    assert not language.accepts(b"1.9997e+17")
