@@ -99,6 +99,7 @@ from .table_kernels import (
     R_DESC,
     R_EDGE,
     R_EDGES,
+    R_FIRST,
     R_FLAGS,
     R_MAX,
     R_MIN,
@@ -135,7 +136,7 @@ def write_row(ctx, row, flags, space):
     """Writes a row without edges and calls; its offset."""
     rows = i32(ctx, ROWS)
     o = ROW_WIDTH * row
-    for k in range(ROW_WIDTH):
+    for k in range(R_FIRST):
         rows[o + k] = 0
     rows[o + R_SPACE] = space
     rows[o + R_CLOSE] = -1

@@ -27,7 +27,11 @@ from .sparse_dfa import SparseDfa
 
 @runtime_checkable
 class Payload(Hashable, Protocol):
-    """A state as a specification of what may still come."""
+    """A state as a specification of what may still come.
+
+    It may have an attribute `first_bytes`, a set of bytes as an int (byte b its bit b), or None: then nothing but those
+    bytes begins what it reads, which is never the empty text. Where none of them comes it is not expanded.
+    """
 
     def expand(self) -> Expansion: ...
 

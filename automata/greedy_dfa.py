@@ -7,9 +7,12 @@ The frame of an ordinary leaf (ByteDfa) may end wherever the leaf accepts, whate
     0          no text goes on so; where s accepts, the frame ends, and the byte is the caller's
     BLOCKED    no text of this leaf goes on so, and the frame may not end before the byte either
 
+A leaf that is *lenient* holds no byte beyond ASCII: before one, its frame may end, and it may go on as well. So a leaf
+can be greedy by its letters and digits although what follows it may begin with the same byte as one of its characters.
+
 At the end of the text, a state that accepts may always end. BLOCKED is for leaves that compete: a lexer that has read
 `if` takes a letter for the rest of a name, so the leaf of the keyword is BLOCKED there. A byte is *held* in a state
-that accepts if its entry is not 0; elsewhere no entry is BLOCKED.
+that accepts if its entry is not 0 (of a lenient leaf: if it is ASCII, too); elsewhere no entry is BLOCKED.
 
 Like a ByteDfa, a GreedyDfa is minimal, trimmed and numbered breadth first by byte from the start, so two of them are
 equal arrays if and only if they do the same, and `digest` names what they do. `made` is where they come from.
@@ -31,10 +34,12 @@ from hashlib import blake2b
 
 import numpy as np
 
-__all__ = ["BLOCKED", "GreedyDfa", "made"]
+__all__ = ["ASCII", "BLOCKED", "GreedyDfa", "made"]
 
 # An entry that is no state; a test holds it equal to the kernels' (table_kernels.py), which need numba.
 BLOCKED = -1
+# Bytes below are ASCII's.
+ASCII = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +51,14 @@ class GreedyDfa:
     accepting : uint8[n_states], 1 where the frame may end
     byte_class : uint8[256], the coarsest classes of bytes, numbered by their least byte
     digest : 16 bytes that name what the automaton does; never those of a ByteDfa
+    lenient : whether bytes from 128 on are not held; none of their entries is then BLOCKED
     """
 
     table: np.ndarray
     accepting: np.ndarray
     byte_class: np.ndarray
     digest: bytes
+    lenient: bool = False
 
     def __post_init__(self) -> None:
         for array in (self.table, self.accepting, self.byte_class):
@@ -63,8 +70,9 @@ class GreedyDfa:
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __reduce__(self) -> tuple[type[GreedyDfa], tuple[np.ndarray, np.ndarray, np.ndarray, bytes]]:
-        return GreedyDfa, (self.table, self.accepting, self.byte_class, self.digest)  # so that copies are read-only
+    def __reduce__(self) -> tuple[type[GreedyDfa], tuple[np.ndarray, np.ndarray, np.ndarray, bytes, bool]]:
+        # So that copies are read-only.
+        return GreedyDfa, (self.table, self.accepting, self.byte_class, self.digest, self.lenient)
 
     def __repr__(self) -> str:
         return f"GreedyDfa({self.n_states} states, {self.digest.hex()[:8]})"
@@ -90,11 +98,19 @@ class GreedyDfa:
 
     def held(self, state: int) -> frozenset[int]:
         """The bytes before which the frame does not end in a state that accepts."""
-        return frozenset(np.flatnonzero(self.table[state, self.byte_class]).tolist())
+        return frozenset(np.flatnonzero(self.holds[state]).tolist())
+
+    @property
+    def holds(self) -> np.ndarray:
+        """bool[n_states, 256]: whether the frame would not end before a byte in a state that accepts."""
+        holds: np.ndarray = self.table[:, self.byte_class] != 0
+        if self.lenient:
+            holds[:, ASCII:] = False
+        return holds
 
     def alike(self) -> np.ndarray:
-        """int[n_states - 1]: of each state but the dead one the first whose entries are 0 for the same bytes."""
-        _, first, kind = np.unique(self.table[1:] != 0, axis=0, return_index=True, return_inverse=True)
+        """int[n_states - 1]: of each state but the dead one the first that would hold the same bytes."""
+        _, first, kind = np.unique(self.holds[1:], axis=0, return_index=True, return_inverse=True)
         return 1 + first[kind.reshape(-1)]
 
     def always_followable(self, bytes_after: Iterable[int], *, may_end: bool = False) -> bool:
@@ -103,10 +119,9 @@ class GreedyDfa:
         may_end : the text may end wherever the leaf does. Then, or where True comes back for bytes that what follows
         can begin with, whatever the stack, no text gets stuck in the leaf.
         """
-        after = self.byte_class[list(bytes_after)]
         good = self.accepting != 0
         if not may_end:
-            good = good & (self.table[:, after] == 0).any(axis=1)
+            good = good & ~self.holds[:, list(bytes_after)].all(axis=1)
         while True:
             more = good | (good[np.maximum(self.table, 0)] & (self.table > 0)).any(axis=1)
             if (more == good).all():
@@ -121,14 +136,16 @@ class GreedyDfa:
         assert not self.table[0].any() and not self.accepting[0], "the dead state is not dead"
         assert self.table.min() >= BLOCKED and self.table.max() < n
         assert not (self.table[self.accepting == 0] < 0).any(), "blocked where the frame cannot end"
+        assert not self.lenient or self.table[:, self.byte_class[ASCII:]].min() >= 0, "blocked where nothing is held"
         assert self.always_followable((), may_end=True), "a state cannot reach acceptance"
-        again = made(self.table, self.accepting, self.byte_class)
+        again = made(self.table, self.accepting, self.byte_class, lenient=self.lenient)
         assert again is not None and again.digest == self.digest, "not minimal, or not numbered breadth first"
 
 
-def made(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray) -> GreedyDfa:
+def made(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray, *, lenient: bool = False) -> GreedyDfa:
     """The GreedyDfa that does what any automaton of such entries does.
 
+    lenient : then no entry of a byte from 128 on is BLOCKED.
     table : int[n_states, n_classes], entries as in GreedyDfa, BLOCKED in any state; state 0 dead, state 1 the start,
         and every state that is reached from it can reach acceptance. accepting : [n_states]. class_of : uint8[256].
     """
@@ -157,10 +174,12 @@ def made(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray) -> Gree
     for block in set(block_of[:n].tolist()):
         small[block + 1] = entry_of[table[members[block]]]
         small_ends[block + 1] = accepting[members[block]]
-    return _numbered(small, small_ends, class_of, int(block_of[0]) + 1)
+    return _numbered(small, small_ends, class_of, int(block_of[0]) + 1, lenient)
 
 
-def _numbered(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray, start: int) -> GreedyDfa:
+def _numbered(
+    table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray, start: int, lenient: bool
+) -> GreedyDfa:
     """Numbers a minimal automaton breadth first by byte, and merges classes that no state tells apart."""
     table = table[:, class_of]
     _, first, group = np.unique(table, axis=1, return_index=True, return_inverse=True)
@@ -172,10 +191,10 @@ def _numbered(table: np.ndarray, accepting: np.ndarray, class_of: np.ndarray, st
     number[states] = np.arange(len(states))
     small = np.ascontiguousarray(number[table[states]])
     ends = np.ascontiguousarray(accepting[states])
-    digest = blake2b(byte_class.tobytes(), digest_size=16, person=b"greedy")
+    digest = blake2b(byte_class.tobytes(), digest_size=16, person=b"lenient" if lenient else b"greedy")
     digest.update(ends.tobytes())
     digest.update(small.tobytes())
-    return GreedyDfa(small, ends, byte_class, digest.digest())
+    return GreedyDfa(small, ends, byte_class, digest.digest(), lenient)
 
 
 def _breadth_first(table: np.ndarray, start: int) -> list[int]:

@@ -45,7 +45,7 @@ FAR = 1 << 30
 def write_leaf(leaves, info, classes, table, accepting, byte_class, first, row, class_at, flags):
     """The live states of an automaton (int32[n, k], uint8[n], uint8[256]; 0 the dead one) from leaf state `first` on.
 
-    row, class_at : where in leaves and in classes they begin. flags : GREEDY or 0.
+    row, class_at : where in leaves and in classes they begin. flags : GREEDY, LENIENT or 0.
     """
     moved = first - 1
     k = table.shape[1]

@@ -60,6 +60,7 @@ from .table_kernels import (
     NODE_MASK,
     NODES,
     OK,
+    R_FIRST,
     R_FLAGS,
     ROW_WIDTH,
     ROWS,
@@ -129,8 +130,8 @@ class Machine:
     """
 
     __slots__ = (
-        "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address", "context",
-        "limits", "log", "sparse", "start", "store", "temperatures",
+        "_allowance", "_firsts", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address",
+        "context", "limits", "log", "sparse", "start", "store", "temperatures",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
@@ -152,6 +153,7 @@ class Machine:
         self._rows: dict[Any, int] = {None: 0}
         self._selections: dict[int, tuple[Selection, int]] = {}
         self._warm_rows: dict[int, float] = {}
+        self._firsts: dict[int, int] = {}
         self.temperatures: dict[int, float | None] = {}
         self.sparse: list[SparseDfa] = []
         self._held = 0
@@ -294,10 +296,25 @@ class Machine:
         else:
             row = self._new_rows(1)
             self._payloads[row] = target
+            first = getattr(target, "first_bytes", None)
+            if first is not None:
+                self._tables.view(ROWS)[ROW_WIDTH * row + R_FIRST] = self._first_bytes(first)
             if type(target) is Warmth:
                 self._warm_rows[row] = target.temperature
         self._rows[target] = row
         return row
+
+    def _first_bytes(self, first: int) -> int:
+        """What R_FIRST says for a set of bytes."""
+        known = self._firsts.get(first)
+        if known is None:
+            at = self._tables.count(DATA)
+            if at + 8 > self._tables.view(DATA).size:
+                self._tables.grow(DATA, 8)
+            self._tables.view(DATA)[at : at + 8] = np.frombuffer(first.to_bytes(32, "little"), np.int32)
+            self.context[3 * DATA + 2] = at + 8
+            known = self._firsts[first] = at + 1
+        return known
 
     def _new_rows(self, n: int) -> int:
         """The first of n new, zeroed rows."""

@@ -8,6 +8,8 @@ paths each, not the whole tree.
 
 from __future__ import annotations
 
+from .greedy_dfa import ASCII
+from .joined_place_kernels import is_open, join, members_of, open_place
 from .kernel import (
     i64_at,
     kernel,
@@ -18,7 +20,7 @@ from .likeness_kernels import (
     likest_record,
     room_for_a_change,
 )
-from .place_kernels import children, is_left_out, node_of, way
+from .place_kernels import children, holds, is_joined, is_left_out, is_shared, node_of, number_of_nodes, way
 from .record_table_kernels import (
     CLOSING,
     JOINED,
@@ -49,6 +51,7 @@ from .table_kernels import (
     BETWEEN,
     DENSE,
     GREEDY,
+    JOINED_PLACES,
     L_CLASS,
     L_FLAGS,
     L_LIKE,
@@ -60,6 +63,7 @@ from .table_kernels import (
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
+    LENIENT,
     M_BASE,
     M_DEEPEST,
     M_WORDS,
@@ -76,6 +80,7 @@ from .table_kernels import (
     S_RUNS,
     SPACES,
     T_BYTE,
+    T_CHILD_BYTE,
     T_CHILD_FIRST,
     T_CHILD_NODE,
     T_DEPTH,
@@ -222,9 +227,11 @@ def wide_record(s, t, q, stop, pattern):
     return index_record(s, t, q, stop)
 
 
-@subroutine("UniTuple(int64, 2)(int64[::1], int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1])")
-def scan_plain(s, t, q, stop, bits, listed, left, states):
-    """As scan_subtree, where nothing is counted. Returns (tokens, exits).
+@subroutine(
+    "UniTuple(int64, 2)(int64[::1], int64, int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int64, int64)"
+)
+def scan_plain(s, t, q, stop, bits, listed, left, states, tokens, exits):
+    """As scan_subtree, where nothing is counted. Returns (tokens, exits), those that were there before included.
 
     bits : int32[words], out: the tokens. listed : int32[LONGEST_LIST], out: the first of them. left : int32[n], out:
     the exits. states : int32[deepest + 1], scratch: state by depth.
@@ -236,7 +243,6 @@ def scan_plain(s, t, q, stop, bits, listed, left, states):
     classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
     top = depth[node_of(s, t)]
     states[0] = q
-    tokens, exits = 0, 0
     low, high = children(s, t)
     for first in range(low, high):
         i = below[first]
@@ -264,20 +270,24 @@ def scan_plain(s, t, q, stop, bits, listed, left, states):
     return tokens, exits
 
 
-@subroutine("UniTuple(int64, 2)(int64[::1], int64, int64, int32[::1], int32[::1], int32[::1], int32[::1])")
-def scan_greedy(s, t, q, bits, listed, left, states):
-    """As scan_plain, of a greedy leaf: its exits are the ways that are not held where it accepts, but for those of t.
+@subroutine(
+    "UniTuple(int64, 2)(int64[::1], int64, int64, boolean, int32[::1], int32[::1], int32[::1], int32[::1],"
+    " int64, int64)"
+)
+def scan_greedy(s, t, q, own, bits, listed, left, states, tokens, exits):
+    """As scan_plain, of a greedy leaf: its exits are the ways that are not held where it accepts.
 
-    states : int32[2 * (deepest + 1)], scratch: state and next way by depth.
+    own : whether those of t itself are among them. states : int32[2 * (deepest + 1)], scratch: state and next way by
+    depth.
     """
     leaves, info = i32(s, LEAVES), i32(s, LEAF_INFO)
     byte, end, depth = u8(s, T_BYTE), i32(s, T_END), i32(s, T_DEPTH)
     token_first, token_ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
     below, child_first = i32(s, T_CHILD_NODE), i32(s, T_CHILD_FIRST)
     classes = i32(s, LEAF_CLASSES)[info[LEAF_WIDTH * q + L_CLASS] :]
+    lenient = info[LEAF_WIDTH * q + L_FLAGS] & LENIENT != 0
     top = depth[node_of(s, t)]
     states[0] = q
-    tokens, exits = 0, 0
     low, high = children(s, t)
     for first in range(low, high):
         i = below[first]
@@ -288,10 +298,11 @@ def scan_greedy(s, t, q, bits, listed, left, states):
             k = first if d == 1 else states[2 * d - 1]
             states[2 * d - 1] = k + 1
             to = leaves[info[LEAF_WIDTH * q1 + L_ROW] + classes[byte[i]]]
-            if to <= 0:
-                if to == 0 and d > 1 and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
+            if to == 0 or (lenient and byte[i] >= ASCII):
+                if (own or d > 1) and info[LEAF_WIDTH * q1 + L_FLAGS] & ACCEPTS:
                     left[exits] = way(k)
                     exits += 1
+            if to <= 0:
                 i = end[i]
                 continue
             for m in range(token_first[i], token_first[i + 1]):
@@ -310,6 +321,107 @@ def scan_greedy(s, t, q, bits, listed, left, states):
             states[2 * d + 1] = child_first[i]
             i += 1
     return tokens, exits
+
+
+@subroutine("int64(int64[::1], int64, int32[::1], int32[::1], int64)")
+def scan_tokens(s, t, bits, listed, tokens):
+    """Adds the tokens that end at a place to a scan's; how many there are then."""
+    first, ids = i32(s, T_TOKEN_FIRST), i32(s, T_TOKENS)
+    n = members_of(s, t) if is_joined(s, t) else 1
+    for k in range(n):
+        i = i32(s, JOINED_PLACES)[t - number_of_nodes(s) + 1 + k] if is_joined(s, t) else t
+        for m in range(first[i], first[i + 1]):
+            bits[ids[m] >> 5] |= bit(ids[m])
+            if tokens < LONGEST_LIST:
+                listed[tokens] = ids[m]
+            tokens += 1
+    return tokens
+
+
+@subroutine(
+    "UniTuple(int64, 2)(int64[::1], int64, int64, int32[::1], int32[::1], int32[::1], int32[::1], int32[::1])"
+)
+def scan_shared(s, t, q, bits, listed, left, states, waiting):
+    """As scan_plain or scan_greedy, of a place that is shared: (tokens, exits), those of t itself included where the
+    leaf is greedy; or (-1, -1) without room.
+
+    waiting : int32[2 * 256 * deepest], scratch: joined places to scan, and the states there.
+    """
+    byte, below = u8(s, T_CHILD_BYTE), i32(s, T_CHILD_NODE)
+    first = i32(s, T_CHILD_FIRST)
+    greedy = leaf_flags(s, q) & GREEDY != 0
+    tokens, exits, n = 0, 0, 2
+    waiting[0], waiting[1] = t, q
+    while n > 0:
+        n -= 2
+        place, state = int(waiting[n]), int(waiting[n + 1])
+        if not is_open(s, place) and not open_place(s, place):
+            return -1, -1
+        low, high = children(s, place)
+        for k in range(low, high):
+            to = leaf_step(s, state, byte[k])
+            if greedy and leaf_flags(s, state) & ACCEPTS and not holds(s, state, byte[k]):
+                left[exits] = way(k)
+                exits += 1
+            if to <= 0:
+                continue
+            c = below[k] + 0
+            tokens = scan_tokens(s, c, bits, listed, tokens)
+            if not is_joined(s, c) and first[c] == first[c + 1]:
+                continue
+            flags = leaf_flags(s, to)
+            if flags & (LEAF_DONE if greedy else ACCEPTS):
+                left[exits] = c
+                exits += 1
+            if flags & LEAF_DONE:
+                continue
+            if is_joined(s, c):
+                waiting[n], waiting[n + 1] = c, to
+                n += 2
+            elif greedy:
+                tokens, exits = scan_greedy(s, c, to, True, bits, listed, left, states, tokens, exits)
+            else:
+                tokens, exits = scan_plain(s, c, to, -1, bits, listed, left, states, tokens, exits)
+    return tokens, exits
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def shared_record(s, t, q):
+    """As plain_record, of a place that is shared, without a stop byte."""
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
+    deepest = i64_at(s[3 * MISC], M_BASE)[M_DEEPEST]
+    stack, places = 2 * deepest + 4, number_of_nodes(s)
+    if not room_for_a_record(s, words + stack + 512 * deepest + LONGEST_LIST + places, LONGEST_LIST):
+        return -1
+    free = i32(s, OUT)[s[3 * OUT + 2] :]
+    bits = free[:words]
+    states = free[words : words + stack]
+    free = free[words + stack :]
+    waiting = free[: 512 * deepest]
+    listed = free[512 * deepest : 512 * deepest + LONGEST_LIST]
+    left = free[512 * deepest + LONGEST_LIST : 512 * deepest + LONGEST_LIST + places]
+    bits[:] = 0
+    tokens, exits = scan_shared(s, t, q, bits, listed, left, states, waiting)
+    if tokens < 0 or not room(s, RECORD_INTS, LONGEST_LIST + 2 * exits):
+        return -1
+    return written_record(s, t, q, -1, tokens, bits, listed, exits, left)
+
+
+@subroutine("int64(int64[::1], int64)")
+def exit_place(s, record):
+    """All exits of a record as one place; -1 without room. The record has an exit, and no stop byte.
+
+    P_WITH_EXITS holds the place + 1 where it is a joined one, or 0.
+    """
+    records = i32(s, RECORDS)
+    o = RECORD_WIDTH * record
+    if records[o + P_WITH_EXITS] > 0:
+        return records[o + P_WITH_EXITS] - 1
+    ints = i32(s, RECORD_INTS)
+    place = join(s, ints[records[o + P_EXIT] :], 2, records[o + P_EXITS])
+    if is_joined(s, place):
+        records[o + P_WITH_EXITS] = place + 1
+    return place
 
 
 @subroutine("int64(int64[::1], int64, int64, int64)")
@@ -332,9 +444,9 @@ def plain_record(s, t, q, stop):
     left = free[words + stack + LONGEST_LIST : words + stack + LONGEST_LIST + places]
     bits[:] = 0
     if leaf_flags(s, q) & GREEDY:
-        tokens, exits = scan_greedy(s, t, q, bits, listed, left, states)
+        tokens, exits = scan_greedy(s, t, q, t != 0, bits, listed, left, states, 0, 0)
     else:
-        tokens, exits = scan_plain(s, t, q, stop, bits, listed, left, states)
+        tokens, exits = scan_plain(s, t, q, stop, bits, listed, left, states, 0, 0)
     return written_record(s, t, q, stop, tokens, bits, listed, exits, left)
 
 
@@ -428,6 +540,8 @@ def record_of(s, t, q, stop):
     if known >= 0:
         return known
     like = i32(s, LEAF_INFO)[LEAF_WIDTH * q + L_LIKE]
+    if is_shared(s, t):
+        return shared_record(s, t, q)
     if t < 0 or i32(s, T_END)[t] - t < SMALL_SUBTREE:
         return scanned_record(s, t, q, stop)
     if like == 0 or (stop != -1 and stop != CLOSING):

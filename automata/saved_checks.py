@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import SavedGrammarError
+from .place_kernels import ROOT_PARTS
 from .record_table_kernels import (
     JOINED,
     P_DENSE,
@@ -61,6 +62,7 @@ from .table_kernels import (
     R_DESC,
     R_EDGE,
     R_EDGES,
+    R_FIRST,
     R_FLAGS,
     R_NEAR,
     R_NEXT,
@@ -211,8 +213,8 @@ def _check_store(faults: _Faults, arrays: Arrays, vocabulary: Vocabulary) -> Non
     records = arrays["records"].reshape(-1, RECORD_WIDTH)
     joined = records[:, P_STOP] == JOINED  # of two dense rows
     place, state = records[:, P_PLACE], records[:, P_STATE]
-    parts = -places - states  # of the root and of ways: place_kernels.py
-    faults("places of records", np.where(joined, _within(-1 - place, dense), _within(place, places, least=parts)))
+    of_tree = _within(place, places, least=-places) | _within(ROOT_PARTS - place, states)
+    faults("places of records", np.where(joined, _within(-1 - place, dense), of_tree))
     faults("states of records", _within(state, np.where(joined, dense, states)))
     faults("rows of records", _within(records[:, P_DENSE], dense, least=-1))
     faults("rows of records", _within(records[:, P_WITH_EXITS], dense + 1))
@@ -265,6 +267,7 @@ def _check_rows(faults: _Faults, arrays: Arrays) -> None:
     )
     told = flags & (MEMBERS | ITEMS | NAMES) != 0
     faults("descriptors", _within(rows[told, R_DESC], size))
+    faults("first bytes", _within(rows[:, R_FIRST], max(size - 6, 1)))
     faults("log", _within(arrays["log"], n))
 
 

@@ -1,7 +1,8 @@
 """A store's tables as arrays: what files keep of the leaves, records and rows of a vocabulary.
 
 Tables are only appended to, so what a store held at some time is a prefix of each, and a `StoreExtent` is how long they
-were. Hash indexes are not kept; they are filled anew. Nor are sparse automata, and the records of their states.
+were. Hash indexes are not kept; they are filled anew. Nor are sparse automata, joined places, and the records that
+are of their states or at them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .growing_tables import GrowingTables
-from .record_table_kernels import JOINED, P_MOST, P_ROWS, P_STATE, P_STOP, P_WITH_EXITS
+from .place_kernels import ROOT_PARTS
+from .record_table_kernels import JOINED, P_MOST, P_PLACE, P_ROWS, P_STATE, P_STOP, P_WITH_EXITS
 from .store import Store
 from .table_kernels import (
     DENSE,
@@ -61,23 +63,25 @@ class StoreExtent:
         found["leaf_rows"] = np.array([row for _, row in leaves], np.int32)
         found["body_digests"] = np.frombuffer(b"".join(body + unit for (body, unit), _ in bodies), np.uint8)
         found["body_rows"] = np.array([number for _, told in bodies for number in told], np.int32)
-        found["records"] = _without_sparse(found["records"])
+        found["records"] = _lasting(found["records"], store.n_nodes)
         _forget_later_rows(found, int(store.tables.view(MISC)[M_WORDS]))
         return found
 
 
-def _without_sparse(records: np.ndarray) -> np.ndarray:
-    """The records but for those of sparse leaf states. No other table names a record by its number."""
+def _lasting(records: np.ndarray, n_nodes: int) -> np.ndarray:
+    """The records but for those of sparse leaf states and at joined places. No other table names a record."""
     table = records.reshape(-1, RECORD_WIDTH)
-    kept = (table[:, P_STATE] < SPARSE) | (table[:, P_STOP] == JOINED)
+    place = table[:, P_PLACE]
+    of_tree = (place < n_nodes) & ((place >= -n_nodes) | (place <= ROOT_PARTS))
+    kept = (table[:, P_STATE] < SPARSE) & of_tree | (table[:, P_STOP] == JOINED)
     return records if kept.all() else table[kept].reshape(-1)
 
 
 def _forget_later_rows(found: dict[str, np.ndarray], words: int) -> None:
-    """Forgets, in copies, the dense rows by need that records have come to know behind the extent."""
+    """Forgets, in copies, joined places, and the dense rows that records have come to know behind the extent."""
     table, ints = found["records"].reshape(-1, RECORD_WIDTH), found["record_ints"]
     with_exits = table[:, P_WITH_EXITS]
-    with_exits[with_exits > len(found["dense"]) // words] = 0
+    with_exits[(with_exits > len(found["dense"]) // words) | (table[:, P_STOP] == -1)] = 0
     for first, most in table[table[:, P_MOST] > 0][:, [P_ROWS, P_MOST]].tolist():
         known = ints[first : first + most + 1]
         known[known >= len(found["dense"]) // words] = -1

@@ -90,6 +90,7 @@ from .table_kernels import (
     i32,
     leaf_flags,
     leaf_step,
+    may_begin_with,
     member,
     mix,
     node,
@@ -395,9 +396,11 @@ def close_over(ctx, s, scratch, ref, b):
             for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
                 back, callee = calls[c + 1], calls[c]
                 # PERF: a grammar with many keywords calls as many leaves, of which one or two begin with b.
-                if b >= 0 and callee >= LEAF and not ends_here(ctx, s, callee, 0, 0):
-                    if leaf_step(s, callee - LEAF, b) <= 0:
+                if callee < LEAF:
+                    if not may_begin_with(ctx, callee, b):
                         continue
+                elif not ends_here(ctx, s, callee, 0, 0) and (b < 0 or leaf_step(s, callee - LEAF, b) <= 0):
+                    continue
                 below = parents
                 if not is_done(ctx, s, back):
                     below = node(ctx, back, 0, progress_after_call(ctx, rows, o, y), parents)

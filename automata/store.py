@@ -28,6 +28,7 @@ from .record_kernels import make_record
 from .sparse_dfa import SparseDfa
 from .table_kernels import (
     ACCEPTS,
+    BYTE_COUNTS,
     DEFERRED,
     DENSE,
     DENSE_INDEX,
@@ -36,6 +37,9 @@ from .table_kernels import (
     FRAMES,
     FULL,
     GREEDY,
+    JOINED_INDEX,
+    JOINED_PLACES,
+    JOINED_WAYS,
     L_FLAGS,
     L_HOLD,
     LEAF,
@@ -43,6 +47,7 @@ from .table_kernels import (
     LEAF_INFO,
     LEAF_WIDTH,
     LEAVES,
+    LENIENT,
     M_BASE,
     M_DEEPEST,
     M_SPACE,
@@ -130,10 +135,15 @@ class Store:
                 OUT: 5 * max(len(vocabulary.tokens), trie.n_nodes) + 2 * words + 1024,
                 SEEN: words,
                 SPARSE_PAGES: 1 << 8,
+                JOINED_PLACES: 1 << 12,
+                JOINED_WAYS: 1 << 12,
+                JOINED_INDEX: (1 << 9) + 1,
+                BYTE_COUNTS: 257,
             },
             {
                 RECORD_INDEX: lambda tables, slots: reindex(tables.context, RECORDS, RECORD_WIDTH, slots),
                 DENSE_INDEX: lambda tables, slots: reindex_dense(tables.context, DENSE, words, slots),
+                JOINED_INDEX: lambda tables, slots: reindex(tables.context, JOINED_PLACES, 0, slots),
             },
         )
         self.context = self.tables.context
@@ -211,7 +221,9 @@ class Store:
         class_at = self._extend(LEAF_CLASSES, 256)
         self._extend(LEAF_INFO, LEAF_WIDTH * (dfa.n_states - 1))
         leaves, info, classes = self.tables.view(LEAVES), self.tables.view(LEAF_INFO), self.tables.view(LEAF_CLASSES)
-        flags = GREEDY if isinstance(dfa, GreedyDfa) else 0
+        flags = 0
+        if isinstance(dfa, GreedyDfa):
+            flags = GREEDY | LENIENT if dfa.lenient else GREEDY
         write_leaf(leaves, info, classes, table, dfa.accepting, dfa.byte_class, first, row, class_at, flags)
         if isinstance(dfa, GreedyDfa):
             holds = info[LEAF_WIDTH * first + L_HOLD : LEAF_WIDTH * (first + dfa.n_states - 1) : LEAF_WIDTH]
@@ -285,6 +297,11 @@ class Store:
         """Row of the first state of the sparse leaf DFA that a row is of: what all its states have in common."""
         k = int(self.tables.view(SPARSE_PAGES)[(row - LEAF - SPARSE) >> PAGE_BITS])
         return LEAF + SPARSE + int(self._sparse_leaves[k, F_BASE])
+
+    @property
+    def n_nodes(self) -> int:
+        """The number of nodes of the token tree; places from here on are joined ones."""
+        return self.tables.view(T_END).size
 
     @property
     def leaf_rows(self) -> dict[bytes, int]:

@@ -54,7 +54,7 @@ STORE, STEP_INDEX = 20, 21
 # Store. LEAVES holds the rows of leaf states, an entry for each class of bytes (a state, 0 or BLOCKED); LEAF_CLASSES
 # int32[256] for each leaf DFA, the class of a byte; LEAF_INFO int32[n, LEAF_WIDTH] of each state. SPARSE_LEAVES
 # int64[n, SPARSE_WIDTH]: where the arrays of each sparse leaf DFA lie; SPARSE_PAGES: which of them a page's numbers are
-# of.
+# of. JOINED_PLACES and its like: joined_place_kernels.py. BYTE_COUNTS int32[257] is scratch.
 (
     LEAVES,
     LEAF_INFO,
@@ -89,7 +89,11 @@ STORE, STEP_INDEX = 20, 21
     T_HEIGHT,
     SPARSE_LEAVES,
     SPARSE_PAGES,
-) = range(33)
+    JOINED_PLACES,
+    JOINED_WAYS,
+    JOINED_INDEX,
+    BYTE_COUNTS,
+) = range(37)
 
 # T_FOLLOW: what is below a place: white space, and other bytes at once or after white space (B_AFTER: any of these);
 # B_PLAIN: the way to it has no backslash, and ways down from it have no two quotes; and, from bit B_FIRST on, the first
@@ -131,7 +135,10 @@ RECORD_WIDTH, MASK_WIDTH, WORK_WIDTH, FRAME_WIDTH = 12, 4, 5, 4
     R_MIN,
     R_MAX,
     R_NEAR,
-) = range(15)
+    R_FIRST,
+) = range(16)
+# R_FIRST: where in DATA, + 1, the bytes begin, as eight words of bits, that alone may begin what a frame called in this
+# row reads, which is never empty; 0: nobody has said. It is there before the row is expanded.
 # Row flags. DONE: the frame ends here and nothing else can happen, so the state is never on a stack.
 # CLASS: beside NAMES, the names of one class, by an automaton of their own.
 EXPANDED, ENDS, DONE, COUNTED, NAMES, MEMBERS, ITEMS, CLASS = 1, 2, 4, 8, 16, 32, 64, 128
@@ -144,8 +151,8 @@ CHOSEN = 1 << 12
 # greedy leaf accepts, the first of its states that holds the same bytes.
 L_FLAGS, L_START, L_LIKE, L_ROW, L_CLASS, L_NEAR, L_HOLD = range(7)
 # BETWEEN: the state of a counted body lies between two iterations; entering it completes one. GREEDY: the frame of the
-# leaf does not end before a byte whose entry is not 0 (greedy_dfa.py).
-ACCEPTS, LEAF_DONE, BETWEEN, GREEDY = 1, 2, 4, 8
+# leaf does not end before a byte whose entry is not 0, LENIENT: and which is ASCII (greedy_dfa.py).
+ACCEPTS, LEAF_DONE, BETWEEN, GREEDY, LENIENT = 1, 2, 4, 8, 16
 # An entry of LEAVES, of greedy leaves alone: no state, and the frame does not end here.
 BLOCKED = -1
 
@@ -301,6 +308,13 @@ def leaf_step(s, q, b):
     info = i32(s, LEAF_INFO)
     o = LEAF_WIDTH * q
     return i32(s, LEAVES)[info[o + L_ROW] + i32(s, LEAF_CLASSES)[info[o + L_CLASS] + b]]
+
+
+@device
+def may_begin_with(ctx, row, b):
+    """Whether a frame that is called in `row` may read byte b first; b = -1: whether it may read nothing."""
+    first = i32(ctx, ROWS)[ROW_WIDTH * row + R_FIRST]
+    return first == 0 or (b >= 0 and i32(ctx, DATA)[first - 1 + (b >> 5)] & bit(b) != 0)
 
 
 @device

@@ -22,6 +22,7 @@ Cost, Llama 3: 0.05 us an item, 0.6 us to write a row, 1.5 ms for the record of 
 
 from __future__ import annotations
 
+from .joined_place_kernels import PATIENCE, is_open, members_of, open_place
 from .kernel import (
     device,
     i64_at,
@@ -41,14 +42,17 @@ from .names_kernels import (
 from .place_kernels import (
     END,
     children,
-    holds,
+    is_joined,
     is_left_out,
+    is_shared,
     node_of,
+    number_of_nodes,
     root_without_held,
-    way,
+    way_to,
 )
 from .record_kernels import (
     dense_within,
+    exit_place,
     record_of,
     row_with_exits,
     space_row,
@@ -118,6 +122,7 @@ from .table_kernels import (
     FRAME_WIDTH,
     FRAMES,
     GREEDY,
+    JOINED_PLACES,
     LEAF,
     M_ACCEPTS,
     M_BASE,
@@ -185,6 +190,7 @@ from .table_kernels import (
     i32,
     leaf_flags,
     leaf_step,
+    may_begin_with,
     member,
     room,
     room_index,
@@ -195,12 +201,12 @@ from .tree_kernels import follow_bit
 
 # Stack references at or above are frames of the walk; below are nodes and sets of the configuration.
 FRAME = 1 << 30
-# Items after which a walk counts as wildly ambiguous.
-PATIENCE = 1 << 17
 # Added to the register of a plain row whose white space has been walked already.
 SPACE_DONE = 1 << 20
 # Places with more children are not looked at before an item is queued.
 FEW = 24
+# Exits of a leaf that is not greedy, up to which each is walked by itself.
+FEW_EXITS = 8
 # Room that the walk keeps ahead for the items of one row.
 AHEAD = 4 * WIDTH
 
@@ -228,12 +234,23 @@ def allow(s, token):
 
 
 @subroutine("void(int64[::1], int64)")
-def allow_place(s, t):
-    """Adds the tokens that end at place t."""
+def allow_node(s, t):
+    """Adds the tokens that end at node t."""
     first = i32(s, T_TOKEN_FIRST)
     ids = i32(s, T_TOKENS)
     for k in range(first[t], first[t + 1]):
         allow(s, ids[k])
+
+
+@subroutine("void(int64[::1], int64)")
+def allow_place(s, t):
+    """Adds the tokens that end at place t, which has been reached by a byte."""
+    if not is_joined(s, t):
+        allow_node(s, t)
+        return
+    o = t - number_of_nodes(s) + 1
+    for k in range(o, o + members_of(s, t)):
+        allow_node(s, i32(s, JOINED_PLACES)[k])
 
 
 @subroutine("void(int64[::1], int64)")
@@ -326,6 +343,19 @@ def leaf_may_begin(s, t, q):
     return False
 
 
+@subroutine("boolean(int64[::1], int64[::1], int64, int64)")
+def row_may_begin(ctx, s, t, row):
+    """Whether a frame that is called in a row below LEAF has something to say below place t."""
+    if may_begin_with(ctx, row, -1):
+        return True
+    byte = u8(s, T_CHILD_BYTE)
+    low, high = children(s, t)
+    for i in range(low, high):
+        if may_begin_with(ctx, row, byte[i]) and not is_left_out(s, t, byte[i]):
+            return True
+    return False
+
+
 @device
 def has_marks_alone(rows, o):
     """Whether the row at offset o can go on with white space, its close and its separator, and in no other way."""
@@ -359,7 +389,7 @@ def may_follow(ctx, s, t, row):
     Deep in the tree few bytes follow a place; where many do, and below rows that are not simple, the item finds out.
     """
     low, high = children(s, t)
-    if high - low > FEW:
+    if high - low > FEW or not is_open(s, t):
         return True
     if row >= LEAF:
         return leaf_may_begin(s, t, row - LEAF)
@@ -405,7 +435,7 @@ def has_free_space(rows, o):
 @subroutine("void(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def push_if(ctx, s, t, row, x, y, below):
     """Queues an item, unless it is plain to see that it would find nothing, or nothing but white space."""
-    if t >= 0 and i32(s, T_FOLLOW)[t] & B_AFTER == 0 and row < LEAF:
+    if 0 <= t < number_of_nodes(s) and i32(s, T_FOLLOW)[t] & B_AFTER == 0 and row < LEAF:
         rows = i32(ctx, ROWS)
         o = ROW_WIDTH * row
         if has_free_space(rows, o):
@@ -447,7 +477,7 @@ def enter(ctx, s, t, row, x, y, below):
     """A byte has led to place t and a state: its tokens are allowed, and the walk goes on below it."""
     allow_place(s, t)
     first = i32(s, T_CHILD_FIRST)
-    if first[t] == first[t + 1]:
+    if not is_joined(s, t) and first[t] == first[t + 1]:
         return
     if is_done(ctx, s, row):
         pop(ctx, s, t, row, below)
@@ -539,18 +569,11 @@ def one_below(ctx, s, below, out):
     return True
 
 
-@subroutine("void(int64[::1], int64[::1], int64, int64, int64)")
-def end_greedy(ctx, s, t, q, below):
-    """A greedy leaf ends at place t in state q, before what it does not hold. The caller has made sure of room."""
-    if t == 0:
-        pop(ctx, s, END, LEAF + q, below)
-        pop(ctx, s, root_without_held(s, q), LEAF + q, below)
-        return
-    byte = u8(s, T_CHILD_BYTE)
-    low, high = children(s, t)
-    for k in range(low, high):
-        if not (is_left_out(s, t, byte[k]) or holds(s, q, byte[k])):
-            pop(ctx, s, way(k), LEAF + q, below)
+@subroutine("void(int64[::1], int64[::1], int64, int64)")
+def end_greedy(ctx, s, q, below):
+    """A greedy leaf ends at the root in state q, before what it does not hold. The caller has made sure of room."""
+    pop(ctx, s, END, LEAF + q, below)
+    pop(ctx, s, root_without_held(s, q), LEAF + q, below)
 
 
 @device
@@ -572,17 +595,18 @@ def walk_leaf(ctx, s, t, row, below):
         # PERF: text that may end anywhere has an exit at every place: 1 ms for a mask of 128,256 tokens.
         note_depth(ctx, s, below)
         exits = 0
-    out = i32(ctx, SCRATCH)
-    simple = exits > 0 and one_below(ctx, s, below, out)
-    queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
     flags = leaf_flags(s, row - LEAF)
-    ends = 1
-    if flags & GREEDY:
-        low, high = children(s, t)
-        ends = 2 if t == 0 else high - low
-    if not room(s, WORK, WORK_WIDTH * (exits * queued + ends * pop_width(ctx, below))):
-        return False
-    if not allow_record(s, record, -1):
+    out = i32(ctx, SCRATCH)
+    real = flags & GREEDY == 0 and not is_shared(s, t)
+    simple = exits > 0 and real and one_below(ctx, s, below, out)
+    queued = marks_room(ctx, out[3]) if simple else pop_width(ctx, below)
+    if exits > 1 and not simple and not (real and exits <= FEW_EXITS):
+        joined = exit_place(s, record)
+        if joined == -1 or not room(s, WORK, WORK_WIDTH * 3 * queued) or not allow_record(s, record, -1):
+            return False
+        pop(ctx, s, joined, row, below)
+        exits = 0
+    elif not (room(s, WORK, WORK_WIDTH * (exits * queued + 2 * pop_width(ctx, below))) and allow_record(s, record, -1)):
         return False
     ints = i32(s, RECORD_INTS)
     first = records[o + P_EXIT]
@@ -596,7 +620,8 @@ def walk_leaf(ctx, s, t, row, below):
         elif at < 0 or follow[at] & wanted:
             take_marks(ctx, s, at, under, x, y, lower)
     if flags & (GREEDY | ACCEPTS) == GREEDY | ACCEPTS:
-        end_greedy(ctx, s, t, row - LEAF, below)
+        if t == 0:
+            end_greedy(ctx, s, row - LEAF, below)
     elif flags & ACCEPTS:
         pop(ctx, s, t, row, below)
     return True
@@ -963,7 +988,7 @@ def walk_space(ctx, s, t, row, x, y, below):
         if c >= 0:
             allow_place(s, c)
             first = i32(s, T_CHILD_FIRST)
-            if first[c] < first[c + 1]:
+            if is_joined(s, c) or first[c] < first[c + 1]:
                 push_if(ctx, s, c, row, x + 1, y, below)
 
 
@@ -1002,7 +1027,10 @@ def walk_plain(ctx, s, t, row, x, y, below):
                     enter(ctx, s, i32(s, T_CHILD_NODE)[i], edges[e + 1], 0, y, below)
     calls = i32(ctx, CALLS)
     for c in range(rows[o + R_CALL], rows[o + R_CALL] + 2 * rows[o + R_CALLS], 2):
-        if calls[c] >= LEAF and not leaf_may_begin(s, t, calls[c] - LEAF):
+        if calls[c] >= LEAF:
+            if not leaf_may_begin(s, t, calls[c] - LEAF):
+                continue
+        elif not row_may_begin(ctx, s, t, calls[c]):
             continue
         under = below
         if not is_done(ctx, s, calls[c + 1]):
@@ -1057,9 +1085,37 @@ def end_of_text(ctx, s, row, x, y, below):
     return True
 
 
+@device
+def reads_shared(ctx, row):
+    """Whether a state can be walked at a place that is shared; the others know where in the tree they are."""
+    if row >= LEAF:
+        return row < LEAF + SPARSE
+    return i32(ctx, ROWS)[ROW_WIDTH * row + R_FLAGS] & (COUNTED | NAMES) == 0
+
+
+@subroutine("boolean(int64[::1], int64, int64, int64, int64, int64)")
+def part(s, t, row, x, y, below):
+    """An item for each node that a shared place is in one. False without room."""
+    above = is_joined(s, t)
+    place = t if above else i32(s, T_CHILD_NODE)[-2 - t]
+    n = members_of(s, place)
+    if not room(s, WORK, WORK_WIDTH * n):
+        return False
+    o = place - number_of_nodes(s) + 1
+    for k in range(o, o + n):
+        v = i32(s, JOINED_PLACES)[k] + 0
+        push(s, v if above else way_to(s, v), row, x, y, below)
+    return True
+
+
 @subroutine("boolean(int64[::1], int64[::1], int64, int64, int64, int64, int64)")
 def walk_item(ctx, s, t, row, x, y, below):
     """One item. False without room (nothing is lost: the item is walked again)."""
+    if is_shared(s, t):
+        if not reads_shared(ctx, row):
+            return part(s, t, row, x, y, below)
+        if not is_open(s, t) and not open_place(s, t):
+            return False
     if row >= LEAF:
         if t == END:
             return end_of_text(ctx, s, row, x, y, below)

@@ -33,14 +33,14 @@ from .arguments import expect_text
 from .empty_texts import accepts_empty
 from .grammar import Grammar, Later
 from .regex import Regex
-from .rule_states import root_payload
+from .rule_states import Apart, root_payload
 from .rules import MAX_DEPTH, Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Terminal
 from .rules import Sequence as InSequence
 from .schema_scan import Gap
 from .text_states import Padded
 
 __all__ = [
-    "Apart", "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "read_freely", "repeated",
+    "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "read_freely", "repeated",
     "root_of", "text_node", "united",
 ]  # fmt: skip
 
@@ -102,19 +102,6 @@ def read_freely(node: Node) -> Node:
                 return InSequence((_SPACE, Embedded(root.inner, nullable), _SPACE))
             return Embedded(root, nullable)
     return node
-
-
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """A frame for an automaton that is to be called, not merged with what is beside it.
-
-    PERF: what is merged has masks of its own; an automaton that is called has records that all its uses share.
-    """
-
-    dfa: ByteDfa | GreedyDfa | SparseDfa
-
-    def expand(self) -> Fragment:
-        return Fragment(calls=((self.dfa, None),))
 
 
 @dataclass(frozen=True, slots=True)

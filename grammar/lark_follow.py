@@ -6,9 +6,9 @@ can follow are taken away, place by place. What can follow depends on where a ru
 matters: for each set of bytes that some leaf holds, whether a byte outside of it may come (a bit for each set). A rule
 is copied for the vectors of bits that it meets; mostly there is one, all ones, and nothing to be done.
 
-Where, on the other hand, no character may come that a leaf holds, holding makes no difference, and the leaf becomes an
-ordinary automaton, which may be joined to others (rule_reduction.py). Characters are compared, not bytes: beyond ASCII
-those that go on with a token and those that do not may begin with the same byte, before which a greedy leaf cannot end.
+Characters are compared, not bytes: beyond ASCII those that go on with a token and those that do not may begin with the
+same byte, before which a greedy leaf cannot end. Where no character may come that a leaf holds, but such a byte may,
+the leaf becomes a lenient one.
 
 Cost: 10 us for a token of the rules, in each of a few rounds.
 """
@@ -25,11 +25,11 @@ import numpy as np
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
 from ..automata.fragment import Payload
-from ..automata.greedy_dfa import GreedyDfa
-from ..automata.regular import Language
-from .greedy_ends import as_set, first_bytes, with_ends
+from ..automata.greedy_dfa import ASCII, GreedyDfa, made
+from .greedy_ends import ALL_CLASSES, as_set, first_bytes, trimmed
 from .lark_states import Production, Productions, Token, Tokens, merged
-from .rules import Choice, Embedded, Node, Repeat, Rule, RuleRef, RuleSet, Sequence, Terminal
+from .rule_states import Apart
+from .rules import Choice, Embedded, Node, Repeat, Rule, RuleRef, RuleSet, Sequence
 
 __all__ = ["followable", "rule_set"]
 
@@ -85,8 +85,7 @@ class _Leaves:
     def holds(self, leaf: GreedyDfa) -> list[int]:
         """By state that accepts, the bytes that it holds."""
         if leaf not in self._holds:
-            rows = leaf.table[leaf.accepting != 0][:, leaf.byte_class] != 0
-            self._holds[leaf] = [as_set(row) for row in rows]
+            self._holds[leaf] = [as_set(row) for row in leaf.holds[leaf.accepting != 0]]
         return self._holds[leaf]
 
     def trimmed(self, leaf: GreedyDfa, keep: Callable[[int], bool]) -> GreedyDfa | None:
@@ -97,7 +96,7 @@ class _Leaves:
         if (leaf, kept) not in self._trimmed:
             ends = np.zeros(leaf.n_states, bool)
             ends[np.flatnonzero(leaf.accepting)[list(kept)]] = True
-            self._trimmed[leaf, kept] = with_ends(leaf.table, ends, leaf.byte_class)
+            self._trimmed[leaf, kept] = trimmed(leaf, ends)
         return self._trimmed[leaf, kept]
 
 
@@ -144,12 +143,12 @@ def followable(rules: Productions, beginnings: Callable[[Payload], frozenset[int
     """
     leaves = _Leaves(beginnings)
     # First, since by characters more may follow than by bytes; and again, when less is left to follow.
-    rules = _plain(_productive(rules), leaves)
+    rules = _with_lenient_leaves(_productive(rules), leaves)
     while True:
         rules = _productive(rules)
         again = _Trimming(rules, leaves).rules()
         if again is None:
-            return merged(_plain(rules, leaves))
+            return merged(_with_lenient_leaves(rules, leaves))
         rules = again
 
 
@@ -284,8 +283,8 @@ class _Trimming:
         return found
 
 
-def _plain(rules: Productions, leaves: _Leaves) -> Productions:
-    """The same rules, with an ordinary automaton for each leaf that holds nothing that may follow it."""
+def _with_lenient_leaves(rules: Productions, leaves: _Leaves) -> Productions:
+    """The same rules, with a lenient leaf for each that holds bytes, but no characters, that may follow it."""
     facts = _facts(rules, leaves)
     follow = [_NOTHING] * len(rules.bodies)
     changed = True
@@ -327,24 +326,20 @@ def _plain(rules: Productions, leaves: _Leaves) -> Productions:
 
 
 class _Loosening:
-    """What becomes of tokens: by what may follow them. A leaf that holds nothing anywhere is loosened everywhere.
-
-    One that does is kept as it is also where that makes no difference, so that rules stay alike; but not where it holds
-    a byte of characters that may follow.
+    """What becomes of tokens: by what may follow them. A leaf that is to be lenient somewhere is that everywhere, so
+    that rules stay alike, unless it holds a character elsewhere.
     """
 
     def __init__(self, places: list[tuple[Token, int]], tokens: Tokens, leaves: _Leaves) -> None:
         self.leaves = leaves
-        self.after: dict[GreedyDfa, int] = {}
-        self.plain: dict[GreedyDfa, ByteDfa] = {}
-        parts = [self.parts(token, after) for token, after in places]
-        for found in parts:
-            for leaf, after in found:
-                if isinstance(leaf, GreedyDfa):
-                    self.after[leaf] = self.after.get(leaf, 0) | after
+        self.lenient: dict[GreedyDfa, GreedyDfa] = {}
+        self.after: dict[Any, int] = {}
+        for place in places:
+            for leaf, after in self.parts(*place):
+                self.after[leaf] = self.after.get(leaf, 0) | after
         self.tokens = {}
-        for (token, after), found in zip(places, parts, strict=True):
-            leaf, *gap = [self.loosened(*part) for part in found]
+        for token, after in places:
+            leaf, *gap = [self.loosened(*part) for part in self.parts(token, after)]
             once = token.once or _comes_once(token.gap, leaves)
             self.tokens[token, after] = tokens.token(leaf, tuple(gap), once)
 
@@ -358,12 +353,12 @@ class _Loosening:
     def loosened(self, leaf: Any, after: int) -> Any:
         if not isinstance(leaf, GreedyDfa) or self.leaves.meets(leaf, after):
             return leaf
-        by_bytes = any(held & self.leaves.bytes_of(after) for held in self.leaves.holds(leaf))
-        if not by_bytes and self.leaves.meets(leaf, self.after[leaf]):
+        anywhere = after if self.leaves.meets(leaf, self.after[leaf]) else self.after[leaf]
+        if not any(held & self.leaves.bytes_of(anywhere) for held in self.leaves.holds(leaf)):
             return leaf
-        if leaf not in self.plain:
-            self.plain[leaf] = _as_byte_dfa(leaf)
-        return self.plain[leaf]
+        if leaf not in self.lenient:
+            self.lenient[leaf] = _lenient(leaf)
+        return self.lenient[leaf]
 
 
 def _comes_once(gap: tuple[GreedyDfa | ByteDfa, ...], leaves: _Leaves) -> bool:
@@ -378,10 +373,10 @@ def _before(token: Token, after: int, leaves: _Leaves) -> int:
     return leaves.first_of_gap(token.gap) | after if token.leaf is None else leaves.first(token.leaf)
 
 
-def _as_byte_dfa(leaf: GreedyDfa) -> ByteDfa:
-    from ..automata.minimize import minimized
-
-    return minimized(np.maximum(leaf.table, 0), leaf.accepting.copy(), leaf.byte_class.copy())
+def _lenient(leaf: GreedyDfa) -> GreedyDfa:
+    table = leaf.table[:, leaf.byte_class].astype(np.int64)
+    table[:, ASCII:] = np.maximum(table[:, ASCII:], 0)
+    return made(table, leaf.accepting, ALL_CLASSES, lenient=True)
 
 
 # ---------------------------------------------------------------------------------------------- the IR
@@ -412,6 +407,4 @@ def rule_set(rules: Productions, text: str, offsets: dict[str, int]) -> RuleSet:
 
 
 def _node(leaf: Any) -> Node:
-    if isinstance(leaf, ByteDfa):
-        return Terminal(Language(leaf))
-    return Embedded(leaf, False)
+    return Embedded(Apart(leaf) if isinstance(leaf, ByteDfa) else leaf, False)

@@ -36,8 +36,12 @@ from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import LimitError
 from ..automata.fragment import Fragment, Payload, Target, Text
+from ..automata.greedy_dfa import GreedyDfa
 from ..automata.regular import Regular, compile_regular
+from ..automata.sparse_dfa import SparseDfa
 from .empty_texts import Solid
+from .greedy_ends import first_bytes
+from .rule_follow import ALL_ASCII, followers, greedy
 from .rule_reduction import DEFAULT_LIMITS, RuleLimits, compiled, counted_body, reduced_bodies
 from .rules import (
     MAX_DEPTH,
@@ -57,7 +61,7 @@ from .rules import (
     verify,
 )
 
-__all__ = ["Counted", "RuleLimits", "RuleState", "root_payload"]
+__all__ = ["Apart", "Counted", "RuleLimits", "RuleState", "root_payload"]
 
 
 def root_payload(
@@ -97,6 +101,20 @@ class Counted:
         return Text(self.loop, self.least, self.most, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A frame for an automaton that is to be called, not merged with what is beside it, nor stepped with what may begin
+    with the same byte.
+
+    PERF: what is merged has masks of its own; an automaton that is called has records that all its uses share.
+    """
+
+    dfa: ByteDfa | GreedyDfa | SparseDfa
+
+    def expand(self) -> Fragment:
+        return Fragment(calls=((self.dfa, None),))
+
+
 class RuleState(NamedTuple):
     """A place in the frame of a rule: the positions that the text may have come to.
 
@@ -109,6 +127,11 @@ class RuleState(NamedTuple):
     at: tuple[int, ...]
     inside: tuple[tuple[ByteDfa, int, tuple[int, ...]], ...] = ()
 
+    @property
+    def first_bytes(self) -> int | None:
+        """As fragment.Payload says: of a frame that was just called."""
+        return self.group.first_bytes(self.goal) if self == self.group.start(self.goal) else None
+
     def expand(self) -> Fragment:
         group, goal = self.group, self.goal
         pieces = {(dfa, state): set(after) for dfa, state, after in self.inside}
@@ -120,13 +143,29 @@ class RuleState(NamedTuple):
                 else:
                     callees.setdefault(symbol, set()).add(after)
         calls: list[tuple[Target, Target]]
-        calls = [(callee, group.after_call(callee, goal, after)) for callee, after in callees.items()]
+        calls = [
+            (callee.dfa if isinstance(callee, Apart) else callee, group.after_call(callee, goal, after))
+            for callee, after in callees.items()
+        ]
         stepped = dict.fromkeys(_stepped(pieces))
         calls += [
-            (_beyond(*piece), group.state(goal, after)) for piece, after in pieces.items() if piece not in stepped
+            (group.leaf(_beyond(*piece), after), group.state(goal, after))
+            for piece, after in pieces.items()
+            if piece not in stepped
         ]
         edges = _byte_edges(group, goal, {piece: pieces[piece] for piece in stepped}) if stepped else ()
         return Fragment(edges, tuple(calls), group.end(goal) in self.at)
+
+
+def _first_bytes(symbol: ByteDfa | Payload) -> int | None:
+    """The bytes that what an edge reads begins with; None where that is unknown."""
+    leaf = symbol.dfa if isinstance(symbol, Apart) else symbol
+    return first_bytes(leaf) if isinstance(leaf, ByteDfa | GreedyDfa) else getattr(leaf, "first_bytes", None)
+
+
+def _first_ascii(symbol: ByteDfa | Payload) -> int:
+    first = _first_bytes(symbol)
+    return ALL_ASCII if first is None else first & ALL_ASCII
 
 
 Pieces: TypeAlias = "dict[tuple[ByteDfa, int], set[int]]"
@@ -211,11 +250,12 @@ class _Graph:
 class _Group:
     """Rules that may begin with each other, or one rule. Its graph is made on the first visit, the same each time."""
 
-    __slots__ = ("_graph", "names", "states")
+    __slots__ = ("_first", "_graph", "names", "states")
 
     def __init__(self, states: _States, names: tuple[str, ...]) -> None:
         self.states, self.names = states, names
         self._graph: _Graph | None = None
+        self._first: dict[int, int | None] = {}
 
     @property
     def graph(self) -> _Graph:
@@ -223,6 +263,20 @@ class _Group:
         if graph is None:
             graph = self._graph = _Builder(self).graph
         return graph
+
+    def first_bytes(self, goal: int) -> int | None:
+        """The bytes that texts of rule `goal` may begin with (of a group, those of any); None where that is unknown."""
+        if goal not in self._first:
+            found = 0
+            for position in self.kernel(goal, self.start(goal).at):
+                for symbol, _ in self.graph.edges[position]:
+                    first = _first_bytes(symbol)
+                    if first is None:
+                        self._first[goal] = None
+                        return None
+                    found |= first
+            self._first[goal] = found
+        return self._first[goal]
 
     def end(self, goal: int) -> int:
         return len(self.names) + goal
@@ -246,16 +300,30 @@ class _Group:
         entries = [(dfa, state, self.kernel(goal, after)) for (dfa, state), after in inside.items()]
         entries.sort(key=lambda entry: (entry[0].digest, *entry[1:]))
         if not at and len(entries) == 1 and entries[0][2] == (end,):
-            return _beyond(entries[0][0], entries[0][1])
+            return self.leaf(_beyond(entries[0][0], entries[0][1]), (end,))
         return RuleState(self, goal, at, tuple(entries))
 
-    def _last_piece(self, goal: int, at: tuple[int, ...]) -> ByteDfa | None:
+    def leaf(self, dfa: ByteDfa, positions: Iterable[int]) -> ByteDfa | GreedyDfa:
+        """An automaton to be called where its text leads to these positions."""
+        return greedy(dfa, self._ascii_after(positions))
+
+    def _ascii_after(self, positions: Iterable[int]) -> int:
+        """The ASCII bytes that may come at some positions, in this frame or behind it."""
+        n, found = len(self.names), 0
+        for position in self.graph.reach(positions, n):
+            if n <= position < 2 * n:
+                found |= self.states.followers[self.names[position - n]]
+            for symbol, _ in self.graph.edges[position]:
+                found |= _first_ascii(symbol)
+        return found
+
+    def _last_piece(self, goal: int, at: tuple[int, ...]) -> ByteDfa | GreedyDfa | None:
         """The one regular piece that remains, if nothing else may follow: the frame is left to its table."""
         if len(at) != 1 or len(self.graph.edges[at[0]]) != 1:
             return None
         symbol, after = self.graph.edges[at[0]][0]
         if isinstance(symbol, ByteDfa) and self.kernel(goal, (after,)) == (self.end(goal),):
-            return symbol
+            return self.leaf(symbol, (after,))
         return None
 
     def after_call(self, callee: Payload, goal: int, positions: Iterable[int]) -> Target:
@@ -400,6 +468,7 @@ class _States:
         self, rules: RuleSet, facts: Facts, limits: RuleLimits, bodies: dict[str, Node], joined: bool = False
     ) -> None:
         self.rules, self.facts, self.limits, self.bodies = rules, facts, limits, bodies
+        self._followers: dict[str, int] | None = None
         self._place: dict[str, tuple[_Group, int]] = {}
         corners = {name: left_corners(body, facts) for name, body in bodies.items()}
         below: dict[str, dict[str, None]] = {}
@@ -411,6 +480,13 @@ class _States:
                 below.update(dict.fromkeys(component, members))
             group = _Group(self, tuple(members))
             self._place.update((name, (group, goal)) for goal, name in enumerate(component))
+
+    @property
+    def followers(self) -> dict[str, int]:
+        """By rule, the ASCII bytes that may come behind its texts."""
+        if self._followers is None:
+            self._followers = followers(self.bodies, self.facts, self.rules.start)
+        return self._followers
 
     def start(self, name: str) -> RuleState:
         group, goal = self._place[name]

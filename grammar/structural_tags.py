@@ -34,9 +34,10 @@ from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
 from ..automata.special_tokens import SpecialToken
 from .arguments import expect_source
-from .composition import Apart, node_of, of_node, text_node
+from .composition import node_of, of_node, text_node
 from .free_text import free_text
 from .grammar import Grammar
+from .rule_states import Apart
 from .rules import Choice, Embedded, Node, Repeat, Sequence, Terminal
 from .schema_scan import Gap
 from .tag_members import Members, shown

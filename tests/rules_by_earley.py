@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridle.automata import regular
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.greedy_dfa import GreedyDfa
+from bridle.grammar.rule_states import Apart
 from bridle.grammar.rules import Choice, Embedded, Repeat, RuleRef, RuleSet, Sequence, Terminal
 
 __all__ = ["NaiveRules"]
@@ -24,7 +25,7 @@ class NaiveRules:
             case Terminal(language):
                 return regular.compile_regular(language)
             case Embedded(target):
-                return target
+                return target.dfa if isinstance(target, Apart) else target
         name = f"#{len(self.productions)}"
         self.productions[name] = []
         match node:
@@ -43,7 +44,7 @@ class NaiveRules:
         out, state = [], 1
         for end in range(at, len(text) + 1):
             if leaf.accepting[state] and (
-                end == len(text) or isinstance(leaf, ByteDfa) or leaf.table[state, leaf.byte_class[text[end]]] == 0
+                end == len(text) or isinstance(leaf, ByteDfa) or not leaf.holds[state, text[end]]
             ):
                 out.append(end)
             if end == len(text):

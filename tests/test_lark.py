@@ -173,12 +173,10 @@ def test_conflicts_and_contexts_that_bridle_reads_otherwise_are_noted() -> None:
     assert bridle.Grammar.from_lark('start: "a"').notes == ()
 
 
-def test_what_holds_nothing_that_may_follow_is_an_ordinary_automaton() -> None:
-    text = (
-        'start: v\nv: "[" [v ("," v)*] "]" | NUMBER | STRING\n'
-        'NUMBER: /-?[0-9]+/\nSTRING: /"[^"]*"/\n%ignore /[ \\n]+/\n'
-    )
-    rules, _ = read_lark_rules(text, "start", Imports())
+def test_what_holds_a_byte_but_no_character_that_may_follow_is_a_lenient_leaf() -> None:
+    grammar = bridle.Grammar.from_lark('start: W "\u00e8"\nW: /[a-z\u00e9]+/\n')
+    assert bridle.validate(grammar, "a\u00e9\u00e8") and not bridle.validate(grammar, "a\u00e9")
+    rules, _ = read_lark_rules('start: W "\u00e8" | N "."\nW: /[a-z\u00e9]+/\nN: /[0-9]+/\n', "start", Imports())
 
     def leaves(node: object) -> list:
         if isinstance(node, Embedded):
@@ -186,7 +184,8 @@ def test_what_holds_nothing_that_may_follow_is_an_ordinary_automaton() -> None:
         inner = [node.item] if isinstance(node, Repeat) else getattr(node, "items", ())
         return [leaf for item in inner for leaf in leaves(item)]
 
-    assert not any(isinstance(leaf, GreedyDfa) for rule in rules.rules.values() for leaf in leaves(rule.body))
+    found = [leaf for rule in rules.rules.values() for leaf in leaves(rule.body) if isinstance(leaf, GreedyDfa)]
+    assert {leaf.lenient for leaf in found if leaf.holds[leaf.accepting != 0].any()} == {False, True}
 
 
 def test_a_greedy_leaf_does_not_end_before_the_first_byte_of_what_might_go_on() -> None:

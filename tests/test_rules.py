@@ -20,6 +20,7 @@ from bridle.automata.budget import RegularLimits
 from bridle.automata.byte_dfa import ByteDfa
 from bridle.automata.errors import GrammarError, LimitError, UnsatisfiableError
 from bridle.automata.fragment import Fragment, Text
+from bridle.automata.greedy_dfa import GreedyDfa
 from bridle.automata.regular import compile_regular, literal
 from bridle.grammar.ebnf import parse_ebnf
 from bridle.grammar.rule_reduction import reduced_bodies
@@ -49,7 +50,10 @@ ALPHABET = ("a", "b", "é", "😀", "\n", b"\xc3", "A")
 
 
 class Frames:
-    """A configuration is a set of stacks of frames: payloads, (automaton, state), (counted loop, state, count)."""
+    """A configuration is a set of stacks of frames: payloads, (automaton, state), (counted loop, state, count).
+
+    Greedy leaves are read as ordinary automata: states of rules are to call them only where that makes no difference.
+    """
 
     def __init__(self, root) -> None:
         self.shapes: dict = {}
@@ -57,7 +61,7 @@ class Frames:
 
     @staticmethod
     def frame(target):
-        return (target, 1) if isinstance(target, ByteDfa) else target
+        return (target, 1) if isinstance(target, ByteDfa | GreedyDfa) else target
 
     def shape(self, payload):
         if payload not in self.shapes:
@@ -71,7 +75,7 @@ class Frames:
     def popped(self, stack):
         """The stacks that are one call, or one end of a frame, away."""
         *below, top = stack
-        if isinstance(top, tuple) and isinstance(top[0], ByteDfa):
+        if isinstance(top, tuple) and isinstance(top[0], ByteDfa | GreedyDfa):
             return [tuple(below)] if top[0].accepting[top[1]] else []
         if isinstance(top, tuple) and isinstance(top[0], Text):
             return [tuple(below)] if top[1] == 1 and top[2] >= top[0].least else []
@@ -94,10 +98,10 @@ class Frames:
 
     def moves(self, stack, byte):
         *below, top = stack
-        if isinstance(top, tuple) and isinstance(top[0], ByteDfa):
+        if isinstance(top, tuple) and isinstance(top[0], ByteDfa | GreedyDfa):
             dfa, state = top
-            if dfa.transitions[state, byte]:
-                yield (*below, (dfa, int(dfa.transitions[state, byte])))
+            if dfa.table[state, dfa.byte_class[byte]]:
+                yield (*below, (dfa, int(dfa.table[state, dfa.byte_class[byte]])))
         elif isinstance(top, tuple) and isinstance(top[0], Text):
             text, state, count = top
             to = int(text.unit.transitions[state, byte])
@@ -261,7 +265,7 @@ def test_what_recursion_leaves_is_in_pieces_that_are_as_large_as_can_be():
     assert kinds == [Terminal, Repeat, Terminal]
     fragment = root_payload(rules)[0].expand()
     assert not fragment.edges and len(fragment.calls) == 2
-    assert all(isinstance(callee, ByteDfa) for callee, _ in fragment.calls)
+    assert all(isinstance(callee, ByteDfa | GreedyDfa) for callee, _ in fragment.calls)
 
 
 def test_alternatives_that_begin_alike_share_their_beginning():
