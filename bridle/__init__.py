@@ -43,6 +43,7 @@ _PUBLIC = {
     "fill_next_token_bitmasks": ("bridle.automata.batch_fill", "fill_next_token_bitmasks"),
     "integrations": ("bridle.integrations", ""),
     "load": ("bridle.grammar.saved_grammars", "load"),
+    "ltlf": ("bridle.ltlf", ""),
     "parse": ("bridle.grammar.python_types", "parse"),
     "sampler": ("bridle.sampler", ""),
     "tool_calls": ("bridle.grammar.tool_calls", "tool_calls"),
@@ -72,6 +73,7 @@ __all__ = [
     "fill_next_token_bitmasks",
     "integrations",
     "load",
+    "ltlf",
     "parse",
     "sampler",
     "tool_calls",
@@ -80,7 +82,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import integrations, sampler
+    from . import integrations, ltlf, sampler
     from .automata.batch_fill import fill_next_token_bitmasks
     from .automata.compiled import Compiled
     from .automata.compiled import compile_grammar as compile
