@@ -27,7 +27,7 @@ from ..automata.special_tokens import SpecialToken
 from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
 
-__all__ = ["Verdict", "validate"]
+__all__ = ["Verdict", "reading_of", "validate"]
 
 
 class Verdict(NamedTuple):
@@ -65,7 +65,8 @@ def byte_vocabulary() -> Vocabulary:
 _readings: weakref.WeakKeyDictionary[Grammar, dict[bool, Compiled]] = weakref.WeakKeyDictionary()
 
 
-def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
+def reading_of(grammar: Grammar, *, as_generated: bool = True) -> Compiled:
+    """A grammar compiled for single bytes; as_generated : as it is generated, else as other writers' texts are read."""
     known = _readings.setdefault(grammar, {})
     if as_generated not in known:
         root = grammar.root if as_generated else grammar.reading_root()
@@ -80,7 +81,7 @@ def validate(grammar: Grammar, text: str | bytes, *, as_generated: bool = False)
     `as_generated` asks whether a constrained model could have written just this.
     """
     data = encoded(text)
-    matcher = Matcher(_compiled(grammar, as_generated))
+    matcher = Matcher(reading_of(grammar, as_generated=as_generated))
     if grammar.special_tokens:
         return _verdict_of_readings(matcher, data, grammar.special_tokens, as_generated)
     at = matcher.accept_prefix(data)
