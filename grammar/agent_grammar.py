@@ -90,6 +90,7 @@ class AgentTurns:
             entered = inside
             before = plan.delimiter_text(i, entered, is_first=turn.after.is_first)
         known = self._learned(turn, i, outside)
+        entered = entered._replace(called=frozenset())  # these calls are known now
         root = After(plan, known, entered, is_closed=True)
         if not plan.may_end(entered) and not plan.options(known, entered):
             raise UnsatisfiableError(f"behind this {plan.states[i].name}, no step is left to go on with")
@@ -132,7 +133,7 @@ class AgentTurns:
         if i in plan.slots:
             names = plan.names(known, entered, i)
             tool = plan.tools.index(content)
-            is_closed = not any(t != tool and plan.tools[t].startswith(content) for t in names)
+            is_closed = plan.names_are_closed(names)
             return After(plan, known, plan.chosen(entered, i, tool), is_closed)
         about = plan.states[i].content
         if isinstance(about, ToolArguments) and about.once:

@@ -1,21 +1,15 @@
 """What the states of an agent's machine are made of: delimiters, contents, and which steps may follow.
 
 The plan of a specification checks that its texts can be read in one way, makes the language of every content, and says
-which steps may come at a place so that the trace can be finished. That takes more than the automaton over traces where
-contents are not always there: the arguments of a tool, once one was named; a quotation, once there is something to
-quote; a tool, until its calls are used up. `_Need` is what such contents depend on, counted instead of named: tools
-that can still be called are all alike. From a state and a need, a breadth-first search looks for the end of some trace.
-
-What the search takes for granted about the future: an observation has something that can be quoted, and a tool that can
-be called now can be called in later turns. `AgentGrammar` refuses an outside text behind which nothing is possible.
+which steps may come at a place so that the trace can be finished (agent_liveness.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..automata import regular
@@ -34,6 +28,7 @@ from .agent_contents import (
     arguments_grammar,
     references_language,
 )
+from .agent_liveness import Liveness
 from .free_text import free_text
 from .grammar import Grammar
 
@@ -77,25 +72,11 @@ class Known:
     state.
     """
 
-    __slots__ = ("calls", "contents", "finished", "heard")
+    __slots__ = ("calls", "contents", "heard")
 
     def __init__(self, calls: Mapping[int, tuple[str, ...]], heard: Mapping[int, tuple[str, ...]]) -> None:
         self.calls, self.heard = dict(calls), dict(heard)
         self.contents: dict[tuple[int, int], Target | bool] = {}
-        self.finished: dict[tuple[int, _Need], bool] = {}
-
-
-class _Need(NamedTuple):
-    """What contents depend on, for the search.
-
-    named : for each state that names tools: 0, none yet; 1, one that can be called; 2, one that was called in this
-    turn; 3, one that can be called no more. left : tools that can be called in this turn. heard : states that have
-    said something which may be quoted.
-    """
-
-    named: tuple[int, ...]
-    left: int
-    heard: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +133,23 @@ class Plan:
         self.once = any(isinstance(content, ToolArguments) and content.once for content in contents)
         self.remembers = self.once or bool(self.quoted)
         self._depends = bool(self.slots or self.quoted)
+        self.liveness = self._liveness()
         self.notes: tuple[str, ...] = ()
         self.free = self._free_text()
         self._unmarked: regular.Regular = regular.Language(self.free)
         self._contents: dict[tuple[int, int], Target | bool] = {}
-        self._finished: dict[tuple[int, _Need], bool] = {}
         self._closed: dict[int, bool] = {}
         self.start = Place(automaton.initial, (-1,) * len(named), frozenset(), (0,) * len(numbered))
         self._check()
+
+    def _liveness(self) -> Liveness:
+        once = {c.of for c in (s.content for s in self.states) if isinstance(c, ToolArguments) and c.once}
+        if len(once) > 1:
+            raise GrammarError(
+                f"calls may not be repeated of tools that {' and '.join(sorted(once))} name: one state may"
+            )
+        slots = [self.number[name] for name in once]
+        return Liveness(self, *((self.slots[slots[0]], self.offered(slots[0])) if slots else (None, [])))
 
     # ------------------------------------------------------------------------------------------------ delimiters
 
@@ -235,7 +225,7 @@ class Plan:
         if i in self.counted:
             at = self.counted[i]
             counts = (*counts[:at], counts[at] + 1, *counts[at + 1 :])
-        return Place(state, place.chosen, frozenset() if self.states[i].env else place.called, counts)
+        return Place(state, place.chosen, place.called, counts)
 
     def chosen(self, entered: Place, i: int, tool: int) -> Place:
         """The place behind the name of a tool."""
@@ -255,9 +245,14 @@ class Plan:
 
     def names(self, known: Known | None, entered: Place, i: int) -> list[int]:
         """The tools that a step in state i may name, so that the trace can be finished."""
-        return [t for t in self._offered(i) if self.can_finish(known, self.chosen(entered, i, t))]
+        return [t for t in self.offered(i) if self.can_finish(known, self.chosen(entered, i, t))]
 
-    def _offered(self, i: int) -> list[int]:
+    def names_are_closed(self, names: list[int]) -> bool:
+        """Whether none of some tools' names is the beginning of another: neighbours in order would show it."""
+        texts = sorted(self.tools[t] for t in names)
+        return not any(longer.startswith(text) for text, longer in pairwise(texts))
+
+    def offered(self, i: int) -> list[int]:
         content = self.states[i].content
         assert isinstance(content, ToolName)
         return [t for t, name in enumerate(self.tools) if content.of is None or name in content.of]
@@ -266,85 +261,19 @@ class Plan:
         """Whether a step has a content, and the trace can be finished behind it."""
         content = self.states[i].content
         if i in self.slots:
-            return any(self.can_finish(known, self.chosen(entered, i, t)) for t in self._offered(i))
+            return any(self.can_finish(known, self.chosen(entered, i, t)) for t in self.offered(i))
         if isinstance(content, ToolArguments):
             tool = self.tool_at(entered, content)
             if tool < 0 or (content.once and tool in entered.called):
                 return False
         if isinstance(content, ToolArguments | Quote) and self.content(known, entered, i) is False:
             return False
-        need = self._need(known, entered)
-        if self.states[i].env:
-            need = self._heard(known, need, i)
-        elif isinstance(content, ToolArguments) and content.once:
-            need = self._need(known, self.left(entered, i))
-        return self._finishes(known, entered.state, need)
-
-    # ------------------------------------------------------------------------------------------------ the search
+        need = self.liveness.need(known, entered)
+        return any(self.liveness.finishes(entered.state, later) for later in self.liveness.after(need, i))
 
     def can_finish(self, known: Known | None, place: Place) -> bool:
         """Whether some trace goes on like this, its contents included."""
-        return not self._depends or self._finishes(known, place.state, self._need(known, place))
-
-    def _need(self, known: Known | None, place: Place) -> _Need:
-        def status(tool: int) -> int:
-            if tool < 0:
-                return 0
-            if self.once and not self._is_callable(known, tool):
-                return 3
-            return 2 if tool in place.called else 1
-
-        heard = frozenset() if known is None else frozenset(i for i in self.quoted if self._spans(known, i))
-        left = sum(t not in place.called for t in self._callable(known))
-        return _Need(tuple(map(status, place.chosen)), left, heard)
-
-    def _finishes(self, known: Known | None, state: int, need: _Need) -> bool:
-        memo = self._finished if known is None else known.finished
-        start = (state, need)
-        if start not in memo:
-            memo[start] = self._search(known, start)
-        return memo[start]
-
-    def _search(self, known: Known | None, start: tuple[int, _Need]) -> bool:
-        """Breadth first: what is found may be far away, but most ends are near."""
-        seen, waiting = {start}, deque([start])
-        while waiting:
-            state, need = waiting.popleft()
-            if self.automaton.may_end(state):
-                return True
-            for letter in self.automaton.letters(state):
-                after = self.automaton.step(state, letter)
-                assert after is not None
-                for later in self._needs_after(known, need, self.number[letter]):
-                    if (after, later) not in seen:
-                        seen.add((after, later))
-                        waiting.append((after, later))
-        return False
-
-    def _needs_after(self, known: Known | None, need: _Need, i: int) -> Iterator[_Need]:
-        """What is needed after a step in state i, for each kind of content that it may have; none: it may not come."""
-        content = self.states[i].content
-        if self.states[i].env:
-            yield self._heard(known, need, i)
-        elif i in self.slots:
-            slot = self.slots[i]
-            for status, there in ((1, need.left), (2, len(self._callable(known)) - need.left)):
-                if there > 0:
-                    yield need._replace(named=(*need.named[:slot], status, *need.named[slot + 1 :]))
-        elif isinstance(content, ToolArguments):
-            slot = self.slots[self.number[content.of]]
-            status = need.named[slot]
-            if content.once and status == 1:
-                yield need._replace(named=(*need.named[:slot], 2, *need.named[slot + 1 :]), left=need.left - 1)
-            elif not content.once and status:
-                yield need
-        elif not isinstance(content, Quote) or need.heard.intersection(map(self.number.__getitem__, content.of)):
-            yield need
-
-    def _heard(self, known: Known | None, need: _Need, i: int) -> _Need:
-        """What is needed after something came from outside: a turn begins."""
-        named = tuple(1 if status == 2 else status for status in need.named)
-        return _Need(named, len(self._callable(known)), need.heard | ({i} & self.quoted))
+        return not self._depends or self.liveness.finishes(place.state, self.liveness.need(known, place))
 
     # ------------------------------------------------------------------------------------------------ contents
 
@@ -375,7 +304,7 @@ class Plan:
         if isinstance(content, Whole):
             return content.grammar.root
         if isinstance(content, ToolName):
-            texts = regular.alternation(*(regular.literal(self.tools[t]) for t in self._offered(i)))
+            texts = regular.alternation(*(regular.literal(self.tools[t]) for t in self.offered(i)))
             return self._without_marks(texts)
         if isinstance(content, ToolArguments):
             used = known.calls.get(which, ()) if content.once and known is not None else ()
@@ -402,7 +331,7 @@ class Plan:
         except UnsatisfiableError:
             return False
 
-    def _spans(self, known: Known, i: int) -> bool:
+    def can_be_quoted(self, known: Known, i: int) -> bool:
         """Whether something that was heard from a state can be quoted."""
         return any(
             self._quotations(list(known.heard.get(i, ())), state.content) is not False
@@ -410,10 +339,7 @@ class Plan:
             if isinstance(state.content, Quote) and self.states[i].name in state.content.of
         )
 
-    def _callable(self, known: Known | None) -> list[int]:
-        return [t for t in range(len(self.tools)) if self._is_callable(known, t)]
-
-    def _is_callable(self, known: Known | None, tool: int) -> bool:
+    def is_callable(self, known: Known | None, tool: int) -> bool:
         """Whether a tool has arguments that it was not called with."""
         if known is None or not self.once or tool not in known.calls:
             return True
@@ -447,7 +373,7 @@ class Plan:
         notes = []
         for i, state in enumerate(self.states):
             content = state.content
-            if isinstance(content, ToolName) and not self._offered(i):
+            if isinstance(content, ToolName) and not self.offered(i):
                 raise GrammarError(f"{state.name} names a tool, and there are none: give them with with_tools(…)")
             if isinstance(content, Whole) and content.grammar.is_json and begins in _IN_NUMBERS and not state.env:
                 raise GrammarError(f"a number in {state.name} could go on with the separator {begins!r}")
@@ -470,7 +396,7 @@ class Plan:
             raise UnsatisfiableError(f"every text of {state.name} has a delimiter in it")
         language = content.language if isinstance(content, Pattern) else None
         if language is None:
-            names = [self.tools[t] for t in self._offered(i)]
+            names = [self.tools[t] for t in self.offered(i)]
             language = regular.alternation(*map(regular.literal, names))
         if regular.compile_regular(regular.Difference(language, self._unmarked)).is_empty:
             return []

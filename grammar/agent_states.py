@@ -83,15 +83,15 @@ class Content:
             return Fragment(edges=((255, 0, None),), ends=True)
         if i in plan.slots:
             names = plan.names(self.known, self.place, i)
-            return _spelled(tuple((plan.tools[t].encode(), self._named(t, names)) for t in names))
+            closed = plan.names_are_closed(names)
+            return _spelled(
+                tuple(
+                    (plan.tools[t].encode(), After(plan, self.known, plan.chosen(self.place, i, t), closed))
+                    for t in names
+                )
+            )
         target = plan.content(self.known, self.place, i)
         return _followed(target, After(plan, self.known, plan.left(self.place, i), plan.is_closed(i, target)))
-
-    def _named(self, tool: int, names: list[int]) -> After:
-        """What follows the name of a tool."""
-        name = self.plan.tools[tool]
-        is_closed = not any(other != tool and self.plan.tools[other].startswith(name) for other in names)
-        return After(self.plan, self.known, self.plan.chosen(self.place, self.state, tool), is_closed)
 
 
 @dataclass(frozen=True, slots=True)
