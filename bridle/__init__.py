@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 
 # Public name -> (module, name there).
 _PUBLIC = {
+    "AgentSpec": ("bridle.grammar.agent_spec", "AgentSpec"),
     "BridleError": ("bridle.automata.errors", "BridleError"),
     "Compiled": ("bridle.automata.compiled", "Compiled"),
     "Grammar": ("bridle.grammar.grammar", "Grammar"),
@@ -38,6 +39,7 @@ _PUBLIC = {
     "Verdict": ("bridle.grammar.validation", "Verdict"),
     "Vocabulary": ("bridle.automata.vocabulary", "Vocabulary"),
     "VocabularyError": ("bridle.automata.errors", "VocabularyError"),
+    "agents": ("bridle.agents", ""),
     "allocate_token_bitmask": ("bridle.automata.matcher", "allocate_token_bitmask"),
     "compile": ("bridle.automata.compiled", "compile_grammar"),
     "fill_next_token_bitmasks": ("bridle.automata.batch_fill", "fill_next_token_bitmasks"),
@@ -52,6 +54,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AgentSpec",
     "BridleError",
     "Compiled",
     "Grammar",
@@ -68,6 +71,7 @@ __all__ = [
     "Verdict",
     "Vocabulary",
     "VocabularyError",
+    "agents",
     "allocate_token_bitmask",
     "compile",
     "fill_next_token_bitmasks",
@@ -82,7 +86,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import integrations, ltlf, sampler
+    from . import agents, integrations, ltlf, sampler
     from .automata.batch_fill import fill_next_token_bitmasks
     from .automata.compiled import Compiled
     from .automata.compiled import compile_grammar as compile
@@ -99,6 +103,7 @@ if TYPE_CHECKING:
     from .automata.matcher import Matcher, Rejection, allocate_token_bitmask
     from .automata.precompute import Precomputed
     from .automata.vocabulary import Vocabulary
+    from .grammar.agent_spec import AgentSpec
     from .grammar.grammar import Grammar
     from .grammar.python_types import parse
     from .grammar.regex import Regex
