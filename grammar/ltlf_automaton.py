@@ -52,8 +52,8 @@ class ConflictingFormulasError(UnsatisfiableError):
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        one = f"no trace satisfies {names[0]}" if len(names) == 1 else f"no trace satisfies {_listed(names)} together"
-        super().__init__(f"{one} (without {'it' if len(names) == 1 else 'any of them'}, some trace does the others)")
+        together = " together, though any fewer of them can be satisfied" if len(names) > 1 else ""
+        super().__init__(f"no trace satisfies {_listed(names)}{together}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ Source: Clarke, Grumberg, Jha, Lu, Veith 2000, "Counterexample-guided abstractio
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
@@ -29,7 +30,8 @@ __all__ = ["Liveness", "ProductState"]
 
 # Per component, its state.
 ProductState: TypeAlias = tuple[int, ...]
-_QUICK = 200  # states that the first search over everything may visit
+_QUICK = 1000  # states that the first search over everything may visit
+_TRIED_AGAIN = 8  # traces that are kept to be tried from other states
 
 
 class Liveness:
@@ -46,6 +48,7 @@ class Liveness:
         self._steps: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
         self._dead: dict[tuple[int, ...], set[ProductState]] = {}
         self._live: set[ProductState] = set()
+        self._recent: deque[list[int]] = deque(maxlen=_TRIED_AGAIN)
 
     def conflict(
         self, state: ProductState, *, begun: bool, among: tuple[int, ...] | None = None
@@ -61,20 +64,39 @@ class Liveness:
         known = self._known_conflict(state, among)
         if known is not None:
             return known
-        visits = count(1)
-        if self._accepted(state, self._search(state, among, begun, visits, _QUICK), among):
+        if among == self._all and (self._found_again(state) or self._found_quickly(state, begun)):
             return None
+        return self._refuted(state, begun, among)
+
+    def _refuted(self, state: ProductState, begun: bool, among: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The refinement: beginning with each unsatisfied component and those that its traces touch, then with all."""
         visits = count(1)
-        members: tuple[int, ...] = ()
-        trace: list[int] | None = [] if begun else [0]
+        for seed in among:
+            if self._components[seed].distance[state[seed]]:
+                members, trace = self._grown(state, (seed,), begun, among, visits)
+                if trace is None:
+                    return members
+        members, trace = self._grown(state, (), begun, among, visits)
+        if trace is not None and among == self._all:
+            self._keep(state, trace)
+        return members if trace is None else None
+
+    def _grown(
+        self, state: ProductState, members: tuple[int, ...], begun: bool, among: tuple[int, ...], visits: count[int]
+    ) -> tuple[tuple[int, ...], list[int] | None]:
+        """Members joined by whatever rejects their traces, and the last such trace; None if they are in conflict.
+
+        Beginning with some, those that are unsatisfied whatever the trace does are left alone.
+        """
+        touched_alone = bool(members)
+        trace = self._search(state, members, begun, visits, self._allowed) if members else [] if begun else [0]
         while trace is not None:
-            rejecting = self._rejecting(state, trace, among)
+            rejecting = self._rejecting(state, trace, among, touched_alone)
             if rejecting is None:
-                self._accepted(state, trace, among)
-                return None
+                break
             members = tuple(sorted((*members, rejecting)))
             trace = self._search(state, members, begun, visits, self._allowed)
-        return members
+        return members, trace
 
     def _known_conflict(self, state: ProductState, among: tuple[int, ...]) -> tuple[int, ...] | None:
         for member in among:
@@ -85,21 +107,52 @@ class Liveness:
                 return members
         return None
 
-    def _accepted(self, state: ProductState, trace: list[int] | None, among: tuple[int, ...]) -> bool:
-        """Remembers that the states along a trace are live."""
-        if trace is not None and among == self._all:
-            self._live.add(state)
-            for letter in trace:
-                state = self.step(state, letter)
-                self._live.add(state)
+    def _found_quickly(self, state: ProductState, begun: bool) -> bool:
+        """Whether one search over everything finds a trace."""
+        trace = self._search(state, self._all, begun, count(1), _QUICK)
+        if trace is not None:
+            self._keep(state, trace)
         return trace is not None
+
+    def _found_again(self, state: ProductState) -> bool:
+        """Whether a trace that was found from another state leads to acceptance from here, too."""
+        for trace in self._recent:
+            here, taken = state, []
+            for letter in trace:
+                there = self.step(here, letter)
+                distance = self.distance(there)
+                if distance < math.inf:
+                    here = there
+                    taken.append(letter)
+                    if distance == 0 or here in self._live:
+                        self._keep(state, taken, recent=False)
+                        return True
+        return False
+
+    def _keep(self, state: ProductState, trace: list[int], *, recent: bool = True) -> None:
+        """Remembers that the states along a trace are live."""
+        self._live.add(state)
+        for letter in trace:
+            state = self.step(state, letter)
+            self._live.add(state)
+        if recent:
+            self._recent.appendleft(trace)
+
+    def distance(self, state: ProductState) -> float:
+        """The sum of the components' distances: 0 where a trace may end, infinite where one of them is broken."""
+        return sum([part.distance[own] for part, own in zip(self._components, state)])
 
     def step(self, state: ProductState, letter: int) -> ProductState:
         return tuple(part.step(own, part.classes[letter]) for part, own in zip(self._components, state))
 
-    def _rejecting(self, state: ProductState, trace: list[int], among: tuple[int, ...]) -> int | None:
-        """The component among some that a trace breaks first, or else one that is unsatisfied at its end."""
-        broken: list[tuple[int, int]] = []
+    def _rejecting(
+        self, state: ProductState, trace: list[int], among: tuple[int, ...], touched_alone: bool
+    ) -> int | None:
+        """The component among some that a trace breaks first, or else one that is unsatisfied at its end.
+
+        touched_alone : leave out those that are where they were before the trace
+        """
+        rejecting: list[tuple[bool, int, int]] = []
         for member in among:
             component, own = self._components[member], state[member]
             taken = 0
@@ -108,9 +161,10 @@ class Liveness:
                 if component.distance[own] == math.inf:
                     break
                 taken += 1
-            if component.distance[own]:
-                broken.append((taken, member))
-        return min(broken)[1] if broken else None
+            untouched = own == state[member]
+            if component.distance[own] and not (untouched and touched_alone):
+                rejecting.append((untouched, taken, member))
+        return min(rejecting)[2] if rejecting else None
 
     def _search(
         self, state: ProductState, members: tuple[int, ...], begun: bool, visits: count[int], most: int
