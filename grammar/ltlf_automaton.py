@@ -156,7 +156,7 @@ class TraceAutomaton:
     def _made_components(self) -> list[Component]:
         progression = Progression(self.limits.nodes)
         made = []
-        for name, formula in self._all_formulas().items():
+        for name, formula in self._all_formulas():
             self._check_names(name, formula)
             parts = dict.fromkeys(conjuncts(formula))
             made.extend(formula_component(name, self.alphabet, part, progression) for part in parts)
@@ -165,12 +165,12 @@ class TraceAutomaton:
             made.append(expression_component(EXPRESSION, self.alphabet, self.expression))
         return made
 
-    def _all_formulas(self) -> dict[str, Formula]:
-        found = dict(self.formulas)
+    def _all_formulas(self) -> list[tuple[str, Formula]]:
+        found = list(self.formulas.items())
         if self.final:
-            found[FINAL] = Template("end", (disjunction(*(Atom(name) for name in sorted(self.final))),), None)
+            found.append((FINAL, Template("end", (disjunction(*map(Atom, sorted(self.final))),), None)))
         # A trace has steps, whatever else is asked of it: with no component at all, even the empty one would do.
-        return found or {"": TRUE}
+        return found or [("", TRUE)]
 
     def _check_names(self, name: str, part: Formula | TraceExpression) -> None:
         for atom in sorted(part.atoms):

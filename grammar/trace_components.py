@@ -24,7 +24,7 @@ from .ltlf_formula import And, Formula, Not, Or, Template
 from .ltlf_progression import Progression, without_counts
 from .trace_expression import TraceExpression, after, steps_left
 
-__all__ = ["Component", "conjuncts", "expression_component", "formula_component"]
+__all__ = ["Component", "conjuncts", "equivalent_states", "expression_component", "formula_component"]
 
 _EXPLORED_AT_ONCE = 500  # states
 
@@ -151,15 +151,23 @@ def conjuncts(formula: Formula) -> list[Formula]:
     return [formula]
 
 
-def _minimised(lazy: LazyComponent) -> Component:
-    """Moore's algorithm: states are told apart by acceptance, then by where their steps lead, until nothing changes."""
-    block = [int(distance == 0) for distance in lazy.distance]
-    blocks = 0
+def equivalent_states(rows: Sequence[Sequence[int]], marks: Sequence[int]) -> list[int]:
+    """Per state, the number of its class, by first occurrence: Moore's algorithm.
+
+    States are told apart by their marks, then by where their steps lead, until nothing changes.
+    """
+    block, blocks = list(marks), 0
     while len(set(block)) > blocks:
         blocks = len(set(block))
         numbers: dict[tuple[int, ...], int] = {}
-        signatures = ((block[state], *(block[target] for target in row)) for state, row in enumerate(lazy.rows))
+        signatures = ((block[state], *(block[target] for target in row)) for state, row in enumerate(rows))
         block = [numbers.setdefault(signature, len(numbers)) for signature in signatures]
+    return block
+
+
+def _minimised(lazy: LazyComponent) -> Component:
+    block = equivalent_states(lazy.rows, [int(distance == 0) for distance in lazy.distance])
+    blocks = len(set(block))
     small = Component(lazy.source, lazy.classes)
     small.rows = [[] for _ in range(blocks)]
     accepting = [False] * blocks
