@@ -1,12 +1,15 @@
 """Whether a specification can still be met: can all components reach acceptance together?
 
 Asking the whole product would be hopeless where it matters, twenty constraints have a million states, so the question
-is refined from counterexamples. Some trace is proposed that satisfies the components looked at so far, none to begin
-with. If the others accept it, the state is live. Otherwise one that rejects it is looked at, too. As soon as those
-looked at can't be satisfied together, the state is dead, and so is every state in which they stand as they do here:
-what was learnt is kept by those members alone. Traces are found by a best-first search over the members' product,
-guided by the sum of their distances, and most states are found to be live by one such search over everything, with a
-small effort.
+is refined from counterexamples. Some trace is proposed that satisfies the components looked at so far. If the others
+accept it, the state is live. Otherwise one that rejects it is looked at, too. As soon as those looked at can't be
+satisfied together, the state is dead, and so is every state in which they stand as they do here: what was learnt is
+kept by those members alone. To find small conflicts, this begins with each unsatisfied component in turn, and first
+adds what its traces touch: constraints that are merely unsatisfied, too, would multiply the states in vain.
+
+Most states are live, and close to others of which that is known. So before anything is refined, the traces found last
+are tried from here, without the letters that would break something; then one best-first search over everything is
+made with little effort, guided by the sum of the components' distances.
 
 INVARIANT: `_dead[members]` holds states of those members from which they can't all be satisfied; `_live`, states of the
 whole product from which all can.
@@ -108,8 +111,11 @@ class Liveness:
         return None
 
     def _found_quickly(self, state: ProductState, begun: bool) -> bool:
-        """Whether one search over everything finds a trace."""
-        trace = self._search(state, self._all, begun, count(1), _QUICK)
+        """Whether one search over everything, with little effort, finds a trace."""
+        try:
+            trace = self._search(state, self._all, begun, count(1), min(_QUICK, self._allowed))
+        except LimitError:
+            return False  # which says nothing
         if trace is not None:
             self._keep(state, trace)
         return trace is not None
@@ -169,9 +175,9 @@ class Liveness:
     def _search(
         self, state: ProductState, members: tuple[int, ...], begun: bool, visits: count[int], most: int
     ) -> list[int] | None:
-        """A trace, as letters, that satisfies some components; None if there is none or it is too far to find.
+        """A trace, as letters, that satisfies some components; None if there is none.
 
-        visits : counts the states visited. Where `most` is the budget itself, going over it raises LimitError.
+        visits : counts the states visited; more than `most` raise LimitError
         """
         parts = [self._components[member] for member in members]
         start = tuple(state[member] for member in members)
@@ -194,8 +200,6 @@ class Liveness:
                     return _path(origin, there)
                 visited = next(visits)
                 if visited > most:
-                    if most < self._allowed:
-                        return None
                     raise LimitError("states visited to see whether a specification can be met", visited, most)
                 heappush(waiting, (distance, visited, there))
         self._dead.setdefault(members, set()).update(origin)
