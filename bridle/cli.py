@@ -476,8 +476,44 @@ def list_agents() -> None:
         typer.echo(f"{name:<16}{description}")
 
 
-def _agent(source: str, tools: Path | None) -> AgentSpec:
-    """A specification from a file, YAML or s-expressions, or a ready one by its name."""
+@agents.command()
+def show(
+    agent: Annotated[str, typer.Argument(metavar="FILE", help="A specification, or the name of a ready one.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A drawing: .dot, or .svg where Graphviz is installed."),
+    ] = None,
+) -> None:
+    """Show which states may follow which: as a table, or drawn into a file.
+
+    Exits with 2 if the specification is malformed or the drawing cannot be made.
+    """
+    from .automata.errors import BridleError
+    from .grammar.automaton_drawing import draw, svg, table
+
+    spec = _agent(agent, None, whole=False)
+    if output is None:
+        typer.echo(table(spec.automaton), nl=False)
+        return
+    drawn: str | None = draw(spec.automaton)
+    if output.suffix == ".svg":
+        try:
+            drawn = svg(drawn or "")
+        except BridleError as error:
+            _exit(_UNUSABLE, f"{output}: {error}")
+        if drawn is None:
+            _exit(_UNUSABLE, f"{output}: an SVG needs Graphviz's `dot`, which is not installed; a .dot file does not")
+    try:
+        output.write_text(drawn or "", encoding="utf-8")
+    except OSError as error:
+        _exit(_UNUSABLE, f"{output}: {error.strerror}")
+
+
+def _agent(source: str, tools: Path | None, *, whole: bool = True) -> AgentSpec:
+    """A specification from a file, YAML or s-expressions, or a ready one by its name.
+
+    whole : it is to be written by, or judged: what needs tools has them.
+    """
     from .automata.errors import BridleError
     from .grammar.agent_spec import AgentSpec
 
@@ -492,7 +528,7 @@ def _agent(source: str, tools: Path | None) -> AgentSpec:
 
             place = str(tools)
             spec = spec.with_tools(json.loads(tools.read_text(encoding="utf-8")))
-        _ = spec.plan
+        _ = spec.plan if whole else spec.automaton
         return spec
     except OSError as error:
         _exit(_UNUSABLE, f"{place}: {error.strerror}")
