@@ -345,7 +345,17 @@ class Matcher:
             allowed = self.next_bytes()
             if not allowed[256] or allowed[:256].any():
                 return None
-        return turns.pending(self._turn.place, self._text_of(self._steps_since(Fed)[1]))
+        return turns.pending(*self.turn)
+
+    @property
+    def turn(self) -> tuple[Any, bytes]:
+        """(the place that the grammar has given the turn in progress, None for the first; the text of the turn)."""
+        return self._turn.place, self._text_of(self._steps_since(Fed)[1])
+
+    @property
+    def n_turn_steps(self) -> int:
+        """Steps accepted since the turn in progress began."""
+        return len(self._steps_since(Fed)[1])
 
     def feed(self, text: str) -> None:
         """One step by what comes from outside, behind which generation goes on, also where a stop token had ended it.
@@ -357,7 +367,7 @@ class Matcher:
         if self.pending_state() is None:
             raise ValueError("no text from outside is awaited here: pending_state() is None")
         turns: Turns = self.compiled.grammar.turns  # type: ignore[attr-defined]
-        outside = turns.after(self._turn.place, self._text_of(self._steps_since(Fed)[1]), text)
+        outside = turns.after(*self.turn, text)
         turn = Turn.behind(self.compiled, outside)
         machine = turn.compiled.machine
         ref = turn.start(machine)

@@ -97,6 +97,14 @@ class AgentTurns:
         data = (before + plan.spec.space + outside).encode()
         return Outside(data, root, is_private=known is not None, place=root)
 
+    def way_to_end(self, place: After | None, text: bytes) -> tuple[After, list[int]]:
+        """(the state behind a text of whole steps, the states of the fewest steps that finish the trace)."""
+        after = self._read(place, text).after
+        need = self.plan.liveness.need(after.known, after.place)
+        way = self.plan.liveness.shortest_way(after.place.state, need, has_begun=not after.is_first)
+        assert way is not None, "a dead end"
+        return after, way
+
     def _check(self, i: int, outside: str) -> None:
         """Raises GrammarError, with the place, for a text that may not be the content of a state from outside."""
         from .agent_judge import content_fault

@@ -27,6 +27,7 @@ _MANY = 32
 _ENDLESS = -1
 # Calls that a tool has left, and whether it was called in this turn.
 _Tool: TypeAlias = "tuple[int, bool]"
+_Way: TypeAlias = "tuple[_Way, int] | None"  # the way before, and the state of the last step
 
 
 class Need(NamedTuple):
@@ -75,24 +76,31 @@ class Liveness:
         """Whether a trace can be finished behind a step to a state of the automaton."""
         start = (state, need)
         if start not in self._memo:
-            self._memo[start] = self._search(start)
+            self._memo[start] = self.shortest_way(state, need) is not None
         return self._memo[start]
 
-    def _search(self, start: tuple[int, Need]) -> bool:
+    def shortest_way(self, state: int, need: Need, *, has_begun: bool = True) -> list[int] | None:
+        """The states of the fewest steps with which a trace can be finished; None if it cannot.
+
+        has_begun : the trace has a step, so that it may end.
+        """
         automaton, numbers = self.plan.automaton, self.plan.number
-        seen, waiting = {start}, deque([start])
+        if has_begun and automaton.may_end(state):
+            return []
+        seen = {(state, need)}
+        waiting: deque[tuple[int, Need, _Way]] = deque([(state, need, None)])
         while waiting:
-            state, need = waiting.popleft()
-            if automaton.may_end(state):
-                return True
+            state, need, way = waiting.popleft()
             for letter in automaton.letters(state):
                 after = automaton.step(state, letter)
                 assert after is not None
                 for later in self.after(need, numbers[letter]):
+                    if automaton.may_end(after):
+                        return _listed((way, numbers[letter]))
                     if (after, later) not in seen:
                         seen.add((after, later))
-                        waiting.append((after, later))
-        return False
+                        waiting.append((after, later, (way, numbers[letter])))
+        return None
 
     def after(self, need: Need, i: int) -> Iterator[Need]:
         """What contents depend on after a step in state i, for each kind of content; none: it may not come."""
@@ -116,6 +124,14 @@ class Liveness:
             yield _heard(need, {i} & plan.quoted)
         elif not isinstance(content, Quote) or need.heard.intersection(map(plan.number.__getitem__, content.of)):
             yield need
+
+
+def _listed(way: _Way) -> list[int]:
+    found = []
+    while way is not None:
+        way, i = way
+        found.append(i)
+    return found[::-1]
 
 
 def _called(need: Need, tool: _Tool) -> Need:

@@ -374,7 +374,7 @@ class Plan:
         for i, state in enumerate(self.states):
             content = state.content
             if isinstance(content, ToolName) and not self.offered(i):
-                raise GrammarError(f"{state.name} names a tool, and there are none: give the agent some, with with_tools(…) or --tools")
+                raise GrammarError(f"{state.name} names a tool, and there are none; see with_tools, or --tools")
             if isinstance(content, Whole) and content.grammar.is_json and begins in _IN_NUMBERS and not state.env:
                 raise GrammarError(f"a number in {state.name} could go on with the separator {begins!r}")
             if isinstance(content, Pattern | ToolName):

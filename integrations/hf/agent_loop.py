@@ -6,7 +6,8 @@ is fed. Tokens are kept as they were drawn, and so is the model's cache, so that
 
 What comes from outside cannot forge a step: a delimiter in it is written with a space behind its first character. A
 tool that raises or takes too long has its error for a result. INVARIANT: the steps of a trace are those of its text,
-and the automaton admits each of them, also where a limit has ended the run: a step in progress is then left out.
+and the automaton admits each of them. Where a limit is met, the trace is finished on the shortest way: a step in
+progress ends where it is, or is left out, and the model writes the contents of the steps that are still needed.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
 
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.matcher import Matcher, allocate_token_bitmask
-from ...grammar.agent_contents import NUMBER, References, ToolArguments, ToolName
+from ...grammar.agent_contents import NUMBER, FreeText, References, ToolArguments, ToolName
 from ...grammar.agent_grammar import AgentGrammar
 from ...grammar.agent_spec import AgentSpec
-from ...grammar.agent_traces import read_steps
+from ...grammar.agent_traces import Step, read_steps
 from ...sampler.bitmask import apply_token_bitmask_inplace
 from .generation import _sampling, _seeded, vocabulary_of
 from .processor import ConflictError
@@ -35,6 +36,7 @@ __all__ = ["AgentTrace", "TracedStep", "run"]
 
 Handler = Callable[["AgentTrace"], str]
 _CHECKED = 16  # tokens between two looks at how many steps there are
+_KEPT = 64  # tokens that are kept for the shortest way to the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ class TracedStep:
 class AgentTrace:
     """What came of a run.
 
-    text : all steps as they stand, without the prompt. complete : the trace is finished. stopped : why it went no
-    further: "end", a limit on "steps" or "tokens", or "outside" where nobody says what `awaited` awaits.
+    text : all steps as they stand, without the prompt. complete : the trace is finished. stopped : "end" where the
+    model has ended it; a limit on "steps" or "tokens" that was met first; "outside" where nobody says what `awaited`
+    awaits.
     tokens : that the model has generated. turns : of the model.
     """
 
@@ -94,7 +97,9 @@ def run(
         no JSON. Without tools of its own, the specification takes the schemas of their signatures.
     question : what is said first, where the first step is from outside. prompt : what the model reads before.
     handlers : what is said in states from outside by others than tools, by state: functions of the trace so far.
-    max_steps, max_new_tokens : of the whole trace. tool_timeout : seconds that a tool may take.
+    max_steps, max_new_tokens : of the whole trace. From so many steps on, or with a quarter of the tokens left (64 at
+        the most), the trace is finished with the fewest steps that the specification admits, so that it is complete
+        unless the tokens do not suffice for that. tool_timeout : seconds that a tool may take.
     seed, do_sample, temperature : as for `generate`; options : go to `model.generate`.
     Raises ValueError for a tool without a callable; GrammarError for what a handler says and the state does not admit.
     """
@@ -126,7 +131,8 @@ def _compiled(model: Any, tokenizer: Any, spec: AgentSpec | Compiled, tools: Map
 
 
 class _Loop:
-    """One run. ids : all tokens so far, the prompt's included."""
+    """One run. ids : all tokens so far, the prompt's included. left : tokens that may still be generated. limit : what
+    has been met, if anything has; the trace is then finished on the shortest way."""
 
     def __init__(
         self, model: Any, tokenizer: Any, compiled: Compiled, prompt: str, max_new_tokens: int, max_steps: int
@@ -136,72 +142,144 @@ class _Loop:
         self.matcher = Matcher(compiled)
         self.ids: list[int] = list(tokenizer(prompt)["input_ids"]) if prompt else _beginning(tokenizer)
         self.left, self.most_steps = max_new_tokens, max_steps
+        self.kept = min(_KEPT, max_new_tokens // 4)
+        self.limit: Literal["steps", "tokens"] | None = None
         self.tokens = self.turns = 0
-        self.cache = None if model.config.is_encoder_decoder else DynamicCache()
+        self.at_turn = len(self.ids)
+        self.cache = self._new_cache()
 
     def run(self, outside: _Outside, options: dict[str, Any]) -> AgentTrace:
         while True:
             awaited = self.matcher.pending_state()
             if awaited is not None:
-                if len(self.steps()) >= self.most_steps:
-                    return self.trace("steps", awaited)
-                said = outside.said(awaited, self.trace("outside", awaited))
+                said = outside.said(awaited, self.trace(False, awaited))
                 if said is None:
-                    return self.trace("outside", awaited)
+                    return self.trace(False, awaited)
                 self.feed(said)
-            elif self.matcher.is_terminated():
-                return self.trace("end", None)
-            elif self.left <= 0:
-                return self.trace("tokens", None)
-            elif not self.generate(options):
-                return self.trace("steps", None)
+                continue
+            if self.matcher.is_terminated():
+                return self.trace(True, None)
+            if self.limit is None and self.left > self.kept:
+                self.generate(self.left - self.kept, options)
+                continue
+            self.limit = self.limit or "tokens"
+            if not self.wrap_up(options):
+                return self.trace(False, None)
 
     def feed(self, said: str) -> None:
         before = len(self.matcher.text())
         self.matcher.feed(said)
-        text = self.matcher.text()[before:].decode()
-        self.ids += self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        self.ids += self._encoded(self.matcher.text()[before:].decode())
+        self.at_turn = len(self.ids)
+        if len(self.steps()) >= self.most_steps:
+            self.limit = self.limit or "steps"
 
-    def generate(self, options: dict[str, Any]) -> bool:
-        """A turn of the model; False where it came to too many steps."""
+    def generate(self, most: int, options: dict[str, Any]) -> None:
+        """What the model writes from here, as far as the turn goes."""
         vocabulary = self.matcher.compiled.vocabulary
         ids = torch.tensor([self.ids], device=self.model.device)
         followed = _Followed(self.matcher, len(self.ids))
-        limit = _StepLimit(self, len(self.ids))
+        enough = _StepLimit(self, len(self.ids))
         output = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             past_key_values=self.cache,
-            max_new_tokens=self.left,
+            max_new_tokens=most,
             eos_token_id=list(vocabulary.stop_token_ids),
             pad_token_id=vocabulary.stop_token_ids[0],
             **{
                 **options,
                 "logits_processor": [*(options.get("logits_processor") or ()), followed],
-                "stopping_criteria": [*(options.get("stopping_criteria") or ()), limit],
+                "stopping_criteria": [*(options.get("stopping_criteria") or ()), enough],
             },
         )
         drawn = output[0].tolist()
         followed.accept(drawn)
-        new = drawn[len(self.ids) :]
-        self.tokens, self.left, self.turns = self.tokens + len(new), self.left - len(new), self.turns + 1
+        new = len(drawn) - len(self.ids)
+        self.tokens, self.left, self.turns = self.tokens + new, self.left - new, self.turns + 1
         self.ids = drawn[:-1] if self.matcher.is_terminated() else drawn
-        return not limit.is_met
+        if enough.is_met:
+            self.limit = self.limit or "steps"
+
+    # ------------------------------------------------------------------------------------------ the shortest way
+
+    def wrap_up(self, options: dict[str, Any]) -> bool:
+        """Takes one step on the shortest way to the end of the trace; False where no tokens are left for it.
+
+        A step in progress is ended where it is, if its content may end there; else it is left out.
+        """
+        turns, plan = self.grammar.turns, self.grammar.turns.plan
+        place, text = self._whole_steps()
+        after, way = turns.way_to_end(place, text.encode())
+        self._rewrite(text)
+        if not way:
+            return self.matcher.accept_token(self.matcher.compiled.vocabulary.stop_token_ids[0])
+        if self.left <= 0:
+            return False
+        entered = plan.entered(after.place, way[0])
+        self._rewrite(text + plan.delimiter(way[0], entered, is_first=after.is_first).decode())
+        if plan.states[way[0]].env:
+            return True
+        before = len(read_steps(plan, text, is_first=after.is_first)[0])
+        self.generate(max(1, self.left // len(way)), options)
+        written = self.matcher.turn[1].decode("utf-8", "ignore")
+        steps = read_steps(plan, written, is_first=self._begins(place))[0]
+        self._rewrite(written[: steps[before].end])
+        return True
+
+    def _whole_steps(self) -> tuple[Any, str]:
+        """(the place of the turn, its text up to the end of a step)."""
+        place, data = self.matcher.turn
+        text, plan = data.decode("utf-8", "ignore"), self.grammar.turns.plan
+        steps = read_steps(plan, text, is_first=self._begins(place))[0]
+        if not steps or self._may_be_left(text, steps[-1]):
+            return place, text if steps else ""
+        return place, text[: steps[-2].end] if len(steps) > 1 else ""
+
+    def _may_be_left(self, text: str, step: Step) -> bool:
+        """Whether the last step of a turn's text may end there, as far as that is easily told."""
+        plan, content = self.grammar.turns.plan, self.grammar.turns.plan.states[step.state].content
+        if step.is_bare or text.encode() != self.matcher.turn[1]:
+            return False
+        if isinstance(content, FreeText):
+            return True
+        probe = self.matcher.fork()
+        return probe.is_accepting() or any(probe.accept_bytes(plan.spec.separator + mark.text) for mark in plan.marks)
+
+    def _begins(self, place: Any) -> bool:
+        return place is None or place.is_first
+
+    def _rewrite(self, text: str) -> None:
+        """Makes a text that of the turn in progress; of its tokens, those stay that are still right."""
+        if text.encode() == self.matcher.turn[1]:
+            return
+        self.matcher.rollback(self.matcher.n_turn_steps)
+        accepted = self.matcher.accept_bytes(text) or not text
+        assert accepted, f"a text that was generated is refused: {text!r}"
+        self.ids = self.ids[: self.at_turn] + self._encoded(text)
+        self.cache = self._new_cache()
+
+    def _encoded(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+    def _new_cache(self) -> Any:
+        return None if self.model.config.is_encoder_decoder else DynamicCache()
+
+    # ------------------------------------------------------------------------------------------ the trace
 
     def steps(self) -> list[TracedStep]:
         return _traced(self.grammar, self.matcher.text().decode("utf-8", "ignore"))[0]
 
-    def trace(self, stopped: Literal["end", "steps", "tokens", "outside"], awaited: str | None) -> AgentTrace:
+    def trace(self, complete: bool, awaited: str | None) -> AgentTrace:
         text = self.matcher.text().decode("utf-8", "ignore")
         steps, ends = _traced(self.grammar, text)
-        if stopped != "end":
+        if not complete:
             # In the middle of a turn, the last content may not be whole; without one, the step before it is.
             is_partial = awaited is None and len(steps) == len(ends) and not (steps and steps[-1].is_outside)
             steps = steps[: len(steps) - is_partial]
-            if stopped == "steps":
-                steps = steps[: self.most_steps]
             text = text[: ends[len(steps) - 1]] if steps else ""
-        return AgentTrace(tuple(steps), text, stopped == "end", stopped, awaited, self.tokens, self.turns)
+        stopped = self.limit or ("end" if complete else "outside")
+        return AgentTrace(tuple(steps), text, complete, stopped, awaited, self.tokens, self.turns)
 
 
 def _beginning(tokenizer: Any) -> list[int]:
@@ -268,7 +346,7 @@ class _StepLimit(StoppingCriteria):
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **_: Any) -> torch.BoolTensor:
         if (input_ids.shape[1] - self.length) % _CHECKED == 0:
-            self.is_met = len(self.loop.steps()) > self.loop.most_steps
+            self.is_met = self.loop.limit is None and len(self.loop.steps()) > self.loop.most_steps
         return torch.full((len(input_ids),), self.is_met, device=input_ids.device)  # type: ignore[return-value]
 
 
