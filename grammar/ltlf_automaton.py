@@ -29,7 +29,8 @@ from .trace_liveness import Liveness, ProductState
 
 __all__ = ["Blame", "ConflictingFormulasError", "TraceAutomaton", "TraceLimits", "satisfiable"]
 
-EXPRESSION, FINAL = "the trace expression", "the final states"  # as what components come from; formulas have own names
+# What components come from, beside formulas, which have names of their own.
+EXPRESSION, FINAL, STEPS = "the trace expression", "the final states", "the rule that a trace has steps"
 _UNKNOWN, _DEAD = -2, -1
 
 
@@ -169,8 +170,9 @@ class TraceAutomaton:
         found = list(self.formulas.items())
         if self.final:
             found.append((FINAL, Template("end", (disjunction(*map(Atom, sorted(self.final))),), None)))
-        # A trace has steps, whatever else is asked of it: with no component at all, even the empty one would do.
-        return found or [("", TRUE)]
+        if not found and self.expression is None:
+            found.append((STEPS, TRUE))  # with no component at all, even the empty trace would do
+        return found
 
     def _check_names(self, name: str, part: Formula | TraceExpression) -> None:
         for atom in sorted(part.atoms):

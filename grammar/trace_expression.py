@@ -7,7 +7,7 @@ expression is followed by partial derivatives: what may come after a step is a s
 reading, as a linked list of expressions. A count is a field of the expression and never unrolled, so {0,1000} costs
 nothing until a trace gets there.
 
-INVARIANT: expressions are interned (interned_nodes). Of a Repeat, `least` is 0 if the body admits the empty sequence.
+INVARIANT: expressions are interned (interned_nodes).
 
 Source: Antimirov 1996, "Partial derivatives of regular expressions and finite automaton constructions".
 """
@@ -61,7 +61,7 @@ class TraceExpression(InternedNode):
             raise GrammarError(f"a trace expression can't be repeated {least} to {most} times")
         if (least, most) == (1, 1):
             return self
-        return _Repeat(self, 0 if shortest(self) == 0 else least, most)
+        return _Repeat(self, least, most)
 
     @property
     def atoms(self) -> frozenset[str]:

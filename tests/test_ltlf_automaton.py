@@ -181,7 +181,7 @@ def test_without_any_formula_every_trace_that_has_a_step_is_one() -> None:
     assert not automaton.may_end(automaton.initial)
     assert automaton.letters(automaton.initial) == ("a", "b")
     assert automaton.blame("ab") is None
-    assert automaton.blame("").letter is None
+    assert str(automaton.blame("")) == "the trace ends too early for the rule that a trace has steps; expected: a, b"
 
 
 def test_a_letter_that_is_none_is_an_error_that_names_what_is_near() -> None:

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from bridle.automata.errors import GrammarError, LimitError, UnsatisfiableError
-from bridle.grammar.ltlf import TraceAutomaton, TraceExpression, parse
+from bridle.grammar.ltlf import Blame, TraceAutomaton, TraceExpression, parse
 from ltlf_samples import LETTERS, traces
 
 sequence, alternatives, state = TraceExpression.sequence, TraceExpression.alternatives, TraceExpression.state
@@ -90,7 +90,9 @@ def test_the_empty_sequence_is_no_trace() -> None:
         TraceAutomaton(LETTERS, {}, sequence())
     with pytest.raises(GrammarError, match="at least one"):
         alternatives()
-    assert TraceAutomaton(LETTERS, {}, state("a").repeat(0)).blame(["a"]) is None
+    automaton = TraceAutomaton(LETTERS, {}, state("a").repeat(0))
+    assert automaton.blame(["a"]) is None
+    assert automaton.blame([]) == Blame(0, None, ("the trace expression",), ("a",), False)
 
 
 def test_an_expression_is_shown_as_a_pattern() -> None:
