@@ -65,7 +65,8 @@ def drawn_states(automaton: TraceAutomaton, most: int = _MOST) -> list[DrawnStat
 
 def _explored(automaton: TraceAutomaton, most: int) -> tuple[list[int], list[dict[str, int]]]:
     """States breadth first, and the steps of as many of them as may be explored."""
-    states, known, steps = [automaton.initial], {automaton.initial}, []
+    states, known = [automaton.initial], {automaton.initial}
+    steps: list[dict[str, int]] = []
     for state in states:
         if len(steps) == most:
             break

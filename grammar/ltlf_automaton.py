@@ -156,7 +156,7 @@ class TraceAutomaton:
 
     def _made_components(self) -> list[Component]:
         progression = Progression(self.limits.nodes)
-        made = []
+        made: list[Component] = []
         for name, formula in self._all_formulas():
             self._check_names(name, formula)
             parts = dict.fromkeys(conjuncts(formula))

@@ -84,9 +84,9 @@ def _by_definition(formula: Formula, parts: list[Truths], trace: Sequence[str]) 
         case Next(_, distance, strong):
             return [parts[0][step + distance] if step + distance < len(trace) else not strong for step in steps]
         case Until(_, _, strong):
-            return [_until(*parts, step, strong) for step in steps]
+            return [_until(parts[0], parts[1], step, strong) for step in steps]
         case Release(_, _, strong):
-            return [_release(*parts, step, strong) for step in steps]
+            return [_release(parts[0], parts[1], step, strong) for step in steps]
         case Eventually(_, bound):
             return [any(parts[0][step : _end(step, bound)]) for step in steps]
         case Globally(_, bound):
