@@ -98,7 +98,7 @@ def svg(dot_text: str) -> str | None:
     program = shutil.which("dot")
     if program is None:
         return None
-    command, text = [program, "-Tsvg"], dot_text.encode()
+    command, text = [program, "-Tsvg"], dot_text.encode(errors="replace")
     try:
         done = subprocess.run(command, input=text, capture_output=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:

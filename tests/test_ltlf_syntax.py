@@ -7,9 +7,11 @@ import pickle
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import bridle
-from bridle.automata.errors import GrammarError, LimitError
+from bridle.automata.errors import BridleError, GrammarError, LimitError
 from bridle.grammar.ltlf_formula import KEYWORDS, Atom, Count, Existence, Formula, Not
 from bridle.grammar.ltlf_syntax import parse
 from ltlf_samples import random_formula
@@ -134,6 +136,24 @@ def test_deep_nesting_is_a_limit_or_no_problem(text: str) -> None:
         assert "nesting" in str(error)
     else:
         assert formula is Atom("a")  # parentheses leave nothing behind
+
+
+PIECES = [
+    "a", "final-thought", '"b c"', '"', "\\", "X", "WX", "U", "M", "F", "G", "[", "<=", "]", "3", "99", "(", ")", ",",
+    "&", "|", "!", "->", "<->", "xor", "-", "count", "existence", "response", "last", "true", "not", " ",
+    "\n", "é", "\0", "\ud800",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=20))
+@settings(max_examples=400, deadline=None)
+def test_any_text_is_a_formula_or_a_fault(text: str) -> None:
+    try:
+        formula = parse(text)
+    except BridleError as error:
+        assert str(error)
+    else:
+        assert parse(str(formula)) is formula
 
 
 def test_a_long_conjunction_is_flat() -> None:
