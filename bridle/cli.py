@@ -484,14 +484,18 @@ def show(
         typer.Option("--output", "-o", metavar="FILE", help="A drawing: .dot, or .svg where Graphviz is installed."),
     ] = None,
 ) -> None:
-    """Show which states may follow which: as a table, or drawn into a file.
+    """Show which states may follow which: as a table, or drawn into a file. Notes on formulas that say nothing and
+    states that never come go to stderr.
 
     Exits with 2 if the specification is malformed or the drawing cannot be made.
     """
     from .automata.errors import BridleError
     from .grammar.automaton_drawing import draw, svg, table
+    from .grammar.ltlf_lint import notes
 
     spec = _agent(agent, None, whole=False)
+    for note in notes(spec.automaton):
+        _say(note)
     if output is None:
         typer.echo(table(spec.automaton), nl=False)
         return

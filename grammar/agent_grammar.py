@@ -123,7 +123,8 @@ class AgentTurns:
         written = text.decode()
         steps, cut = read_steps(plan, written, is_first=start.is_first)
         assert cut is None, f"a turn that was generated cannot be read: {cut}"
-        now, calls = start, []
+        now = start
+        calls: list[tuple[int, str]] = []
         for step in steps:
             i = step.state
             entered = plan.entered(now.place, i)

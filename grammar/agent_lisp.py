@@ -92,7 +92,7 @@ class _Reader:
         return _List(self._items(at), at)
 
     def _items(self, opened: int) -> tuple[_Form, ...]:
-        items = []
+        items: list[_Form] = []
         while True:
             found = _TOKEN.match(self.text, self.at)
             if found is None:

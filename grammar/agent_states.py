@@ -91,6 +91,7 @@ class Content:
                 )
             )
         target = plan.content(self.known, self.place, i)
+        assert not isinstance(target, bool), "a content that has no text is offered"
         return _followed(target, After(plan, self.known, plan.left(self.place, i), plan.is_closed(i, target)))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -173,14 +173,14 @@ class _Reader:
         letters = tuple(model.states)
         behavior = model.behavior
         formulas = {
-            name: self._at(("behavior", "formulas", name), lambda formula=formula: parse(formula, letters))
+            name: self._at(("behavior", "formulas", name), partial(parse, formula, letters))
             for name, formula in behavior.formulas.items()
         }
         expression = behavior.expression and self._at(
             ("behavior", "expression"), lambda: parse_expression(behavior.expression or "", letters)
         )
         states = tuple(
-            self._at(("states", name), lambda s=s, n=name: self._state(n, s)) for name, s in model.states.items()
+            self._at(("states", name), partial(self._state, name, state)) for name, state in model.states.items()
         )
         tools = self._at(("tools",), lambda: schemas_of(model.tools)) if model.tools else {}
 

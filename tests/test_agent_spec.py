@@ -338,3 +338,12 @@ def test_an_unknown_ready_agent_is_an_error_that_names_what_is_near():
         AgentSpec.ready("reakt")
     with pytest.raises(bridle.GrammarError, match="there are chat"):
         AgentSpec.ready("../x")
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "agents.md").read_text()
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+def test_the_pages_examples_print_what_they_say(example, capsys):
+    exec(example, {})
+    assert capsys.readouterr().out.splitlines() == re.findall(r"^print\(.*\)  # (.*)$", example, re.MULTILINE)
