@@ -50,6 +50,7 @@ class Liveness:
         counts = [value_count(plan.spec.tools[tool]) for tool in plan.tools]
         self._counts = [None if count is None or count >= _MANY else count for count in counts]
         self._memo: dict[tuple[int, Need], bool] = {}
+        self._tools: dict[frozenset[int], tuple[tuple[_Tool, int], ...]] = {}
 
     def need(self, known: Known | None, place: Place) -> Need:
         """What contents depend on at a place."""
@@ -62,8 +63,11 @@ class Liveness:
             return Need(named, None, (), heard)
         chosen = place.chosen[self.once]
         tool = None if chosen < 0 else (self._left(known, chosen, place), chosen in place.called)
-        tools = Counter((self._left(known, t, place), t in place.called) for t in self.offered)
-        return Need(named, tool, tuple(sorted(tools.items())), heard)
+        memo = self._tools if known is None else known.tools
+        if place.called not in memo:
+            tools = Counter((self._left(known, t, place), t in place.called) for t in self.offered)
+            memo[place.called] = tuple(sorted(tools.items()))
+        return Need(named, tool, memo[place.called], heard)
 
     def _left(self, known: Known | None, tool: int, place: Place) -> int:
         """Calls that a tool has left."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "Place", "Plan"]
 
+# What `str.strip` leaves nothing of where a text has no span (substring.py): no character, white space, line breaks.
+_GAPS = {"char": "", "word": None, "line": "\r\n"}
 _IN_NUMBERS = frozenset("0123456789.eE+-")
 
 
@@ -72,11 +74,12 @@ class Known:
     state.
     """
 
-    __slots__ = ("calls", "contents", "heard")
+    __slots__ = ("calls", "contents", "heard", "tools")
 
     def __init__(self, calls: Mapping[int, tuple[str, ...]], heard: Mapping[int, tuple[str, ...]]) -> None:
         self.calls, self.heard = dict(calls), dict(heard)
         self.contents: dict[tuple[int, int], Target | bool] = {}
+        self.tools: dict[frozenset[int], tuple[tuple[tuple[int, bool], int], ...]] = {}  # see agent_liveness.Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,12 +335,13 @@ class Plan:
             return False
 
     def can_be_quoted(self, known: Known, i: int) -> bool:
-        """Whether something that was heard from a state can be quoted."""
-        return any(
-            self._quotations(list(known.heard.get(i, ())), state.content) is not False
+        """Whether something that was heard from a state has a span, for some state that quotes it."""
+        ways = {
+            state.content.by
             for state in self.states
             if isinstance(state.content, Quote) and self.states[i].name in state.content.of
-        )
+        }
+        return any(text.strip(_GAPS[by]) for text in known.heard.get(i, ()) for by in ways)
 
     def is_callable(self, known: Known | None, tool: int) -> bool:
         """Whether a tool has arguments that it was not called with."""
