@@ -88,7 +88,7 @@ class AgentTurns:
             inside = plan.entered(entered, i)
             assert inside is not None
             entered = inside
-            before = plan.delimiter_text(i, entered, is_first=turn.after.is_first)
+            before = plan.delimiter(i, entered, is_first=turn.after.is_first)
         known = self._learned(turn, i, outside)
         entered = entered._replace(called=frozenset())  # these calls are known now
         root = After(plan, known, entered, is_closed=True)

@@ -190,15 +190,8 @@ class Plan:
     def _fault(self, i: int, reason: str) -> GrammarError:
         return GrammarError(f"the delimiter {self.states[i].text!r} of {self.states[i].name} {reason}")
 
-    def delimiter(self, i: int, entered: Place, *, is_first: bool) -> bytes:
-        """What is written before the content of a step, as far as it is generated: what comes from outside begins right
-        behind its delimiter."""
-        return self.delimiter_text(i, entered, is_first=is_first).encode() + (
-            b"" if self.states[i].env else self.spec.space.encode()
-        )
-
-    def delimiter_text(self, i: int, entered: Place, *, is_first: bool) -> str:
-        """The separator and the delimiter of a step."""
+    def delimiter(self, i: int, entered: Place, *, is_first: bool) -> str:
+        """The separator, where one is needed, and the delimiter of a step."""
         number = entered.counts[self.counted[i]] if i in self.counted else 0
         return ("" if is_first else self.spec.separator) + self.marks[i].written(number)
 
@@ -355,6 +348,13 @@ class Plan:
             except UnsatisfiableError:
                 known.contents[key] = False
         return known.contents[key] is not False
+
+    def is_regular(self, i: int) -> bool:
+        """Whether the contents of a state are always an automaton's."""
+        content = self.states[i].content
+        return isinstance(content, FreeText | Pattern | References) or (
+            isinstance(content, ToolName) and i not in self.slots
+        )
 
     def is_closed(self, i: int, target: Target | bool) -> bool:
         """Whether no content of a state is the beginning of another, so that its end needs no mark."""

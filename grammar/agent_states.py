@@ -25,7 +25,7 @@ from typing import TypeAlias
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.fragment import Expansion, Fragment, Payload, Target
-from ..automata.regular import compile_regular, literal
+from ..automata.regular import Language, Regular, compile_regular, concatenation, literal
 from .agent_plan import Known, Place, Plan
 from .empty_texts import accepts_empty, without_empty
 
@@ -49,14 +49,20 @@ class After:
     is_first: bool = False
 
     def expand(self) -> Fragment:
-        plan, place = self.plan, self.place
         if self.implied() is not None:
             return Fragment(ends=True)
-        options = tuple(
-            (plan.delimiter(i, entered, is_first=self.is_first), Content(plan, self.known, entered, i))
-            for i, entered in plan.options(self.known, place)
-        )
-        return _spelled(options, ends=plan.may_end(place))
+        return _spelled(self.delimiters(is_first=self.is_first), ends=self.plan.may_end(self.place))
+
+    def delimiters(self, *, is_first: bool) -> Spelled:
+        """What may be written next, with what follows. is_first : no separator before it."""
+        plan, known = self.plan, self.known
+        found = []
+        for i, entered in plan.options(known, self.place):
+            text = plan.delimiter(i, entered, is_first=is_first)
+            # What comes from outside begins right behind its delimiter; a regular content has the space in it.
+            space = "" if plan.states[i].env or plan.is_regular(i) else plan.spec.space
+            found.append(((text + space).encode(), Content(plan, known, entered, i)))
+        return tuple(found)
 
     def implied(self) -> int | None:
         """The state from outside that comes next, if nothing else may come here."""
@@ -92,7 +98,21 @@ class Content:
             )
         target = plan.content(self.known, self.place, i)
         assert not isinstance(target, bool), "a content that has no text is offered"
-        return _followed(target, After(plan, self.known, plan.left(self.place, i), plan.is_closed(i, target)))
+        after = After(plan, self.known, plan.left(self.place, i), plan.is_closed(i, target))
+        if not plan.is_regular(i):
+            return _followed(target, after)
+        assert isinstance(target, ByteDfa)
+        return _regular(_joined(literal(plan.spec.space), Language(target)), after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Separated:
+    """Behind a step and the separator."""
+
+    after: After
+
+    def expand(self) -> Fragment:
+        return _spelled(self.after.delimiters(is_first=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +160,35 @@ def _either(shape: Fragment, other: Payload) -> Fragment:
     return Fragment((*shape.edges, *more.edges), (*shape.calls, *more.calls), shape.ends or more.ends)
 
 
-def _followed(target: Target, after: After) -> Fragment:
-    """A content, which may be empty, and what comes behind it."""
+def _regular(target: ByteDfa, after: After) -> Fragment:
+    """A regular content, and what comes behind it.
+
+    PERF: the separator is made a part of the content's automaton, which then ends where that was written; free text by
+    itself would end at every byte, and a walk over the token tree would look at what follows each.
+    """
+    separator = after.plan.spec.separator
+    if not separator:
+        return _followed(target, after)
+    if after.implied() is not None:
+        return _followed(target, None)
+    shape = Fragment()
+    if after.plan.options(after.known, after.place):
+        shape = Fragment(calls=((_joined(Language(target), literal(separator)), _Separated(after)),))
+    if not after.plan.may_end(after.place):
+        return shape
+    alone = _followed(target, None)
+    return Fragment(calls=(*shape.calls, *alone.calls), ends=alone.ends)
+
+
+def _joined(*parts: Regular) -> ByteDfa:
+    return compile_regular(concatenation(*parts))
+
+
+def _followed(target: Target, after: After | None) -> Fragment:
+    """A content, which may be empty, and what comes behind it; None: the end of the turn."""
     if target is not None and not accepts_empty(target):
         return Fragment(calls=((target, after),))
-    shape = after.expand()
+    shape = Fragment(ends=True) if after is None else after.expand()
     if target is None or (isinstance(target, ByteDfa) and not target.table[1].any()):
         return shape
     return replace(shape, calls=(*shape.calls, (without_empty(target), after)))

@@ -217,7 +217,8 @@ class _Loop:
         if self.left <= 0:
             return False
         entered = plan.entered(after.place, way[0])
-        self._rewrite(text + plan.delimiter(way[0], entered, is_first=after.is_first).decode())
+        space = "" if plan.states[way[0]].env else plan.spec.space
+        self._rewrite(text + plan.delimiter(way[0], entered, is_first=after.is_first) + space)
         if plan.states[way[0]].env:
             return True
         before = len(read_steps(plan, text, is_first=after.is_first)[0])
