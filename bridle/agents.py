@@ -1,14 +1,20 @@
-"""Agents: their ready specifications, and running them. `bridle.AgentSpec` has the specifications themselves."""
+"""Agents: ready specifications, running them, and what specifications in Python are made of.
+
+`bridle.AgentSpec` has the specifications themselves; docs/agents.md says what they are.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .grammar.agent_contents import FreeText, Quote, References, ToolArguments, ToolName
+from .grammar.agent_spec import AgentState
+
 if TYPE_CHECKING:
     from .grammar.agent_spec import AgentSpec
     from .integrations.hf.agent_loop import AgentTrace
 
-__all__ = ["ready", "run"]
+__all__ = ["AgentState", "FreeText", "Quote", "References", "ToolArguments", "ToolName", "ready", "run"]
 
 
 def ready() -> dict[str, str]:

@@ -61,6 +61,10 @@ class NaiveAgent:
         finals = [name for name, state in self.states.items() if state.final]
         return (not finals or steps[-1][0] in finals) and self.holds([name for name, _ in steps])
 
+    def written(self, steps: Steps) -> str:
+        """The text of a trace."""
+        return self.separator.join(f"{self.states[name].text}{self.space}{content}" for name, content in steps)
+
     def turns(self, before: Steps) -> dict[str, tuple[str | None, Steps]]:
         """The texts of all turns behind some steps: each with the state that awaits a text, and the steps so far."""
         return dict(self._turns(before, "", True))

@@ -12,6 +12,7 @@ import pytest
 import bridle
 from bridle.grammar.agent_contents import Quote, ToolArguments, ToolName
 from bridle.grammar.agent_spec import AgentSpec, AgentState
+from bridle.grammar.agent_traces import read_steps
 from bridle.grammar.ltlf_syntax import parse
 from naive_agent import NaiveAgent, NaiveState
 from oracle import allowed_tokens, vocabulary_of
@@ -96,6 +97,20 @@ def check(spec, naive, rng, most=12, outside=("", "x", "ab")):
             assert allowed_tokens(matcher) == allowed_tokens(earlier)
 
 
+def check_judgement(spec, naive, rng):
+    """Compares verdicts on traces, and on texts that differ from one in a character."""
+    written = {naive.written(trace) for trace in naive.traces}
+    sample = rng.sample(sorted(written), min(40, len(written)))
+    for text in sample:
+        assert spec.validate(text).ok
+        at, letter = rng.randrange(len(text)), rng.choice("ABCDEabxy,#")
+        for other in (text[:at], text[:at] + text[at + 1 :], text[:at] + letter + text[at:]):
+            # Texts from outside are not all listed: any without a delimiter may stand there.
+            steps = read_steps(spec.plan, other)[0]
+            if not any(spec.states[step.state].env for step in steps):
+                assert spec.validate(other).ok == (other in written), other
+
+
 def listed(*texts):
     return lambda steps: list(texts)
 
@@ -133,13 +148,15 @@ def test_an_agent_writes_what_listing_its_traces_says(seed):
     def holds(trace):
         return all(f.holds(trace) for f in parsed) and (matches is None or bool(matches.fullmatch("".join(trace))))
 
-    twin = NaiveAgent(naive, holds, longest=4)
-    spec = AgentSpec("random", tuple(states), formulas, expression, separator=",", space="")
+    marks = {"separator": rng.choice([",", "", ",#"]), "space": rng.choice(["", "#"])}
+    twin = NaiveAgent(naive, holds, longest=4, **marks)
+    spec = AgentSpec("random", tuple(states), formulas, expression, **marks)
     if not twin.traces:
         with pytest.raises(bridle.UnsatisfiableError):
             _ = spec.grammar
         return
     check(spec, twin, rng, most=3)
+    check_judgement(spec, twin, rng)
 
 
 CALLS = {"f": ['{"q":1}', '{"q":2}'], "fg": ["{}"]}
@@ -238,3 +255,35 @@ def test_a_quotation_is_a_span_of_what_was_heard(formula):
     }
     twin = NaiveAgent(naive, parse(formula).holds, longest=4)
     check(spec, twin, random.Random(2), most=6)
+
+
+STEP = re.compile("(AB|BB|C)")
+SUFFIXES = ["", "B", "AB", ",AB", ",BB", ",C", ",,C", "B,C", ",AB,C", ",BB,C", "B,BB,C", ",BB,AB,C", "B,AB,C", "x,C"]
+
+
+@pytest.mark.parametrize("order", ["(ab)*c", "a+b?", "b(a|c)*", "[abc]{1,3}"])
+def test_free_text_goes_up_to_the_first_delimiter(order):
+    states = (AgentState("a", "AB"), AgentState("b", "BB"), AgentState("c", "C"))
+    expression = order.replace("[abc]", "(a | b | c)").replace("ab", "a b").replace("a+b", "a+ b")
+    spec = AgentSpec("free", states, {}, expression, separator=",", space="")
+    pattern = re.compile(order)
+
+    def is_trace(text):
+        before, *parts = STEP.split(text)
+        names = "".join({"AB": "a", "BB": "b", "C": "c"}[mark] for mark in parts[::2])
+        return not before and bool(pattern.fullmatch(names)) and all(c.endswith(",") for c in parts[1:-2:2])
+
+    compiled = bridle.compile(spec.grammar, VOCABULARY)
+    seen, waiting = 0, [bridle.Matcher(compiled)]
+    while waiting:
+        matcher = waiting.pop()
+        text = matcher.text().decode()
+        seen += 1
+        assert matcher.is_accepting() == is_trace(text) == spec.validate(text).ok, text
+        for letter in "ABC,x":
+            after = matcher.fork()
+            begins = any(is_trace(text + letter + suffix) for suffix in SUFFIXES)
+            assert after.accept_bytes(letter) == begins, text + letter
+            if begins and len(text) < 6:
+                waiting.append(after)
+    assert seen > 100

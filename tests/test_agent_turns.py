@@ -275,3 +275,30 @@ def test_numbers_keep_their_decimals_in_what_is_not_repeated():
     matcher.feed("y")
     assert matcher.accept_bytes(f'\nA: f\nI: {{"x":{big}')
     assert not matcher.accept_bytes("}") and matcher.accept_bytes("1}")
+
+
+def test_a_batch_is_filled_for_matchers_in_shared_and_private_turns():
+    grammar = compiled(react())
+    matchers = [bridle.Matcher(grammar) for _ in range(3)]
+    for matcher in matchers[1:]:
+        matcher.feed("why?")
+    matchers[2].accept_bytes('\nT: t\nA: search\nI: {"query": "a"}')
+    matchers[2].feed("seen")
+    mask = bridle.allocate_token_bitmask(3, VOCABULARY.size)
+    bridle.fill_next_token_bitmasks(matchers, mask)
+    for row, matcher in enumerate(matchers):
+        own = bridle.allocate_token_bitmask(1, VOCABULARY.size)
+        matcher.fill_reference_bitmask(own)
+        assert (mask[row] == own[0]).all()
+        assert matcher.explain("zzz") is not None and matcher.validate_tokens([0]) == 0
+
+
+def test_an_agent_in_python_is_made_of_public_names():
+    state = bridle.agents.AgentState
+    states = (
+        state("ask", "Q:", env=True),
+        state("tool", "T:", bridle.agents.ToolName()),
+        state("a", "A:", {"const": 1}),
+    )
+    spec = bridle.AgentSpec("x", states, {"once": "count(tool) = 1"}, "ask tool a", {"f": {"type": "object"}})
+    assert spec.validate("Q: x\nT: f\nA: 1").ok
