@@ -159,6 +159,17 @@ class Machine:
         self._held = 0
         self.log: list[int] = []
 
+    def begin(self, root: Target) -> int:
+        """The configuration of the empty text in a state: of a text that goes on behind one from outside."""
+        tables = self._tables
+        with self.store.lock:
+            row = self._row(root)
+            if tables.count(NODES) + 4 > tables.view(NODES).size:
+                self._grow(NODES, 4)
+            if 2 * (tables.count(NODE_INDEX) + 1) >= tables.view(NODE_INDEX).size:
+                tables.grow(NODE_INDEX, 1)
+            return int(root_node(self.address, row))
+
     # ------------------------------------------------------------------------------------------------ questions
 
     def step(self, ref: int, token: int) -> int:

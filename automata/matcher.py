@@ -7,8 +7,12 @@ A special token is a step by its spelling (special_tokens.py), which no text con
 and it adds nothing to the text. A stop token ends the text wherever that is a sentence. Elsewhere it may be one that
 the grammar names: in the middle of a text it ends nothing, as the last of it it does.
 
+Where a text is written in turns (turns.py), a sentence is one turn, and `feed` begins the next: one step, of the bytes
+that came from outside.
+
 INVARIANT: a reference is only meaningful together with the machine that made it; when the compiled grammar has moved to
-a new machine, the matcher replays its history there before it computes anything new.
+a new machine, the matcher replays its history, as far as the turn in progress goes, there before it computes anything
+new.
 Cost, memoised: 0.4 us to accept, 1.2 us to fill a row of 128,256 tokens.
 """
 
@@ -27,6 +31,7 @@ from .special_tokens import LEAST_MARK, SpecialToken, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
 from .temperature import temperature_of
+from .turns import Fed, Turn, Turns
 
 __all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
 
@@ -51,7 +56,7 @@ class Rejection(NamedTuple):
 class Matcher:
     """One text in a compiled grammar. Belongs to one thread at a time; any number may share the grammar."""
 
-    __slots__ = ("_address", "_history", "_machine", "_ref", "_terminated", "compiled")
+    __slots__ = ("_address", "_history", "_machine", "_ref", "_terminated", "_turn", "compiled")
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
@@ -60,6 +65,7 @@ class Matcher:
         self._ref: int = self._machine.start
         self._history: History = None
         self._terminated = 0  # stop tokens accepted
+        self._turn = Turn(compiled)
 
     # ------------------------------------------------------------------------------------------------ masks
 
@@ -238,15 +244,16 @@ class Matcher:
         if steps < 0:
             raise ValueError(f"cannot roll back {steps} steps")
         history, ref = self._history, self._ref
-        stops = self._terminated
+        turn, machine, stops = self._turn, self._machine, self._terminated
         for taken in range(steps):
             if history is None:
                 raise ValueError(f"cannot roll back {steps} steps: only {taken} were accepted")
-            history, ref, _ = history
+            history, ref, step = history
             stops = 0
-        self._history, self._ref = history, ref
-        if steps > 0:
-            self._terminated = stops
+            if type(step) is Fed:
+                turn, machine, stops = step.turn, step.machine, step.terminated
+        self._history, self._ref, self._terminated = history, ref, stops
+        self._turn, self._machine, self._address = turn, machine, machine.address
 
     def fork(self) -> Matcher:
         """An independent matcher in the same state."""
@@ -257,6 +264,7 @@ class Matcher:
         twin._ref = self._ref
         twin._history = self._history
         twin._terminated = self._terminated
+        twin._turn = self._turn
         return twin
 
     def reset(self) -> None:
@@ -266,24 +274,32 @@ class Matcher:
         self._ref = self._machine.start
         self._history = None
         self._terminated = 0
+        self._turn = Turn(self.compiled)
 
     def text(self) -> bytes:
-        """The text that was accepted so far; special tokens have none."""
+        """The text that was accepted so far, and fed; special tokens have none."""
+        return self._text_of(self._steps())
+
+    def _text_of(self, steps: Iterable[int | bytes]) -> bytes:
         tokens = self.compiled.vocabulary.tokens
         return b"".join(
             step[: text_part(step)] if isinstance(step, bytes) else tokens[step] if step < len(tokens) else b""
-            for step in self._steps()
+            for step in steps
         )
 
     def _steps(self) -> list[int | bytes]:
         """The steps accepted since the start, in order."""
+        return self._steps_since(None)[1]
+
+    def _steps_since(self, kind: type | None) -> tuple[History, list[int | bytes]]:
+        """(the last step of a kind with all before it, the steps behind it in order); kind None: all steps."""
         steps = []
         history = self._history
-        while history is not None:
+        while history is not None and (kind is None or type(history[2]) is not kind):
             history, _, step = history
             steps.append(step)
         steps.reverse()
-        return steps
+        return history, steps
 
     @property
     def configuration(self) -> tuple[int, int]:
@@ -296,13 +312,14 @@ class Matcher:
         return len(self._steps())
 
     def _move(self) -> None:
-        """Follows the compiled grammar to its present machine, by replaying the text there."""
-        machine = self.compiled.machine
+        """Follows the compiled grammar to its present machine, by replaying the turn in progress there."""
+        machine = self._turn.compiled.machine
         if machine is self._machine:
             return
-        ref = machine.start
-        moved: Any = None
-        for step in self._steps():
+        ref = self._turn.start(machine)
+        moved: Any
+        moved, steps = self._steps_since(Fed)
+        for step in steps:
             before = ref
             if isinstance(step, bytes):
                 ref, _ = machine.step_bytes(ref, step)
@@ -314,10 +331,54 @@ class Matcher:
         machine.admit()
         self._machine, self._address, self._ref, self._history = machine, machine.address, ref, moved
 
+    # ------------------------------------------------------------------------------------------------ turns
+
+    def pending_state(self) -> str | None:
+        """What the text awaits from outside, by name (`Grammar.from_agent`); None while it is generated or has ended.
+
+        While something is awaited, masks allow stop tokens alone, and `feed` goes on. O(length of the turn) then.
+        """
+        turns: Turns | None = getattr(self.compiled.grammar, "turns", None)
+        if turns is None:
+            return None
+        if not self._terminated:
+            allowed = self.next_bytes()
+            if not allowed[256] or allowed[:256].any():
+                return None
+        return turns.pending(*self.turn)
+
+    @property
+    def turn(self) -> tuple[Any, bytes]:
+        """(the place that the grammar has given the turn in progress, None for the first; the text of the turn)."""
+        return self._turn.place, self._text_of(self._steps_since(Fed)[1])
+
+    @property
+    def n_turn_steps(self) -> int:
+        """Steps accepted since the turn in progress began."""
+        return len(self._steps_since(Fed)[1])
+
+    def feed(self, text: str) -> None:
+        """One step by what comes from outside, behind which generation goes on, also where a stop token had ended it.
+
+        The bytes that are added are those of the text, with the delimiter before it where that was implied.
+        Raises ValueError where nothing is awaited; GrammarError, with the place, for a text that may not stand there or
+        that nothing could follow. Either leaves the state as it was.
+        """
+        if self.pending_state() is None:
+            raise ValueError("no text from outside is awaited here: pending_state() is None")
+        turns: Turns = self.compiled.grammar.turns  # type: ignore[attr-defined]
+        outside = turns.after(*self.turn, text)
+        turn = Turn.behind(self.compiled, outside)
+        machine = turn.compiled.machine
+        ref = turn.start(machine)
+        self._history = (self._history, self._ref, Fed.of(outside.text, self._turn, self._machine, self._terminated))
+        self._turn, self._machine, self._address, self._ref = turn, machine, machine.address, ref
+        self._terminated = 0
+
     # ------------------------------------------------------------------------------------------------ questions
 
     def is_accepting(self) -> bool:
-        """Whether the text so far is a sentence."""
+        """Whether the text so far is a sentence; where texts are written in turns, whether the turn may end."""
         self._move()
         return self._ask(self._machine.may_end, self._ref)
 

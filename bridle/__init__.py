@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 
 # Public name -> (module, name there).
 _PUBLIC = {
+    "AgentSpec": ("bridle.grammar.agent_spec", "AgentSpec"),
     "BridleError": ("bridle.automata.errors", "BridleError"),
     "Compiled": ("bridle.automata.compiled", "Compiled"),
     "Grammar": ("bridle.grammar.grammar", "Grammar"),
@@ -38,11 +39,13 @@ _PUBLIC = {
     "Verdict": ("bridle.grammar.validation", "Verdict"),
     "Vocabulary": ("bridle.automata.vocabulary", "Vocabulary"),
     "VocabularyError": ("bridle.automata.errors", "VocabularyError"),
+    "agents": ("bridle.agents", ""),
     "allocate_token_bitmask": ("bridle.automata.matcher", "allocate_token_bitmask"),
     "compile": ("bridle.automata.compiled", "compile_grammar"),
     "fill_next_token_bitmasks": ("bridle.automata.batch_fill", "fill_next_token_bitmasks"),
     "integrations": ("bridle.integrations", ""),
     "load": ("bridle.grammar.saved_grammars", "load"),
+    "ltlf": ("bridle.ltlf", ""),
     "parse": ("bridle.grammar.python_types", "parse"),
     "sampler": ("bridle.sampler", ""),
     "tool_calls": ("bridle.grammar.tool_calls", "tool_calls"),
@@ -51,6 +54,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AgentSpec",
     "BridleError",
     "Compiled",
     "Grammar",
@@ -67,11 +71,13 @@ __all__ = [
     "Verdict",
     "Vocabulary",
     "VocabularyError",
+    "agents",
     "allocate_token_bitmask",
     "compile",
     "fill_next_token_bitmasks",
     "integrations",
     "load",
+    "ltlf",
     "parse",
     "sampler",
     "tool_calls",
@@ -80,7 +86,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import integrations, sampler
+    from . import agents, integrations, ltlf, sampler
     from .automata.batch_fill import fill_next_token_bitmasks
     from .automata.compiled import Compiled
     from .automata.compiled import compile_grammar as compile
@@ -97,6 +103,7 @@ if TYPE_CHECKING:
     from .automata.matcher import Matcher, Rejection, allocate_token_bitmask
     from .automata.precompute import Precomputed
     from .automata.vocabulary import Vocabulary
+    from .grammar.agent_spec import AgentSpec
     from .grammar.grammar import Grammar
     from .grammar.python_types import parse
     from .grammar.regex import Regex

@@ -1,5 +1,6 @@
 """The command line: `bridle generate` writes a text inside a grammar, `bridle validate` judges texts that exist,
-`bridle compile` keeps a grammar's masks in a file, `bridle warmup` makes what is made once per machine.
+`bridle compile` keeps a grammar's masks in a file, `bridle warmup` makes what is made once per machine, `bridle agent`
+shows specifications of agents.
 
 Idea. A command is a page: read the grammar from one of three options, do one thing, say what came of it. What a
 command produces (the text, the verdicts) goes to stdout; what went wrong and what it cost goes to stderr. Exit codes:
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -33,6 +35,7 @@ from . import __version__
 
 if TYPE_CHECKING:
     from .automata.vocabulary import Vocabulary
+    from .grammar.agent_spec import AgentSpec
     from .grammar.grammar import Grammar
     from .grammar.validation import Verdict
 
@@ -64,6 +67,14 @@ Start = Annotated[
 ImportPath = Annotated[
     list[Path] | None,
     typer.Option("--import-path", metavar="DIR", help="Where %import of --lark finds grammars; repeatable."),
+]
+Agent = Annotated[
+    str | None,
+    typer.Option("--agent", metavar="FILE", help="A specification of an agent, or the name of one of `agent list`."),
+]
+Tools = Annotated[
+    Path | None,
+    typer.Option("--tools", metavar="FILE", help="The tools of the --agent: a JSON list of names and parameters."),
 ]
 Resource = Annotated[
     list[str] | None,
@@ -231,37 +242,69 @@ def validate(
     start: Start = None,
     import_path: ImportPath = None,
     resource: Resource = None,
+    agent: Agent = None,
+    tools: Tools = None,
     as_generated: Annotated[
         bool, typer.Option("--as-generated", help="Ask whether a constrained model could have written just this.")
     ] = False,
 ) -> None:
-    """Say whether texts are inside a grammar, and where the first fault of each is.
+    """Say whether texts are inside a grammar, or are finished traces of an agent, and where the first fault of each is.
 
     JSON is read with its members in any order and with any white space, and names of special tokens as text, unless
     --as-generated; of other texts a final newline does not count where it is not allowed. Exits with 1 if a text is
     invalid, and with 2 if the grammar is malformed or a file is missing.
     """
-    grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
-    worst = max([_judge(grammar, path, as_generated) for path in texts])
-    raise typer.Exit(worst)
+    others = (schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
+    if agent is not None:
+        if as_generated or any(given is not None for given in others):
+            raise typer.BadParameter("--agent goes with --tools alone")
+        spec = _agent(agent, tools)
+        raise typer.Exit(max([_judge(path, lambda name, data: _trace_complaint(spec, name, data)) for path in texts]))
+    if tools is not None:
+        raise typer.BadParameter("--tools belongs to --agent")
+    grammar = _grammar(*others)
+
+    def complaint(name: str, data: bytes) -> str:
+        verdict, data = _verdict(grammar, data, as_generated)
+        return "" if verdict.ok else _complaint(grammar, name, data, verdict)
+
+    raise typer.Exit(max([_judge(path, complaint) for path in texts]))
 
 
-def _judge(grammar: Grammar, path: Path, as_generated: bool) -> int:
-    """Prints the verdict on one file; returns its exit code."""
+def _judge(path: Path, complaint: Callable[[str, bytes], str]) -> int:
+    """Prints the verdict on one file, which is the complaint about its name and content; returns its exit code."""
     from .automata.errors import BridleError
 
     name = "<stdin>" if str(path) == "-" else str(path)
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        verdict, data = _verdict(grammar, data, as_generated)
+        found = complaint(name, data)
     except OSError as error:
         typer.echo(f"{name}: {error.strerror}", err=True)
         return _UNUSABLE
     except BridleError as error:
         typer.echo(f"{name}: {error}", err=True)
         return _UNUSABLE
-    typer.echo(f"{name}: valid" if verdict.ok else _complaint(grammar, name, data, verdict))
-    return 0 if verdict.ok else _INVALID
+    typer.echo(found or f"{name}: valid")
+    return _INVALID if found else 0
+
+
+def _trace_complaint(spec: AgentSpec, name: str, data: bytes) -> str:
+    """What is wrong with a trace, with or without its final newline; "" if nothing is."""
+    from .automata.errors import caret
+
+    text = data.decode("utf-8", "replace")
+    verdict = spec.validate(text)
+    if not verdict.ok and text.endswith("\n"):
+        bare = spec.validate(text.removesuffix("\n").removesuffix("\r"))
+        verdict = bare if bare.ok or bare.offset >= verdict.offset else verdict
+    if verdict.ok:
+        return ""
+    at = len(text.encode()[: verdict.offset].decode("utf-8", "ignore"))
+    expected = ", ".join(verdict.expected[:_EXPECTED_SHOWN]) or "nothing"
+    more = ", …" if len(verdict.expected) > _EXPECTED_SHOWN else ""
+    place = f"{name}:{verdict.line}:{verdict.column}: {verdict.reason} ({verdict.place})"
+    return f"{place}\n{caret(text, at)}\n    expected: {expected}{more}"
 
 
 def _verdict(grammar: Grammar, data: bytes, as_generated: bool) -> tuple[Verdict, bytes]:
@@ -429,6 +472,88 @@ def _vocabulary(tokenizer: str | None) -> Vocabulary:
         return Vocabulary.from_hf(AutoTokenizer.from_pretrained(source), size=width)
     except (OSError, ValueError, BridleError) as error:
         _exit(_UNUSABLE, f"the tokenizer {tokenizer or 'in the box'} cannot be read: {error}")
+
+
+# ------------------------------------------------------------------------------------------------ agent
+
+
+agents = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Specifications of agents.")
+app.add_typer(agents, name="agent")
+
+
+@agents.command("list")
+def list_agents() -> None:
+    """The specifications that come with the package."""
+    from .agents import ready
+
+    for name, description in ready().items():
+        typer.echo(f"{name:<16}{description}")
+
+
+@agents.command()
+def show(
+    agent: Annotated[str, typer.Argument(metavar="FILE", help="A specification, or the name of a ready one.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A drawing: .dot, or .svg where Graphviz is installed."),
+    ] = None,
+) -> None:
+    """Show which states may follow which: as a table, or drawn into a file. Notes on formulas that say nothing and
+    states that never come go to stderr.
+
+    Exits with 2 if the specification is malformed or the drawing cannot be made.
+    """
+    from .automata.errors import BridleError
+    from .grammar.automaton_drawing import draw, svg, table
+    from .grammar.ltlf_lint import notes
+
+    spec = _agent(agent, None, whole=False)
+    for note in notes(spec.automaton):
+        _say(note)
+    if output is None:
+        typer.echo(table(spec.automaton), nl=False)
+        return
+    drawn: str | None = draw(spec.automaton)
+    if output.suffix == ".svg":
+        try:
+            drawn = svg(drawn or "")
+        except BridleError as error:
+            _exit(_UNUSABLE, f"{output}: {error}")
+        if drawn is None:
+            _exit(_UNUSABLE, f"{output}: an SVG needs Graphviz's `dot`, which is not installed; a .dot file does not")
+    try:
+        output.write_text(drawn or "", encoding="utf-8")
+    except OSError as error:
+        _exit(_UNUSABLE, f"{output}: {error.strerror}")
+
+
+def _agent(source: str, tools: Path | None, *, whole: bool = True) -> AgentSpec:
+    """A specification from a file, YAML or s-expressions, or a ready one by its name.
+
+    whole : it is to be written by, or judged: what needs tools has them.
+    """
+    from .automata.errors import BridleError
+    from .grammar.agent_spec import AgentSpec
+
+    place = source
+    try:
+        if Path(source).suffix in (".lisp", ".scm", ".sexp"):
+            spec = AgentSpec.from_lisp(Path(source).read_text(encoding="utf-8"))
+        else:
+            spec = AgentSpec.from_yaml(Path(source)) if Path(source).is_file() else AgentSpec.ready(source)
+        if tools is not None:
+            import json
+
+            place = str(tools)
+            spec = spec.with_tools(json.loads(tools.read_text(encoding="utf-8")))
+        _ = spec.plan if whole else spec.automaton
+        return spec
+    except OSError as error:
+        _exit(_UNUSABLE, f"{place}: {error.strerror}")
+    except UnicodeDecodeError as error:
+        _exit(_UNUSABLE, f"{place}: not UTF-8: {error.reason} at byte {error.start}")
+    except (BridleError, ValueError) as error:
+        _exit(_UNUSABLE, f"{place}: {error}")
 
 
 # ------------------------------------------------------------------------------------------------ all

@@ -19,7 +19,7 @@ from ..automata.fragment import Expansion, Fragment, Payload, Target, Text
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
 
-__all__ = ["Solid", "accepts_empty"]
+__all__ = ["Solid", "accepts_empty", "without_empty"]
 
 _WHITESPACE = b" \t\n\r"
 
@@ -101,12 +101,13 @@ def _solid_calls(callee: Target, then: Target) -> Iterator[tuple[Target, Target]
         yield callee, then
         return
     if looking.has_more(callee):
-        yield _without_empty(callee), then
+        yield without_empty(callee), then
     if looking.has_more(then):
-        yield (_without_empty(then) if looking.accepts_empty(then) else then), None
+        yield (without_empty(then) if looking.accepts_empty(then) else then), None
 
 
-def _without_empty(target: Target) -> Target:
+def without_empty(target: Target) -> Target:
+    """The same language but for the empty text, of a target that has others."""
     if isinstance(target, ByteDfa):
         return regular.compile_regular(regular.Difference(regular.Language(target), regular.EPSILON))
     if isinstance(target, SparseDfa):

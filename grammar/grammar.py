@@ -15,6 +15,7 @@ from .arguments import expect_counts, expect_iterable, expect_source, expect_tex
 from .schema_scan import Gap
 
 if TYPE_CHECKING:
+    from .agent_spec import AgentSpec
     from .lark_grammar import ReadLark
     from .regex import Regex
     from .rules import Node
@@ -415,6 +416,17 @@ class Grammar:
         from .templates import from_template
 
         return from_template(template, holes)
+
+    @classmethod
+    def from_agent(cls, spec: AgentSpec) -> Grammar:
+        """What the agent of a specification may write in one turn; `Matcher.feed` begins the next.
+
+        A turn ends where a text from outside is awaited, or with the trace. Captures are the contents of the steps, by
+        their states. Raises what the specification raises when it is checked as a whole.
+        """
+        from .agent_grammar import AgentGrammar
+
+        return AgentGrammar(spec)
 
     @classmethod
     def free_text(cls, until: str = "") -> Grammar:

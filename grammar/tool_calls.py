@@ -26,7 +26,7 @@ from typing import Any, Literal
 from ..automata.errors import GrammarError
 from .grammar import Grammar
 
-__all__ = ["tool_calls", "tool_formats"]
+__all__ = ["named_tools", "tool_calls", "tool_formats"]
 
 # Characters that stand for themselves within JSON, XML and between marks.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
@@ -80,7 +80,7 @@ def tool_calls(
     if reasoning not in (False, True, "optional", "opened"):
         raise GrammarError(f'reasoning is True, False, "optional" or "opened", not {reasoning!r}')
     about = _format(format)
-    named = _named(tools)
+    named = named_tools(tools)
     if choice not in ("auto", "required"):
         if choice not in named:
             raise GrammarError(f"choice is auto, required or one of the tools {', '.join(named)}, not {choice!r}")
@@ -95,7 +95,7 @@ def tool_calls(
     return grammar
 
 
-def _named(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def named_tools(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The parameters of each tool by its name. Raises GrammarError for what is no tool, and for a name that recurs."""
     found: dict[str, Any] = {}
     for i, tool in enumerate(tools):

@@ -28,7 +28,7 @@ from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
 from .regex import Regex
 
-__all__ = ["Verdict", "validate"]
+__all__ = ["Verdict", "reading_of", "validate"]
 
 
 class Verdict(NamedTuple):
@@ -66,7 +66,8 @@ def byte_vocabulary() -> Vocabulary:
 _readings: weakref.WeakKeyDictionary[Grammar, dict[bool, Compiled]] = weakref.WeakKeyDictionary()
 
 
-def _compiled(grammar: Grammar, as_generated: bool) -> Compiled:
+def reading_of(grammar: Grammar, *, as_generated: bool = True) -> Compiled:
+    """A grammar compiled for single bytes; as_generated : as it is generated, else as other writers' texts are read."""
     known = _readings.setdefault(grammar, {})
     if as_generated not in known:
         root = grammar.root if as_generated else grammar.reading_root()
@@ -85,7 +86,7 @@ def validate(grammar: Grammar | Regex, text: str | bytes, *, as_generated: bool 
     if not isinstance(grammar, Grammar):
         raise TypeError(f"a text is judged by a Grammar or a Regex, not by {type(grammar).__name__}: {grammar!r:.80}")
     data = encoded(text)
-    matcher = Matcher(_compiled(grammar, as_generated))
+    matcher = Matcher(reading_of(grammar, as_generated=as_generated))
     if grammar.special_tokens:
         return _verdict_of_readings(matcher, data, grammar.special_tokens, as_generated)
     at = matcher.accept_prefix(data)

@@ -459,3 +459,63 @@ def test_texts_are_judged_by_a_structural_tag(folder: Path) -> None:
     Path("tag.json").write_text(json.dumps({"type": "structural_tag", "format": {"type": "tags"}}))
     answer = run("validate", "--structural-tag", "tag.json", "good.txt")
     assert answer.exit_code == 2 and "unknown format 'tags'" in answer.stderr and "/format/type" in answer.stderr
+
+
+# ------------------------------------------------------------------------------------------------ agents
+
+
+TRACE = "Question: q\nThought: t\n{call}Thought: t\nFinal Answer: a\n"
+CALL = 'Action: add\nAction Input: {"a": 1}\nObservation: 2\n'
+
+
+def test_traces_are_judged_by_the_specification_of_an_agent(folder: Path) -> None:
+    Path("tools.json").write_text(json.dumps([{"name": "add", "parameters": {"type": "object"}}]))
+    Path("good.txt").write_text(TRACE.format(call=CALL))
+    Path("bad.txt").write_text(TRACE.format(call=CALL + CALL))
+    answer = run("validate", "--agent", "react", "--tools", "tools.json", "good.txt", "bad.txt")
+    assert answer.exit_code == 1 and "good.txt: valid" in answer.stdout
+    assert "bad.txt:6:1: action may not come here: it breaks the trace expression (step 6, action)" in answer.stdout
+    assert "    Action: add\n    ^\n    expected: thought" in answer.stdout
+    answer = run("validate", "--agent", "react", "--tools", "tools.json", "-", stdin=TRACE.format(call="")[:-5])
+    assert answer.exit_code == 1 and "<stdin>:3:" in answer.stdout
+
+
+def test_a_specification_that_is_malformed_or_absent_is_named(folder: Path) -> None:
+    Path("bad.yaml").write_text("agent: x\nstates:\n  a: {text: 3}\n")
+    Path("bad.lisp").write_text("(define x (:states))")
+    Path("tools.json").write_text("{}")
+    Path("t.txt").write_text("A: x")
+    for source, what in (
+        ("bad.yaml", "line 3, column 13"),
+        ("bad.lisp", ":behavior"),
+        ("absent.yaml", "no agent named"),
+    ):
+        answer = run("validate", "--agent", source, "t.txt")
+        assert answer.exit_code == 2 and source in answer.stderr and what in answer.stderr
+        assert run("agent", "show", source).exit_code == 2
+    assert run("validate", "--agent", "react", "t.txt").exit_code == 2  # it has no tools
+    assert run("validate", "--agent", "react", "--tools", "absent.json", "t.txt").exit_code == 2
+    assert run("validate", "--agent", "direct", "--schema", "person.json", "t.txt").exit_code == 2
+    assert run("validate", "--schema", "person.json", "--tools", "tools.json", "t.txt").exit_code == 2
+
+
+def test_an_agent_is_shown_as_a_table_or_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("two.yaml").write_text(
+        'agent: two\nstates:\n  a: {text: "A:"}\n  b: {text: "B:"}\nbehavior:\n'
+        "  formulas: {first: F(a), idle: F(a) | b}\n"
+    )
+    answer = run("agent", "show", "two.yaml")
+    assert answer.exit_code == 0 and "a -> " in answer.stdout and "idle is never broken" in answer.stderr
+    assert run("agent", "show", "two.yaml", "-o", "two.dot").exit_code == 0
+    assert Path("two.dot").read_text().startswith("digraph")
+    monkeypatch.setenv("PATH", "")
+    answer = run("agent", "show", "two.yaml", "-o", "two.svg")
+    assert answer.exit_code == 2 and "needs Graphviz" in answer.stderr
+    assert "react " in run("agent", "list").stdout
+
+
+def test_judging_traces_loads_no_torch(folder: Path) -> None:
+    Path("t.txt").write_text("Question: q\nAnswer: a\n")
+    code = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))"
+    answer = process(code, "validate", "--agent", "direct", "t.txt")
+    assert answer.returncode == 0 and answer.stdout == "t.txt: valid\n" and answer.stderr.strip() == "False"

@@ -18,7 +18,7 @@ from bridle.grammar.lark_text import read_text
 from bridle.grammar.preferred_match import preferred_match
 from bridle.grammar.rules import Embedded, Repeat
 from bridle.grammar.saved_grammars import grammar_of
-from bridle.grammar.validation import _compiled
+from bridle.grammar.validation import reading_of
 from naive_lark import NaiveLark
 from rules_by_earley import NaiveRules
 
@@ -36,7 +36,7 @@ def test_small_grammars_have_the_sentences_that_lark_parses(case: dict) -> None:
     oracle = NaiveLark(case["grammar"], case["alphabet"])
     rules, _ = read_lark_rules(case["grammar"], "start", Imports())
     naive = NaiveRules(rules)
-    compiled = _compiled(bridle.Grammar.from_lark(case["grammar"]), True)
+    compiled = reading_of(bridle.Grammar.from_lark(case["grammar"]))
     for text in strings(case["alphabet"], case["length"]):
         expected = oracle.accepts(text)
         assert naive.accepts(text.encode()) == expected, (text, "rules")
@@ -58,7 +58,7 @@ def test_what_the_machine_lets_begin_can_be_completed_and_nothing_else_is_refuse
     longest = case["length"] - 2
     sentences = [text for text in strings(case["alphabet"], longest + 3) if oracle.accepts(text)]
     begun = {text[:i] for text in sentences for i in range(len(text) + 1)}
-    compiled = _compiled(bridle.Grammar.from_lark(case["grammar"]), True)
+    compiled = reading_of(bridle.Grammar.from_lark(case["grammar"]))
     for text in strings(case["alphabet"], longest):
         assert Matcher(compiled).accept_bytes(text.encode()) == (text in begun), text
 

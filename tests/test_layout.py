@@ -17,7 +17,9 @@ NAMELESS = {"utils.py", "core.py", "helpers.py", "common.py", "misc.py"}
 TORCH = {"torch", "transformers", "safetensors", "tokenizers", "vllm"}
 WITHOUT_TORCH = ("automata", "grammar", "bridle")
 # What the package itself may need; everything else is an optional dependency and imported where it is used.
-REQUIRED = {"numpy", "numba", "llvmlite", "lark", "regex", "pydantic", "jsonschema_specifications", "typer", "rich"}
+REQUIRED = {
+    "numpy", "numba", "llvmlite", "lark", "regex", "pydantic", "yaml", "jsonschema_specifications", "typer", "rich",
+}  # fmt: skip
 
 
 def module_name(path: Path) -> str:
