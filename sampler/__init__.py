@@ -1,5 +1,18 @@
-"""Masks meet logits. Torch starts here."""
+"""Masks meet logits, and sampling that is faithful to the model. Torch starts here."""
 
+from .adaptive import Adaptive
 from .bitmask import apply_token_bitmask_inplace
+from .processed_distribution import Processing
+from .samples import Sample, Samples, SamplingError, SamplingStats
+from .sampling import sample
 
-__all__ = ["apply_token_bitmask_inplace"]
+__all__ = [
+    "Adaptive",
+    "Processing",
+    "Sample",
+    "Samples",
+    "SamplingError",
+    "SamplingStats",
+    "apply_token_bitmask_inplace",
+    "sample",
+]
