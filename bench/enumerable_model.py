@@ -1,9 +1,9 @@
 """A model and a grammar so small that the target distribution is known: every sentence and its probability.
 
-Six tokens of text, a stop token and an id that nothing has; the logits behind a prefix are a row of a random table, chosen
-by a hash of the whole prefix, so what the model says depends on all that was written. The grammar is that of nested
-pairs; it is ambiguous in its tokens ("ab" is one token or two). The sentences are found without the engine: from the
-grammar's definition, and all ways to cut each into tokens.
+Six tokens of text, a stop token and an id that nothing has; the logits behind a prefix are a row of a random table,
+chosen by a hash of the whole prefix, so what the model says depends on all that was written. The grammar is that of
+nested pairs, and a text can be cut into tokens in several ways ("ab" is one token or two). The sentences are found
+without the engine: from the grammar's definition, and all ways to cut each.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 import bridle
 
@@ -107,3 +108,41 @@ def frequencies(samples: Sequence[bridle.sampler.Sample]) -> dict[tuple[int, ...
     for sample in samples:
         counts[tuple(sample.token_ids)] = counts.get(tuple(sample.token_ids), 0) + 1
     return {ids: count / len(samples) for ids, count in counts.items()}
+
+
+def noise_floor(expected: dict[tuple[int, ...], float], n: int, repetitions: int = 200) -> float:
+    """The mean total variation between the target and the frequencies of n samples that follow it exactly."""
+    p = np.array(list(expected.values()))
+    counts = np.random.default_rng(0).multinomial(n, p / p.sum(), size=repetitions)
+    return float(0.5 * np.abs(counts / n - p).sum(axis=1).mean())
+
+
+def asap_distribution(adaptive: bridle.sampler.Adaptive, *, normalised: bool = True) -> dict[tuple[int, ...], float]:
+    """What ASAp's next attempt comes to, read off its trie: a sentence's probability, given that it comes to one."""
+    found: dict[tuple[int, ...], float] = {}
+    level = [(adaptive.tree.root, 1.0)]
+    while level:
+        weights = adaptive.tree.evaluate([prefix for prefix, _ in level])
+        following = []
+        for (prefix, reached), row in zip(level, weights, strict=True):
+            for token, child in prefix.children.items():
+                row[token] += child.log_theta
+            for token, share in enumerate(row.softmax(0).nan_to_num(0.0).tolist()):
+                if share > 0:
+                    child = prefix.children.get(token) or prefix.child(token)
+                    following.append((child, reached * share))
+        found |= {prefix.ids: reached for prefix, reached in following if prefix.ended}
+        level = [(prefix, reached) for prefix, reached in following if not prefix.ended]
+    total = sum(found.values()) if normalised else 1.0
+    return {ids: p / total for ids, p in found.items()}
+
+
+def chi_square_p(samples: Sequence[bridle.sampler.Sample], expected: dict[tuple[int, ...], float]) -> float:
+    """p of Pearson's test; sentences that are expected less than five times are one cell, the last."""
+    n, counts = len(samples), frequencies(samples)
+    assert set(counts) <= set(expected), "a sequence that does not count was drawn"
+    cells = [(n * counts.get(ids, 0.0), n * p) for ids, p in expected.items() if n * p >= 5]
+    cells.append((n - sum(seen for seen, _ in cells), n - sum(due for _, due in cells)))
+    statistic = sum((seen - due) ** 2 / due for seen, due in cells if due > 1e-9)
+    freedom = torch.tensor((len(cells) - 1) / 2, dtype=torch.double)
+    return float(torch.special.gammaincc(freedom, torch.tensor(statistic / 2, dtype=torch.double)))

@@ -2,6 +2,7 @@
 
 from .adaptive import Adaptive
 from .bitmask import apply_token_bitmask_inplace
+from .prefix_models import as_prefix_model
 from .processed_distribution import Processing
 from .samples import Sample, Samples, SamplingError, SamplingStats
 from .sampling import sample
@@ -14,5 +15,6 @@ __all__ = [
     "SamplingError",
     "SamplingStats",
     "apply_token_bitmask_inplace",
+    "as_prefix_model",
     "sample",
 ]

@@ -93,7 +93,7 @@ class Adaptive:
         self._max_prefixes = max_prefixes
         self._n_prefixes = 1
         self._spare: list[Sample] = []  # found in a round, not yet returned
-        self._sum_of_bounds = 0.0  # over the attempts: theta(root) of each that came to a sentence (ASAp: its weight)
+        self._evidence = 0.0  # about Z, from all attempts: see `_log_normaliser`
 
     @property
     def log_mass_left(self) -> float:
@@ -135,14 +135,25 @@ class Adaptive:
         taken, self._spare = self._spare[:n], self._spare[n:]
         stats = self.tree.stats
         stats.samples += n
-        mean = self._sum_of_bounds / stats.attempts if stats.attempts else 0.0
-        return Samples(taken, stats, math.log(mean) if mean else -math.inf)
+        return Samples(taken, stats, self._log_normaliser())
+
+    def _log_normaliser(self) -> float:
+        """An attempt of CARS succeeds with probability Z / theta(root): Z is the number of successes by the sum of all
+        attempts' 1 / theta(root). ASAp: Z is the mean of p / q, 0 for a failure."""
+        stats = self.tree.stats
+        found = stats.attempts - stats.rejected
+        if not found:
+            return -math.inf
+        if self.method == "cars":
+            return math.log(found) - math.log(self._evidence)
+        return math.log(self._evidence) - math.log(stats.attempts)
 
     # ------------------------------------------------------------------------------------------------ a round
 
     def _round(self, size: int) -> list[Sample]:
         """`size` attempts side by side; the sentences they came to, in the order of the attempts."""
-        bound = math.exp(self.log_mass_left)
+        if self.method == "cars":
+            self._evidence += size * math.exp(-self.log_mass_left)
         going: dict[int, _Attempt] = dict.fromkeys(range(size), _Attempt(self.tree.root, 0.0, 0.0))
         found: dict[int, Sample] = {}
         visited: list[Prefix] = []
@@ -152,7 +163,7 @@ class Adaptive:
             going = self._stepped(going, level)
             for i, attempt in list(going.items()):
                 if attempt.at.ended:
-                    found[i] = self._finished(going.pop(i), bound)
+                    found[i] = self._finished(going.pop(i))
                 elif attempt.at.length == self.tree.max_new_tokens:  # by a stop token that did not end it
                     going.pop(i).at.log_theta = -math.inf
         for prefix in reversed(visited):
@@ -212,12 +223,11 @@ class Adaptive:
         for prefix, rest in zip(level, log_probs.logsumexp(dim=1).tolist(), strict=True):
             prefix.log_rest = rest
 
-    def _finished(self, attempt: _Attempt, bound: float) -> Sample:
+    def _finished(self, attempt: _Attempt) -> Sample:
         if self.method == "cars":
-            self._sum_of_bounds += bound
             return attempt.at.sample(attempt.log_prob, 0.0, None)
         log_weight = attempt.log_prob - attempt.log_proposal
-        self._sum_of_bounds += math.exp(log_weight)
+        self._evidence += math.exp(log_weight)
         return attempt.at.sample(attempt.log_prob, log_weight, attempt.log_proposal)
 
 

@@ -58,8 +58,8 @@ class Samples(list[Sample]):
 
     stats : SamplingStats of the call (of an `Adaptive`, since it was made)
     log_normaliser : an estimate of the target's normaliser, the logarithm of the probability that the model, left
-        alone, writes a sentence within the budget. exp(log_normaliser) is unbiased for "mask" and "smc" as long as
-        nothing had to be drawn again, which happens only where all particles fail
+        alone, writes a sentence within the budget. exp(log_normaliser) is unbiased for "mask" and "smc" (failed runs
+        count, as 0) but for the stopping at the n-th success
     """
 
     def __init__(self, samples: Iterable[Sample], stats: SamplingStats, log_normaliser: float) -> None:

@@ -76,6 +76,8 @@ def sample(
         raise ValueError(f"n must be 0 or more, but is {n}")
     if method not in _ROWS:
         raise ValueError(f"method must be one of {', '.join(map(repr, _ROWS))}, but is {method!r}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, but is {batch_size}")
     if particles < 1 or not 0 <= ess_threshold <= 1 or resampling not in ("systematic", "multinomial"):
         raise ValueError(
             f"particles={particles}, ess_threshold={ess_threshold}, resampling={resampling!r}: "
