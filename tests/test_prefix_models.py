@@ -42,11 +42,12 @@ def whole(model: Any, prefix: tuple[int, ...]) -> torch.Tensor:
 
 
 def random_levels(rng: random.Random, texts: int) -> list[list[tuple[int, ...]]]:
-    """Calls as the methods make them: rows go on, part, end, and later rounds branch off earlier ones anywhere."""
+    """Calls as the methods make them: rows go on, part, end, and later rounds branch off several earlier ones."""
     calls, seen = [], [()]
     for _ in range(texts):
-        start = rng.choice(seen)
-        level = [start]
+        length = len(rng.choice(seen))
+        alike = sorted({prefix for prefix in seen if len(prefix) == length})
+        level = rng.sample(alike, min(len(alike), rng.randint(1, 3)))
         for _ in range(rng.randint(1, 9)):
             calls.append(level)
             seen += level
