@@ -20,7 +20,7 @@ SMALL = {"vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 48, "num_h
 
 
 def model_of(kind: str) -> Any:
-    """A random model: `window` looks back 6 tokens, `mixed` in every second layer, `recurrent` keeps no keys."""
+    """A random model: `window` looks back 6 tokens, `mixed` in some layers; `recurrent`, `hybrid` keep a state."""
     torch.manual_seed(0)
     t = transformers
     if kind == "llama":
@@ -32,6 +32,9 @@ def model_of(kind: str) -> Any:
         return t.Gemma2ForCausalLM(config).eval()
     if kind == "gpt2":
         return t.GPT2LMHeadModel(t.GPT2Config(vocab_size=VOCAB, n_embd=32, n_layer=2, n_head=4, n_positions=128)).eval()
+    if kind == "hybrid":
+        small = {name: value for name, value in SMALL.items() if name != "max_position_embeddings"}
+        return t.RecurrentGemmaForCausalLM(t.RecurrentGemmaConfig(**small, lru_width=32)).eval()
     config = t.MambaConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=8)
     return t.MambaForCausalLM(config).eval()
 
@@ -60,7 +63,7 @@ def random_levels(rng: random.Random, texts: int) -> list[list[tuple[int, ...]]]
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 6_000, 1 << 20])
-@pytest.mark.parametrize("kind", ["llama", "window", "mixed", "gpt2", "recurrent"])
+@pytest.mark.parametrize("kind", ["llama", "window", "mixed", "gpt2", "hybrid", "recurrent"])
 def test_cached_logits_are_those_of_the_whole_prefix(kind: str, kept_bytes: int) -> None:
     model = model_of(kind)
     cached = as_prefix_model(model, list(PROMPT), kept_bytes)
