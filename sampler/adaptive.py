@@ -93,7 +93,7 @@ class Adaptive:
         self._max_prefixes = max_prefixes
         self._n_prefixes = 1
         self._spare: list[Sample] = []  # found in a round, not yet returned
-        self._evidence = 0.0  # about Z, from all attempts: see `_log_normaliser`
+        self._log_evidence = -math.inf  # about Z, from all attempts: see `_log_normaliser`
 
     @property
     def log_mass_left(self) -> float:
@@ -145,15 +145,15 @@ class Adaptive:
         if not found:
             return -math.inf
         if self.method == "cars":
-            return math.log(found) - math.log(self._evidence)
-        return math.log(self._evidence) - math.log(stats.attempts)
+            return math.log(found) - self._log_evidence
+        return self._log_evidence - math.log(stats.attempts)
 
     # ------------------------------------------------------------------------------------------------ a round
 
     def _round(self, size: int) -> list[Sample]:
         """`size` attempts side by side; the sentences they came to, in the order of the attempts."""
         if self.method == "cars":
-            self._evidence += size * math.exp(-self.log_mass_left)
+            self._log_evidence = _log_sum([self._log_evidence, math.log(size) - self.log_mass_left])
         going: dict[int, _Attempt] = dict.fromkeys(range(size), _Attempt(self.tree.root, 0.0, 0.0))
         found: dict[int, Sample] = {}
         visited: list[Prefix] = []
@@ -227,15 +227,19 @@ class Adaptive:
         if self.method == "cars":
             return attempt.at.sample(attempt.log_prob, 0.0, None)
         log_weight = attempt.log_prob - attempt.log_proposal
-        self._evidence += math.exp(log_weight)
+        self._log_evidence = _log_sum([self._log_evidence, log_weight])
         return attempt.at.sample(attempt.log_prob, log_weight, attempt.log_proposal)
 
 
 def _log_theta(prefix: Prefix) -> float:
     """The sum of the rest and of what the children leave."""
     assert prefix.log_rest is not None
-    parts = [prefix.log_rest, *(child.log_edge + child.log_theta for child in prefix.children.values())]
-    highest = max(parts)
+    return _log_sum([prefix.log_rest, *(child.log_edge + child.log_theta for child in prefix.children.values())])
+
+
+def _log_sum(logs: Sequence[float]) -> float:
+    """The logarithm of a sum, of logarithms that no float could hold the values of."""
+    highest = max(logs)
     if highest == -math.inf:
         return highest
-    return highest + math.log(math.fsum(math.exp(part - highest) for part in parts))
+    return highest + math.log(math.fsum(math.exp(log - highest) for log in logs))

@@ -360,6 +360,28 @@ def test_too_few_attempts_are_an_error_with_what_was_found(grammar: bridle.Compi
     assert len(found) == found.stats.samples == 400 - found.stats.rejected
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_probabilities_that_no_float_can_hold_are_sampled_alike(method: str) -> None:
+    """Texts of probability 1e-400 and less; the second is three times as likely as the first."""
+    vocabulary = bridle.Vocabulary([b"a", b"b", b"c", b"d", b""], stop_token_ids=[4])
+    grammar = bridle.compile(bridle.Grammar.from_regex("a{40}[bc]"), vocabulary)
+    scores = np.array([-25.0, -25.0, -25.0 + math.log(3), 0.0, 0.0])
+
+    def logits(prefixes: list[list[int]]) -> np.ndarray:
+        return np.repeat(scores[None], len(prefixes), axis=0)
+
+    samples = sample(logits, grammar, [], n=200, method=method, max_new_tokens=50, seed=0, batch_size=64)
+    log_p = scores - np.logaddexp.reduce(scores)
+    expected = {
+        "a" * 40 + "b": 40 * log_p[0] + log_p[1] + log_p[4],
+        "a" * 40 + "c": 40 * log_p[0] + log_p[2] + log_p[4],
+    }
+    assert max(expected.values()) < -400 * math.log(10)
+    assert all(one.log_prob == pytest.approx(expected[one.text]) for one in samples)
+    assert samples.log_normaliser == pytest.approx(np.logaddexp.reduce(list(expected.values())), abs=0.4)
+    assert sum(one.text.endswith("c") for one in samples) / 200 == pytest.approx(0.75, abs=0.12)
+
+
 def test_a_sampling_error_can_be_pickled(grammar: bridle.Compiled) -> None:
     with pytest.raises(SamplingError) as error:
         drawn(grammar, 400, "cars", max_attempts=300)
