@@ -8,6 +8,7 @@
     ├── LimitError              a counted budget was met: which one, the number given and the number allowed
     ├── SavedGrammarError       a file that is no saved grammar, is damaged, or was written by another version of bridle
     ├── VocabularyError         a vocabulary that contradicts itself or its tokenizer
+    ├── SamplingError           (sampler) no sentence within the budget has a probability, or too few were found
     └── ConflictError           (integrations.hf) another logits processor forbids all that the grammar allows
 
 An argument of a type that it cannot have is a TypeError, an option with a value that it cannot have a ValueError
