@@ -102,9 +102,10 @@ class _Worth:
 
     def interval(self, forward: float) -> int:
         """Every how many steps it is worth asking."""
-        if self.asked < 8 or self.seconds <= _FREE_SHARE * forward or self.gained * forward >= self.seconds:
+        free = _FREE_SHARE * forward
+        if self.asked < 8 or not free or self.seconds <= free or self.gained * forward >= self.seconds:
             return 1
-        return min(_RAREST, 1 + int(self.seconds / (_FREE_SHARE * forward + 1e-12)))
+        return min(_RAREST, 1 + int(self.seconds / free))
 
     def learn(self, seconds: float) -> None:
         self.asked += 1

@@ -28,7 +28,7 @@ class JsonStyle:
     keys : for each open container, the last name in it as written (b"" before one, and in arrays).
     """
 
-    __slots__ = ("_escaped", "_kinds", "_seen", "in_string", "keys", "last", "partial", "run")
+    __slots__ = ("_escaped", "_kinds", "_seen", "_unit", "in_string", "keys", "last", "partial", "run")
 
     def __init__(self) -> None:
         self.in_string, self._escaped = False, False
@@ -36,6 +36,7 @@ class JsonStyle:
         self.last = 0
         self._kinds = bytearray()  # the opening brackets of open containers
         self.keys: list[bytes] = []
+        self._unit: bytes | None = None  # that the text was last indented by, anywhere
         self._seen: dict[tuple[int, int], bytes | tuple[bytes]] = {}  # a tuple of the unit that each level indents by
 
     def feed(self, data: bytes) -> None:
@@ -80,7 +81,8 @@ class JsonStyle:
         kind = self._kinds[-1] if self._kinds else 0
         if run[:1] == b"\n":
             if level > 0 and not (len(run) - 1) % level:
-                self._seen[mark, kind] = (run[1 : 1 + (len(run) - 1) // level],)
+                self._unit = run[1 : 1 + (len(run) - 1) // level]
+                self._seen[mark, kind] = (self._unit,)
             return
         self._seen[mark, kind] = run
 
@@ -90,7 +92,8 @@ class JsonStyle:
         seen = self._seen.get((mark, kind))
         if seen is None:
             other = {123: 91, 91: 123}.get(kind, 0)
-            seen = self._seen.get((mark, other), _DEFAULT.get(mark, b""))
+            default = (self._unit,) if self._unit is not None and mark != _COLON else _DEFAULT.get(mark, b"")
+            seen = self._seen.get((mark, other), default)
         return seen if isinstance(seen, bytes) else b"\n" + level * seen[0]
 
     @property

@@ -96,6 +96,9 @@ class TreeCache:
         """
         compile_all()
         rows, width = len(tokens), 1 + max(map(len, drafts))
+        if not len(self.lengths):  # nothing was read before
+            self._seen, self.lengths = np.zeros((rows, 0), np.bool_), np.zeros(rows, np.int64)
+            self._positions = np.zeros((rows, 0), np.int64)
         ids, depth = np.zeros((rows, width), np.int64), np.zeros((rows, width), np.int32)
         sees = np.zeros((rows, width, width), np.bool_)
         for row, draft in enumerate(drafts):
@@ -181,6 +184,13 @@ class TreeCache:
         self.lengths = self.lengths + seen.sum(1)
         if rows > 1 and _HOLES * (self._seen.shape[1] - int(self.lengths.max())) > self._seen.shape[1]:
             self._close_holes()
+
+    def cut(self, length: int) -> None:
+        """Forgets all but the first `length` tokens of a single row."""
+        for layer in self._layers():
+            layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
+        self._seen, self._positions = self._seen[:, :length], self._positions[:, :length]
+        self.lengths = np.minimum(self.lengths, length)
 
     def select(self, rows: Sequence[int]) -> None:
         """Goes on with these rows alone."""

@@ -21,9 +21,13 @@ import transformers
 from transformers import AutoModelForCausalLM, LogitsProcessor, StopStringCriteria, TextStreamer
 
 import bridle
+import naive_drafts
 from bridle.integrations.hf import ConflictError, GrammarLogitsProcessor, Speculation, generate, load, vocabulary_of
+from bridle.speculative.draft_model import DraftModelSource
 from bridle.speculative.draft_tree import DraftTree
+from bridle.speculative.heads import HeadsSource
 from bridle.speculative.history import ReferenceSource, SuffixSource, TrieSource
+from bridle.speculative.sources import DraftContext, Request
 from bridle.speculative.tree_attention import UnfitModelError
 
 torch.set_num_threads(1)
@@ -444,3 +448,110 @@ def test_random_seeds_and_drafts_agree_with_plain_decoding() -> None:
     for seed, budget in itertools.product(range(5), (11, 33)):
         plain, drafted = both(tiny(), compiled(WORDS), speculation, seed=seed, max_new_tokens=budget)
         assert ids_of(drafted) == ids_of(plain)
+
+
+# ---------------------------------------------------------------------------------------------- models that draft
+
+
+@pytest.mark.parametrize("drafting", ["itself", "another"])
+@pytest.mark.parametrize("which", ["schema", None])
+def test_a_model_drafts_for_another(drafting: str, which: str | None) -> None:
+    target = box()[0]
+    source = DraftModelSource(target if drafting == "itself" else tiny("llama", "eager"), depth=4)
+    speculation = spoken(sources=[source])
+    inputs = box()[1](PROMPT, return_tensors="pt")
+    processors = [] if which is None else [GrammarLogitsProcessor(compiled(which))]
+    options = {"max_new_tokens": 60, "do_sample": False, "logits_processor": processors}
+    plain = target.generate(**inputs, **options)
+    drafted = target.generate(**inputs, **options, custom_generate=speculation)
+    assert drafted.tolist() == plain.tolist()
+    if drafting == "itself":
+        assert speculation.stats.accepted >= 16  # then it is found to cost as much as it saves
+
+
+def test_the_small_model_stops_sooner_after_it_was_wrong_and_goes_on_where_the_text_went() -> None:
+    small = tiny("llama", "eager", num_hidden_layers=1, initializer_range=0.1)
+    source = DraftModelSource(small, confidence=0.3)
+    stream = source.begin(Request(np.array([5, 6, 7], np.int32)))
+    text = [5, 6, 7]
+    for step in range(6):
+        draft = stream.propose(DraftContext(np.array(text, np.int32), 3), 32)
+        draft.verify()
+        with torch.inference_mode():
+            best = int(small(torch.tensor([text])).logits[0, -1].argmax())
+        assert int(draft.tokens[0]) == best
+        is_right, before = bool(step % 2), source.threshold
+        new = [*draft.tokens[draft.score >= 0][:1].tolist(), 9 + step] if is_right else [3 + step]
+        assert (len(new) > 1) == is_right
+        text += new
+        stream.observe(new)
+        assert (source.threshold < before) == is_right
+
+
+def test_a_draft_model_with_another_vocabulary_is_refused() -> None:
+    other = tiny(vocab_size=300)
+    with pytest.raises(bridle.VocabularyError, match="300"):
+        generate(tiny(), box()[1], PROMPT, compiled(), speculate=spoken(sources=[DraftModelSource(other)]))
+
+    class Tokenizer:
+        def __init__(self, words: dict[str, int]) -> None:
+            self.get_vocab = lambda: words
+
+    with pytest.raises(bridle.VocabularyError, match="another vocabulary"):
+        DraftModelSource(other, tokenizer=Tokenizer({"a": 0}), target_tokenizer=Tokenizer({"b": 0}))
+    same = Tokenizer({"a": 0})
+    DraftModelSource(other, tokenizer=same, target_tokenizer=same).check_target(tiny())
+
+
+def test_a_draft_model_is_an_option_of_the_default_sources() -> None:
+    speculation = Speculation(draft_model=tiny(), tokenizer=box()[1])
+    assert speculation._drafter.names == ["forced", "trie", "suffix", "draft model"]
+    with pytest.raises(ValueError, match="DraftModelSource"):
+        Speculation(sources=[], draft_model=tiny())
+
+
+@pytest.mark.parametrize("as_modules", [False, True])
+def test_heads_draft_from_the_state_that_the_last_token_was_chosen_from(as_modules: bool) -> None:
+    model = tiny()
+    plain = generate(model, box()[1], PROMPT, compiled(), max_new_tokens=40)[0]
+    with torch.inference_mode():
+        ids = torch.tensor([box()[1](PROMPT)["input_ids"] + plain.token_ids])
+        states = model(ids, output_hidden_states=True).hidden_states[-1][0]
+    start, asked = ids.shape[1] - len(plain.token_ids), []
+
+    def heads(hidden: torch.Tensor) -> torch.Tensor:
+        at = int((states - hidden).abs().amax(1).argmin())  # of the token before the last
+        asked.append(float((states[at] - hidden).abs().max()))
+        logits = torch.zeros(3, model.config.vocab_size)
+        for k, token in enumerate(plain.token_ids[at - start + 2 : at - start + 5]):
+            logits[k, token] = 20.0
+        return logits
+
+    given = torch.nn.ModuleList([Head(heads, k) for k in range(3)]) if as_modules else heads
+    speculation = spoken(sources=[HeadsSource(given, top=2)])
+    drafted = generate(model, box()[1], PROMPT, compiled(), max_new_tokens=40, speculate=speculation)[0]
+    assert drafted.token_ids == plain.token_ids
+    assert max(asked) < 1e-4
+    assert speculation.stats.accepted >= 2 * speculation.stats.steps
+
+
+class Head(torch.nn.Module):
+    """One of several heads."""
+
+    def __init__(self, all_heads: Any, number: int) -> None:
+        super().__init__()
+        self.all_heads, self.number = all_heads, number
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.all_heads(hidden)[self.number]
+
+
+def test_heads_are_combined_likeliest_first() -> None:
+    logits = torch.tensor([[0.7, 0.25, 0.05], [0.5, 0.4, 0.1]]).log()
+    context = DraftContext(np.array([1], np.int32), 1, hidden=torch.zeros(2))
+    draft = HeadsSource(lambda hidden: logits, top=3).propose(context, 5)
+    draft.verify()
+    found = naive_drafts.paths(draft.tokens.tolist(), draft.parent.tolist())
+    assert found == [(0,), (0, 0), (0, 1), (1,), (1, 0)]
+    with pytest.raises(ValueError, match=r"\[heads, vocabulary\]"):
+        HeadsSource(lambda hidden: logits[0]).propose(context, 5)

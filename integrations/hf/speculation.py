@@ -31,6 +31,7 @@ from typing import Any
 import torch
 
 from ...speculative.acceptance import ForwardCost
+from ...speculative.draft_model import DraftModelSource
 from ...speculative.drafter import Drafter, DraftStats
 from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import ReferenceSource, SuffixSource, TrieSource
@@ -52,6 +53,7 @@ class Speculation:
 
     sources : what drafts; None: the grammar, a trie of outputs, repetitions in the text, and `references`
     references : documents that answers quote, as texts or token ids
+    draft_model : a smaller model with the same tokenizer, or a DraftModelSource
     tokenizer : cuts what the grammar dictates as the model would; without it, into the longest tokens that there are
     most_nodes : of one draft; a draft is smaller where more would cost more than they bring
     cost_slope : what one more token in a forward costs, as a share of a forward of one; None: measured
@@ -61,6 +63,7 @@ class Speculation:
 
     sources: Sequence[DraftSource] | None = None
     references: Sequence[str | Sequence[int]] = ()
+    draft_model: Any = None
     tokenizer: Any = None
     most_nodes: int = 64
     cost_slope: float | None = None
@@ -70,10 +73,16 @@ class Speculation:
     def __post_init__(self) -> None:
         sources = self.sources
         if sources is None:
-            sources = [GrammarSource(), TrieSource(), SuffixSource()]
+            sources = list[DraftSource]((GrammarSource(), TrieSource(), SuffixSource()))
             sources += [ReferenceSource(self.references)] if self.references else []
-        elif self.references:
-            raise ValueError("`references` are for the default sources; among `sources`, put a ReferenceSource")
+            if self.draft_model is not None:
+                is_source = isinstance(self.draft_model, DraftModelSource)
+                sources.append(self.draft_model if is_source else DraftModelSource(self.draft_model))
+        elif self.references or self.draft_model is not None:
+            raise ValueError(
+                "`references` and `draft_model` are for the default sources; among `sources`, put a ReferenceSource "
+                "or a DraftModelSource"
+            )
         self._drafter = Drafter(sources, self.most_nodes, ForwardCost(self.cost_slope))
 
     @property
@@ -127,6 +136,9 @@ class Speculation:
     ) -> Any:
         _check_outputs(config)
         self.fallback_reason = None
+        for source in self._drafter.sources:
+            if isinstance(source, DraftModelSource):
+                source.check_target(model)
         try:
             check_model(model)
             _check_inputs(config, model_kwargs)
