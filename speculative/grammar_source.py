@@ -41,10 +41,10 @@ _ENDS_HERE, _MEMBERS, _NAMES = 0.33, 0.82, (0.62, 0.22, 0.12, 0.07)
 _NEXT, _CLOSE, _ONE_OF_TWO, _STRING, _NESTED = 0.57, 0.42, 0.51, 0.47, 0.27
 _STOP, _SHARE = 0.87, 0.77
 
-_LEAST = 0.02  # paths below it are not followed
-_LONGEST, _MOST_TEXTS = 160, 12
+_LEAST = 0.04  # paths below it are not followed
+_LONGEST, _MOST_TEXTS = 160, 8
 _NAMES_TRIED, _CONSTANTS = 48, 6
-_KEPT = 4096  # places remembered for a grammar
+_KEPT, _STEPS_KEPT = 4096, 1 << 16  # places, and answers of the machine, remembered for a grammar
 _MADE_UP = b"zqjxkv"  # no schema declares it, or nothing is lost
 _OPEN_OBJECT, _OPEN_ARRAY = 123, 91
 
@@ -69,13 +69,18 @@ class GrammarSource:
 
 @dataclass
 class _Knowledge:
-    """What is known of a grammar. drafts : by place, what was proposed there."""
+    """What is known of a grammar.
+
+    drafts : by place, what was proposed there. steps : what the machine at `address` has answered.
+    """
 
     encode: Callable[[bytes], list[int]]
     encode_given: Any
     names: JsonNames
     vocabulary: Vocabulary
     drafts: dict[Any, DraftTree] = field(default_factory=dict)
+    steps: dict[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)
+    address: int = 0
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, grammar: Any, encode: Callable[[str], list[int]] | None) -> _Knowledge:
@@ -147,6 +152,9 @@ class _Walk:
         self._knowledge, self._matcher, self._style = knowledge, matcher, style
         self._machine: Machine = matcher._machine
         self._guesses: list[_Guess] = []
+        if knowledge.address != self._machine.address or len(knowledge.steps) > _STEPS_KEPT:
+            knowledge.steps.clear()
+            knowledge.address = self._machine.address
 
     def draft(self, budget: int) -> DraftTree:
         style = self._style
@@ -287,14 +295,14 @@ class _Walk:
         """Declared names that may come, in the order of the schema."""
         if not place.kinds or place.kinds[-1] != _OPEN_OBJECT:
             return []
-        made_up, length = self._machine.step_bytes(place.ref, _MADE_UP + b'":')
+        made_up, length = self._answer(place.ref, _MADE_UP + b'":')
         other = made_up if length == len(_MADE_UP) + 2 else -1
         found: list[bytes] = []
         for name in self._knowledge.names.candidates(place.key, _NAMES_TRIED):
             if not name.startswith(partial):
                 continue
             rest = name[len(partial) :] + b'":'
-            to, length = self._machine.step_bytes(place.ref, rest)
+            to, length = self._answer(place.ref, rest)
             if length == len(rest) and to != other:
                 found.append(name)
                 if len(found) == len(_NAMES):
@@ -303,11 +311,19 @@ class _Walk:
 
     # ------------------------------------------------------------------------------------------ steps
 
+    def _answer(self, ref: int, data: bytes) -> tuple[int, int]:
+        """As Machine.step_bytes. PERF: the walk of one step asks much of what that of the last one did."""
+        steps = self._knowledge.steps
+        answer = steps.get((ref, data))
+        if answer is None:
+            answer = steps[ref, data] = self._machine.step_bytes(ref, data)
+        return answer
+
     def _allows(self, ref: int, data: bytes) -> bool:
-        return self._machine.step_bytes(ref, data)[1] == len(data)
+        return self._answer(ref, data)[1] == len(data)
 
     def _step(self, place: _Place, data: bytes, score: float) -> _Place | None:
-        to, length = self._machine.step_bytes(place.ref, data)
+        to, length = self._answer(place.ref, data)
         if length < len(data):
             return None
         parts = (*place.parts, (data, score))

@@ -170,13 +170,13 @@ class _Copying:
         for at, length in zip(places[:found].tolist(), lengths[:found].tolist(), strict=True):
             if length < self._shortest:
                 break
-            run = text[at : at + min(self._most, length + 4, budget - len(tokens))].tolist()
+            run = text[at : at + min(self._most, 2 * length + 8, budget - len(tokens))].tolist()
             for depth, token in enumerate(run):
                 if token == _BETWEEN:
                     break
                 parent.append(len(tokens) - 1 if depth else -1)
                 tokens.append(token)
-                sure = 1 - 0.6 ** (length + depth)
+                sure = 1 - 1.3 * 0.5 ** (length + depth)
                 score.append(sure if depth else sure * share)
             share *= 0.5
         return DraftTree.of(tokens, parent, score) if tokens else NO_DRAFT
