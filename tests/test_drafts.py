@@ -39,6 +39,7 @@ def context(tokens, matcher=None):
 # ---------------------------------------------------------------------------------------------- trees
 
 
+@settings(deadline=None)
 @given(trees())
 def test_attention_sees_the_path_and_nothing_else(tree):
     compile_all()
@@ -51,6 +52,7 @@ def test_attention_sees_the_path_and_nothing_else(tree):
     assert depth.tolist() == [len(seen) - 1 for seen in wanted]
 
 
+@settings(deadline=None)
 @given(trees())
 def test_merging_keeps_each_path_once_with_the_best_probability(tree):
     compile_all()
@@ -99,6 +101,7 @@ def test_joined_trees_keep_their_own_parents():
 # ---------------------------------------------------------------------------------------------- the trie
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4), st.integers(2, 5), st.integers(1, 7))
 def test_the_trie_counts_every_ngram_of_every_text_in_whatever_pieces_it_comes(texts, depth, piece):
     trie, wanted = FrequencyTrie(depth), sum((naive.ngrams(text, depth) for text in texts), naive.ngrams([], depth))
@@ -111,6 +114,7 @@ def test_the_trie_counts_every_ngram_of_every_text_in_whatever_pieces_it_comes(t
     assert trie.count(ints([9])) == trie.count(ints([])) == 0
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(1, 12))
 def test_a_draft_of_the_trie_says_only_what_has_followed_and_how_often(text, budget):
     trie = FrequencyTrie(4)
@@ -163,7 +167,7 @@ def test_a_trie_without_room_is_refused(arguments):
 # ---------------------------------------------------------------------------------------------- copying
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(TEXTS, TEXTS, st.integers(1, 6), st.integers(1, 5))
 def test_matches_are_the_longest_and_among_equals_the_latest(tail, text, longest, most):
     compile_all()
