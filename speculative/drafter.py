@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..automata.errors import LimitError
 from ..automata.kernel import compile_all
 from ..automata.matcher import Matcher
 from .acceptance import Acceptance, ForwardCost
@@ -176,7 +177,7 @@ class TextDrafter:
             state = matcher if above < 0 else states[place[above]]
             if state is not None:
                 state = state.fork()
-                if not state.accept_token(token):
+                if not _accepts(state, token):
                     self._forbidden.add(i)
                     continue
             elif above >= 0 and int(tree.tokens[above]) in stops:
@@ -235,3 +236,11 @@ class TextDrafter:
         """The text is finished."""
         for stream in self._streams:
             stream.end()
+
+
+def _accepts(matcher: Matcher, token: int) -> bool:
+    """One step; a budget that is met on a drafted way is none of the text's."""
+    try:
+        return matcher.accept_token(token)
+    except LimitError:
+        return False

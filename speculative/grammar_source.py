@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..automata.compiled import Compiled
-from ..automata.errors import BridleError
+from ..automata.errors import BridleError, LimitError
 from ..automata.machine import Machine
 from ..automata.matcher import Matcher
 from ..automata.vocabulary import Vocabulary
@@ -100,6 +100,10 @@ class _GrammarStream:
         knowledge, matcher, style = self._knowledge, context.matcher, self._style
         if knowledge is None or matcher is None or matcher.is_terminated():
             return NO_DRAFT
+        try:
+            matcher.is_accepting()  # moves it to the grammar's present machine, whose numbers `place` has
+        except LimitError:  # which the mask is going to report
+            return NO_DRAFT
         place = (
             *matcher.configuration, style.in_string, bytes(style.partial), bytes(style.run), style.last, style.kinds,
             style.layout, style.keys[-1] if style.keys else b"",
@@ -107,10 +111,9 @@ class _GrammarStream:
         draft = knowledge.drafts.get(place)
         if draft is None:
             draft = _Walk(knowledge, matcher, style).draft(budget)
-            # The machine of a grammar may be replaced, and numbers then mean something else: the address tells.
             if len(knowledge.drafts) >= _KEPT:
                 knowledge.drafts.clear()
-            knowledge.drafts[place if matcher.configuration == place[:2] else object()] = draft
+            knowledge.drafts[place] = draft
         return draft
 
     def observe(self, tokens: Sequence[int]) -> None:
@@ -148,7 +151,6 @@ class _Walk:
     """One proposal: a search from the present configuration, likeliest first."""
 
     def __init__(self, knowledge: _Knowledge, matcher: Matcher, style: JsonStyle) -> None:
-        matcher.is_accepting()  # moves it to the grammar's present machine
         self._knowledge, self._matcher, self._style = knowledge, matcher, style
         self._machine: Machine = matcher._machine
         self._guesses: list[_Guess] = []

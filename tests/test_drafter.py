@@ -187,6 +187,22 @@ def test_what_the_grammar_forbids_is_cut_with_all_behind_it() -> None:
     assert drafter.stats.forbidden == 3
 
 
+def test_a_budget_that_only_a_draft_meets_does_not_end_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    c = bridle.compile(bridle.Grammar.from_regex("[a-c]*"), words())
+    a, b = cut("a")[0], cut("b")[0]
+    accept = bridle.Matcher.accept_token
+
+    def costly(matcher: Any, token: int) -> bool:
+        if token == b:
+            raise bridle.LimitError("states", 2, 1)
+        return accept(matcher, token)
+
+    monkeypatch.setattr(bridle.Matcher, "accept_token", costly)
+    drafter = Drafter([Fixed(DraftTree.of([b, a, a], [-1, -1, 0], [0.9] * 3))], cost=ForwardCost(0.0))
+    draft = drafter.begin(Request(np.zeros(0, np.int32), c)).propose(context(bridle.Matcher(c)), 9)
+    assert paths(draft.tree) == [(a,)]
+
+
 def test_nothing_is_drafted_behind_a_stop_token_or_beyond_the_room_that_is_left() -> None:
     tree = DraftTree.of([5, STOP, 6, 7], [-1, 0, 1, 0], [0.9] * 4)
     text = Drafter([Fixed(tree)], cost=ForwardCost(0.0)).begin(Request(np.zeros(0, np.int32)), [STOP])

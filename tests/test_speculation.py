@@ -298,6 +298,24 @@ def exact_distribution(model: Any, c: Any, temperature: float) -> dict[tuple[int
     return found
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.inference_mode()
+def test_in_half_precision_texts_part_only_where_two_tokens_are_all_but_equal(dtype: torch.dtype) -> None:
+    """A wider forward rounds otherwise; where the two best logits are farther apart than that, nothing changes."""
+    model = copy.deepcopy(tiny()).to(dtype)
+    prompt = box()[1](PROMPT)["input_ids"]
+    for which in ("schema", WORDS):
+        plain, drafted = both(model, compiled(which), spoken(sources=[Guesses()]), max_new_tokens=50)
+        one, other = plain[0].token_ids, drafted[0].token_ids
+        parted = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), None)
+        if parted is None:
+            assert one == other
+            continue
+        logits = model(torch.tensor([prompt + one[:parted]])).logits[0, -1].float()
+        apart = abs(float(logits[one[parted]] - logits[other[parted]]))
+        assert apart <= 8 * torch.finfo(dtype).eps * float(logits.abs().max()), (which, parted, apart)
+
+
 # ---------------------------------------------------------------------------------------------- batches
 
 
