@@ -148,12 +148,11 @@ class TextDrafter:
         n = len(tree)
         if not n:
             return NO_DRAFT, np.empty(0, np.float32)
-        out = (np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32),
-               np.empty(n, np.int8))  # fmt: skip
-        rates = self._drafter.acceptance.rates
-        m = int(merge_drafts(tree.tokens, tree.parent, tree.score, tree.source, rates, *out))
-        tokens, parent, path, score, source = (array[:m] for array in out)
-        return DraftTree(tokens, parent, score, source), path
+        tokens, parent, source = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int8)
+        path, score = np.empty(n, np.float32), np.empty(n, np.float32)
+        given = tree.tokens, tree.parent, tree.score, tree.source, self._drafter.acceptance.rates
+        m = int(merge_drafts(*given, tokens, parent, path, score, source))
+        return DraftTree(tokens[:m], parent[:m], score[:m], source[:m]), path[:m]
 
     def _chosen(self, matcher: Matcher | None, paths: np.ndarray, room: int) -> Draft:
         """Those candidates that are allowed, likeliest first, as long as one more is worth its cost."""

@@ -30,8 +30,10 @@ class HeadsSource:
     def __init__(self, heads: Callable[[Any], Any] | Sequence[Callable[[Any], Any]], top: int = 5) -> None:
         if top < 1:
             raise ValueError(f"top is at least 1, not {top}")
-        several = isinstance(heads, Sequence | torch.nn.ModuleList)
-        self._heads: Any = (lambda hidden: torch.stack([head(hidden) for head in heads])) if several else heads
+        self._heads: Any = heads
+        if isinstance(heads, Sequence | torch.nn.ModuleList):
+            several = list(heads)
+            self._heads = lambda hidden: torch.stack([head(hidden) for head in several])
         self._top = top
 
     def begin(self, request: Request) -> HeadsSource:

@@ -28,7 +28,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from ..automata.errors import BridleError
 from ..automata.kernel import compile_all
@@ -83,9 +82,10 @@ class TreeCache:
             **options,
         )
         self._seen, self._positions, self.lengths = seen, positions, seen.sum(1)
-        if not all(type(layer) is DynamicLayer for layer in self._cache.layers):
-            kinds = ", ".join(sorted({type(layer).__name__ for layer in self._cache.layers}))
-            raise UnfitModelError(f"the model keeps its past in {kinds}, which cannot be cut back to a path")
+        kinds = {type(layer).__name__ for layer in self._cache.layers}
+        if kinds != {"DynamicLayer"}:
+            shown = ", ".join(sorted(kinds))
+            raise UnfitModelError(f"the model keeps its past in {shown}, which cannot be cut back to a path")
         return out[:, -1]
 
     def verify(self, tokens: Sequence[int], drafts: Sequence[DraftTree]) -> torch.Tensor:
@@ -130,8 +130,8 @@ class TreeCache:
         )
         self.forwards += 1
         self.hidden = out.hidden_states[-1] if self._wants_hidden else None
-        if out.logits.device.type != "cpu":
-            torch.cuda.synchronize(out.logits.device)
+        if out.logits.device.type == "cuda":
+            torch.cuda.synchronize(out.logits.device)  # or the time were that of the launch
         self.seconds = time.perf_counter() - started
         return out.logits
 
@@ -210,8 +210,9 @@ class TreeCache:
         self._seen = np.take_along_axis(self._seen, order, axis=1)
         self._positions = np.take_along_axis(self._positions, order, axis=1)
 
-    def _layers(self) -> list[DynamicLayer]:
-        return [layer for layer in self._cache.layers if layer.is_initialized]
+    def _layers(self) -> list[Any]:
+        layers: list[Any] = self._cache.layers
+        return [layer for layer in layers if layer.is_initialized]
 
 
 def _gathered(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -286,10 +287,10 @@ def _probe(model: Any) -> None:
     except Exception as error:
         raise UnfitModelError(f"{type(model).__name__} cannot read a tree: {type(error).__name__}: {error}") from error
     pairs = ((0, wanted[0, 0]), (1, wanted[0, 1]), (3, wanted[0, 2]), (2, wanted[1, 1]), (4, wanted[1, 2]))
-    error = max(float((found[node].float() - logits.float()).abs().max()) for node, logits in pairs)
+    off = max(float((found[node].float() - logits.float()).abs().max()) for node, logits in pairs)
     tolerance = 1e-3 if model.dtype in (torch.float32, torch.float64) else 0.1
-    if not error <= tolerance * max(float(wanted.float().std()), 1e-6):
+    if not off <= tolerance * max(float(wanted.float().std()), 1e-6):
         raise UnfitModelError(
-            f"{type(model).__name__} reads a tree otherwise than its paths (logits differ by {error:.2g}): its "
+            f"{type(model).__name__} reads a tree otherwise than its paths (logits differ by {off:.2g}): its "
             "attention does not heed masks of four dimensions, or its positions"
         )

@@ -154,7 +154,7 @@ class Speculation:
             self.fallback_reason = str(error)
             warnings.warn(f"decoding without speculation: {error}", stacklevel=2)
             return model._sample(input_ids, processors, criteria, config, streamer=streamer, **model_kwargs)
-        sequences = decode_rows(
+        sequences: Any = decode_rows(
             model,
             input_ids,
             model_kwargs.get("attention_mask"),
