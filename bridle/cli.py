@@ -125,6 +125,9 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(metavar="S", min=0, help="Sample with this seed; without one: greedy.")
     ] = None,
+    speculate: Annotated[
+        bool, typer.Option("--speculate", help="Draft tokens from the grammar and the text; the text is the same.")
+    ] = False,
 ) -> None:
     """Generate one text inside a grammar, on stdout while it comes into being.
 
@@ -145,6 +148,7 @@ def generate(
             do_sample=seed is not None,
             temperature=None if seed is None else _TEMPERATURE,
             streamer=_StdoutStream(hf.vocabulary_of(loaded, tokenizer)),
+            speculate=speculate,
         )[0]
     )
     stats = result.stats
@@ -153,6 +157,13 @@ def generate(
         f" ({stats.mask_us / max(1, stats.masks):,.0f} us each)",
         err=True,
     )
+    if stats.drafts is not None:
+        right = ", ".join(f"{n} {name}" for name, n in sorted(stats.drafts.by_source.items()))
+        typer.echo(
+            f"{stats.tokens / max(1, stats.forwards):.2f} tokens a forward; of {stats.drafts.drafted} drafted tokens "
+            f"{stats.drafts.accepted} were right ({right or 'none'})",
+            err=True,
+        )
     if not result.complete:
         whose = f"the budget of {max_new_tokens} tokens was reached" if stats.tokens >= max_new_tokens else "it stopped"
         _exit(_INCOMPLETE, f"{whose} before the text was complete; --max-new-tokens gives it more")

@@ -314,6 +314,13 @@ def generated(*arguments: str) -> Result:
     return run("generate", *arguments)
 
 
+def test_speculation_writes_the_same_text_and_says_what_it_was_worth(folder: Path) -> None:
+    plain, drafted = (generated("--schema", "person.json", *more) for more in ((), ("--speculate",)))
+    assert drafted.exit_code == 0, drafted.stderr
+    assert drafted.stdout == plain.stdout
+    assert "tokens a forward" in drafted.stderr and "forced" in drafted.stderr
+
+
 def test_a_generated_object_is_valid_and_its_cost_is_told(folder: Path) -> None:
     answer = generated("--schema", "person.json")
     assert answer.exit_code == 0, answer.stderr

@@ -23,7 +23,9 @@ import torch
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
+from ...speculative.drafter import DraftStats
 from .processor import ConflictError, GrammarLogitsProcessor
+from .speculation import Speculation
 
 __all__ = ["Result", "Stats", "generate", "vocabulary_of"]
 
@@ -35,12 +37,14 @@ class Stats:
     forwards : calls of the model (of the large one, where a small one drafts)
     tokens : generated tokens, stop tokens included
     masks, mask_us : masks filled, and the microseconds that it took
+    drafts : where texts were speculated, counts of the Speculation, over all of its calls
     """
 
     forwards: int = 0
     tokens: int = 0
     masks: int = 0
     mask_us: float = 0.0
+    drafts: DraftStats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def generate(
     do_sample: bool | None = None,
     temperature: float | None = None,
     streamer: Any = None,
+    speculate: bool | Speculation = False,
     **options: Any,
 ) -> list[Result]:
     """Generate a text inside the grammar for each prompt.
@@ -78,6 +83,8 @@ def generate(
     seed : draws are the same for the same seed, and the caller's random state is left alone
     do_sample : None: sample where a seed or a temperature above 0 is given, else as the model's generation config says
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
+    speculate : True, or a Speculation, which keeps what it learns: tokens are drafted and verified several at a time;
+        the texts are the same (speculation.py). `stats.drafts` then says what came of it
     Results are in the order of the prompts, `num_return_sequences` of them for each.
     """
     texts = [prompts] if isinstance(prompts, str) else list(prompts)
@@ -91,6 +98,10 @@ def generate(
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]
     inputs = _padded(model, tokenizer, texts, pad)
     stats = Stats()
+    if speculate:
+        speculation = speculate if isinstance(speculate, Speculation) else Speculation(tokenizer=tokenizer)
+        options["custom_generate"] = speculation.prepared(model, tokenizer, streamer)
+        stats.drafts = speculation.stats
     with torch.inference_mode(), _seeded(seed, model), _counted(model, stats):
         output = model.generate(
             **inputs,
