@@ -6,6 +6,7 @@ goes in and says what came out. Prompts are padded on the left, stop tokens are 
 
 INVARIANT: every result has been replayed through the grammar, so `complete` is what the grammar says, not a guess; a
 token outside the grammar is a ConflictError (with beams, where probability zero can come out on top: not complete).
+INVARIANT: a text that meets a budget of its grammar ends its own row alone, with the error in its result.
 Cost beside `model.generate`: a replay, 1 us a token; the vocabulary once per tokenizer, some 10 ms.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from ...automata.compiled import Compiled, compile_grammar
+from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
 from .processor import ConflictError, GrammarLogitsProcessor
@@ -34,7 +36,7 @@ class Stats:
 
     forwards : calls of the model (of the large one, where a small one drafts)
     tokens : generated tokens, stop tokens included
-    masks, mask_us : masks filled, and the microseconds that it took
+    masks, mask_us : masks filled, and the microseconds that the generating thread has spent on it
     """
 
     forwards: int = 0
@@ -50,12 +52,14 @@ class Result:
     text : without the stop token; bytes that are no UTF-8, at a text's cut-off end, become U+FFFD
     token_ids : what was generated, with the stop token where there is one
     complete : the text is a sentence of the grammar and was ended, by a stop token or because only that could follow
+    error : the budget of the grammar (`Limits`) that the text has met, which is why it ends there; else None
     """
 
     text: str
     token_ids: list[int]
     complete: bool
     stats: Stats
+    error: LimitError | None = None
 
 
 def generate(
@@ -68,6 +72,7 @@ def generate(
     seed: int | None = None,
     do_sample: bool | None = None,
     temperature: float | None = None,
+    overlap: bool = True,
     streamer: Any = None,
     **options: Any,
 ) -> list[Result]:
@@ -77,6 +82,8 @@ def generate(
         list of either with one per prompt
     seed : draws are the same for the same seed, and the caller's random state is left alone
     do_sample : None: sample where a seed or a temperature above 0 is given, else as the model's generation config says
+    temperature : where a part of the grammar has a temperature of its own, that holds instead, if texts are sampled
+    overlap : masks are made while the model computes; the texts are the same either way
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     Results are in the order of the prompts, `num_return_sequences` of them for each.
     """
@@ -85,9 +92,11 @@ def generate(
     compiled = _compiled(grammar, vocabulary, len(texts))
     if not texts:
         return []
-    processor = GrammarLogitsProcessor(compiled)
-    options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     options |= _sampling(seed, do_sample, temperature)
+    processor = GrammarLogitsProcessor(compiled, temperature=_drawn_at(model, options), on_limit="end")
+    options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
+    if overlap:
+        options["stopping_criteria"] = [*(options.get("stopping_criteria") or []), *processor.stopping_criteria]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]
     inputs = _padded(model, tokenizer, texts, pad)
     stats = Stats()
@@ -105,10 +114,12 @@ def generate(
     per_grammar = len(rows) // len(compiled)
     stats.masks, stats.mask_us = processor.stats.masks, processor.stats.mask_us
     beams = options.get("num_beams") or model.generation_config.num_beams or 1
-    return [
-        _result(row, compiled[r // per_grammar], pad, stats, r, may_be_refused=beams > 1)
-        for r, row in enumerate(rows[:, start:].tolist())
-    ]
+    results = []
+    for r, row in enumerate(rows[:, start:].tolist()):
+        result = _result(row, compiled[r // per_grammar], pad, stats, r, may_be_refused=beams > 1)
+        error = result.error or processor.error_of(r // per_grammar, result.token_ids)
+        results.append(replace(result, error=error))
+    return results
 
 
 # ---------------------------------------------------------------------------------------------- what goes in
@@ -151,6 +162,17 @@ def _sampling(seed: int | None, do_sample: bool | None, temperature: float | Non
         do_sample = True
     chosen: dict[str, Any] = {} if do_sample is None else {"do_sample": do_sample}
     return chosen if temperature is None else chosen | {"temperature": temperature}
+
+
+def _drawn_at(model: Any, options: dict[str, Any]) -> float | None:
+    """The temperature at which `model.generate` will draw tokens; None where it draws none."""
+    config = options.get("generation_config") or model.generation_config
+
+    def chosen(name: str, default: Any) -> Any:
+        value = options.get(name, getattr(config, name, None))
+        return default if value is None else value
+
+    return float(chosen("temperature", 1.0)) if chosen("do_sample", False) else None
 
 
 def _padded(model: Any, tokenizer: Any, texts: Sequence[str], pad: int) -> dict[str, torch.Tensor]:
@@ -197,22 +219,37 @@ def _result(
     row: Sequence[int], compiled: Compiled, pad: int, stats: Stats, index: int, *, may_be_refused: bool
 ) -> Result:
     """Replay a row of generated ids, which ends in padding where others went on."""
-    vocabulary, matcher, ids = compiled.vocabulary, Matcher(compiled), []
-    sound = True
-    for token in row:
-        if matcher.is_terminated():
-            break
-        if not matcher.accept_token(token):
-            sound = token == pad or token in vocabulary.stop_token_ids  # the row was ended from outside
-            break
-        ids.append(token)
+    vocabulary, matcher = compiled.vocabulary, Matcher(compiled)
+    ids, error = _accepted(row, matcher)
+    refused = None if matcher.is_terminated() or error else next(iter(row[len(ids) :]), None)
+    # Padding and stop tokens: the row was ended from outside.
+    sound = refused is None or refused == pad or refused in vocabulary.stop_token_ids
     if not (sound or may_be_refused):
-        raise ConflictError(
-            f"token {row[len(ids)]} was chosen where the grammar forbids it, by another processor", index
-        )
+        raise ConflictError(f"token {refused} was chosen where the grammar forbids it, by another processor", index)
     stats.tokens += len(ids)
-    complete = matcher.is_terminated() or (sound and matcher.is_accepting() and _only_stops_follow(matcher, vocabulary))
-    return Result(_text(ids, vocabulary), ids, complete, stats)
+    complete = matcher.is_terminated() or (sound and error is None and _can_only_end(matcher, vocabulary))
+    return Result(_text(ids, vocabulary), ids, complete, stats, error)
+
+
+def _accepted(row: Sequence[int], matcher: Matcher) -> tuple[list[int], LimitError | None]:
+    """(the tokens of a row up to the first that is refused or comes after the end, the budget met in accepting one)."""
+    ids: list[int] = []
+    try:
+        for token in row:
+            if matcher.is_terminated() or not matcher.accept_token(token):
+                break
+            ids.append(token)
+    except LimitError as error:
+        return ids, error
+    return ids, None
+
+
+def _can_only_end(matcher: Matcher, vocabulary: Vocabulary) -> bool:
+    """Whether the text is a sentence that nothing but a stop token can follow."""
+    try:
+        return matcher.is_accepting() and _only_stops_follow(matcher, vocabulary)
+    except LimitError:
+        return False
 
 
 def _only_stops_follow(matcher: Matcher, vocabulary: Vocabulary) -> bool:
