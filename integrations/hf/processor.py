@@ -277,7 +277,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         emptied = masked.amax(dim=-1) == -torch.inf
         stop = self._vocabulary.stop_token_ids[0]
         masked[:, stop] = torch.where(emptied, 0.0, masked[:, stop])
-        on_host = torch.empty(len(masked), dtype=torch.bool, pin_memory=True)
+        on_host = torch.empty(len(masked), dtype=torch.bool, pin_memory=masked.is_cuda)
         on_host.copy_(emptied, non_blocking=True)
         self._emptied = on_host, masks
 
