@@ -20,12 +20,11 @@ import numpy as np
 from .errors import LimitError
 from .mask_kernels import fill_batch, known_masks
 from .matcher import Matcher, as_array, check_row
+from .vocabulary import Vocabulary
 
-__all__ = ["ENDED", "MaskKey", "fill_known_bitmasks", "fill_next_token_bitmasks", "mask_keys"]
+__all__ = ["MaskKey", "ended_key", "fill_known_bitmasks", "fill_next_token_bitmasks", "mask_keys"]
 
-MaskKey: TypeAlias = tuple[int, int]
-# The key of the mask of a text that has ended, which is the vocabulary's: stop tokens alone.
-ENDED: MaskKey = (0, 0)
+MaskKey: TypeAlias = tuple[int, ...]
 
 # Rows below which a thread of its own is not worth while.
 _WORTHWHILE = 64
@@ -88,19 +87,25 @@ def fill_known_bitmasks(
 
 
 def mask_keys(matchers: Sequence[Matcher]) -> list[MaskKey | None]:
-    """Which mask each matcher is at: equal keys of one vocabulary are equal masks; None where it is not made yet.
+    """Which mask each matcher is at: equal keys are equal masks for good; None where the mask is not made yet.
 
-    A key is the machine's number, which no other machine of the process ever gets, and the mask's in it, which is the
-    same for good; so whoever keeps masks by their keys, as a table on a device does, never finds another one there.
-    Different keys may be equal masks, too. 0.3 us each.
+    A key is the machine's number, which no other machine of the process ever gets, and the mask's in it, which never
+    changes; so whoever keeps masks by their keys, as a table on a device does, never finds another one there. Different
+    keys may be equal masks, too. 0.3 us each.
     """
     addresses, refs = _configurations(matchers)
     masks = np.zeros(len(matchers), np.int64)
     known_masks(addresses, refs, masks)
     return [
-        ENDED if matcher.is_terminated() else (matcher.machine_number, mask) if mask >= 0 else None
+        (matcher.machine_number, mask) if mask >= 0 else
+        ended_key(matcher.compiled.vocabulary) if matcher.is_terminated() else None
         for matcher, mask in zip(matchers, masks.tolist(), strict=True)
-    ]
+    ]  # fmt: skip
+
+
+def ended_key(vocabulary: Vocabulary) -> MaskKey:
+    """The key of the mask that allows stop tokens alone, as after a text that has ended."""
+    return (0, *vocabulary.stop_token_ids)
 
 
 def _configurations(matchers: Sequence[Matcher]) -> tuple[np.ndarray, np.ndarray]:

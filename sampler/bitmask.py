@@ -2,7 +2,8 @@
 
 Idea. A byte of the mask decides eight logits, so a table of 256 rows of eight bounds (+inf allowed, -inf forbidden)
 turns mask bytes into a row of upper bounds, and `minimum(logits, bounds)` does the rest: no branch, vectorised, exact
-for every logit, infinities included. A NaN stays NaN wherever it is, so a broken model is not hidden.
+for every logit, infinities included. A NaN stays NaN wherever it is, so a broken model is not hidden. On a GPU a kernel
+(bitmask_triton.py) writes what is forbidden and touches nothing else; other devices have plain torch.
 
 INVARIANT: columns from `32 * words` on have no bit and become -inf; bits from `logits.shape[-1]` on have no column and
 are ignored. INVARIANT: a logits row that no mask row belongs to is not written.
@@ -15,14 +16,16 @@ the same table through `index_select` (48; 1,430). Rows are done one by one: a r
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["apply_token_bitmask_inplace"]
+__all__ = ["apply_token_bitmask_inplace", "forbid_rows", "on_device"]
 
 Rows = Sequence[int] | npt.NDArray[np.integer[Any]]
 
@@ -102,15 +105,53 @@ def _apply_on_cpu(table: torch.Tensor, masks: torch.Tensor | npt.NDArray[np.int3
 
 
 def _apply_on_device(table: torch.Tensor, masks: torch.Tensor | npt.NDArray[np.int32], targets: list[int]) -> None:
-    """Plain torch, for any device: one transfer of the mask, unpacked there by shifts."""
-    words = torch.as_tensor(masks).to(table.device)
-    bits = torch.arange(32, dtype=torch.int32, device=table.device)
-    forbidden = ((words[:, :, None] >> bits) & 1 == 0).flatten(1)
-    width = min(table.shape[1], forbidden.shape[1])
-    if targets == list(range(len(table))):
-        table[:, :width].masked_fill_(forbidden[:, :width], -torch.inf)
-        table[:, width:] = -torch.inf
+    """One transfer of the masks, and of the rows where they are not all in order; nothing waits for the device."""
+    words = on_device(torch.as_tensor(masks), table.device)
+    in_order = targets == list(range(len(table)))
+    rows = None if in_order else on_device(torch.tensor(targets, dtype=torch.int32), table.device)
+    forbid_rows(table, words, rows, None, len(targets))
+
+
+def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on another device. From the host to a GPU, through pinned memory and without waiting."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        # The allocator of pinned memory gives none away before the copies from it are done.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def forbid_rows(
+    logits: torch.Tensor, masks: torch.Tensor, targets: torch.Tensor | None, sources: torch.Tensor | None, n: int
+) -> None:
+    """Sets what mask row `sources[i]` forbids to -inf in logits row `targets[i]`, for i < n; None: row i.
+
+    logits : [batch, vocab]; masks : int32[rows, words]; targets, sources : int32[n]; all on one device, any.
+    """
+    if logits.is_cuda and logits.stride(1) == 1 and masks.stride(1) == 1 and _triton() is not None:
+        with torch.cuda.device(logits.device):
+            _triton().forbid(logits, masks, targets, sources, n)
+    else:
+        _forbid_by_torch(logits, masks[:n] if sources is None else masks.index_select(0, sources), targets)
+
+
+def _forbid_by_torch(logits: torch.Tensor, masks: torch.Tensor, targets: torch.Tensor | None) -> None:
+    """Plain torch, for any device: masks are unpacked there by shifts."""
+    bits = torch.arange(32, dtype=torch.int32, device=logits.device)
+    forbidden = ((masks[:, :, None] >> bits) & 1 == 0).flatten(1)
+    width = min(logits.shape[1], forbidden.shape[1])
+    if targets is None:
+        logits[: len(masks), :width].masked_fill_(forbidden[:, :width], -torch.inf)
+        logits[: len(masks), width:] = -torch.inf
         return
-    for row, target in zip(forbidden, targets, strict=True):
-        table[target, :width].masked_fill_(row[:width], -torch.inf)
-        table[target, width:] = -torch.inf
+    for row, target in zip(forbidden, targets.tolist(), strict=True):
+        logits[target, :width].masked_fill_(row[:width], -torch.inf)
+        logits[target, width:] = -torch.inf
+
+
+@cache
+def _triton() -> Any:
+    """The module of the kernel, where Triton is installed."""
+    try:
+        return importlib.import_module(f"{__package__}.bitmask_triton")
+    except ImportError:
+        return None

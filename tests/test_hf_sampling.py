@@ -182,7 +182,8 @@ def test_what_a_gpu_finds_empty_is_told_at_the_next_token_and_leaves_a_stop_toke
     scores = scores_for(2)
     scores[1] = -torch.inf
     processor(torch.tensor([[0], [0]]), scores_for(2))
-    masks = processor._begun(processor._rows.at(torch.tensor([[0], [0]]).numpy()), background=False)
+    states = processor._rows.at(torch.tensor([[0], [0]]).numpy())
+    masks = processor._begun(states, scores.device, background=False)
     masks.wait()
     masks.apply(scores)
     processor._keep_finite(scores, masks)

@@ -10,7 +10,7 @@ import pytest
 
 import bridle
 import vocabularies
-from bridle.automata.batch_fill import ENDED, mask_keys
+from bridle.automata.batch_fill import ended_key, mask_keys
 from bridle.automata.matcher import Matcher
 from oracle import allowed_tokens
 
@@ -114,7 +114,8 @@ def test_a_text_that_has_ended_has_the_key_of_all_that_have():
     ended = [Matcher(bridle.compile(bridle.Grammar.from_regex(text), vocabulary)) for text in ("a", "bb")]
     for matcher, text in zip(ended, ("a", "bb"), strict=True):
         assert matcher.accept_bytes(text) and matcher.accept_token(vocabulary.stop_token_ids[0])
-    assert mask_keys(ended) == [ENDED, ENDED]
+    assert mask_keys(ended) == [ended_key(vocabulary)] * 2
+    assert ended_key(vocabulary) != ended_key(vocabularies.tiny())
     assert np.array_equal(*(np.sort(list(allowed_tokens(matcher))) for matcher in ended))
 
 

@@ -46,7 +46,7 @@ from ...automata.errors import BridleError, LimitError
 from ...automata.matcher import allocate_token_bitmask
 from .prefix_states import PrefixState
 from .row_states import Ids, RowStates
-from .step_masks import MaskStats, StepMasks
+from .step_masks import MaskStats, ResidentStepMasks, StepMasks
 
 __all__ = ["ConflictError", "GrammarLogitsProcessor", "MaskStats"]
 
@@ -87,6 +87,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
         its own replaces it. None: such temperatures are not applied, as where nothing is drawn at random
     on_limit : what becomes of a row whose text meets a budget of its grammar: "raise" its LimitError, or "end" the row
         with a stop token and keep the error in `errors`, by the row's grammar and generated ids (see `error_of`)
+    resident : whether masks that recur stay on the device of the scores, in a table that all processors share; None:
+        where that is a GPU. The scores are the same
     stats : MaskStats of this instance, over all its generations
     stopping_criteria : for `generate(stopping_criteria=…)`, last if there are others: masks are then made while the
         model computes. The outputs are the same.
@@ -103,6 +105,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         prompt_length: int | None = None,
         temperature: float | None = 1.0,
         on_limit: Literal["raise", "end"] = "raise",
+        resident: bool | None = None,
     ) -> None:
         self._compiled: list[Any] = list(compiled) if isinstance(compiled, (list, tuple)) else [compiled]
         sizes = {c.vocabulary.size for c in self._compiled}
@@ -111,7 +114,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         if on_limit not in ("raise", "end"):
             raise ValueError(f"on_limit is 'raise' or 'end', not {on_limit!r}")
         self._vocabulary = self._compiled[0].vocabulary
-        self._temperature, self._on_limit = temperature, on_limit
+        self._temperature, self._on_limit, self._resident = temperature, on_limit, resident
         self._rows = RowStates(self._compiled, prompt_length)
         self._bitmask: npt.NDArray[np.int32] | None = None
         self._foreseen: _Foreseen | None = None
@@ -142,7 +145,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 if _drafts_in_another_vocabulary():
                     return scores
                 self.reset()
-            masks = self._begun(self._rows.at(ids), background=False)
+            masks = self._begun(self._rows.at(ids), scores.device, background=False)
         masked = scores.clone()
         if masks.rows:
             self._note_limits(masks)
@@ -182,7 +185,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
             return
         if all(state.ended or not state.is_live for state in states):
             return
-        masks = self._begun(states, background=True)
+        masks = self._begun(states, input_ids.device, background=True)
         self._foreseen = _Foreseen(input_ids, _version(input_ids), ids.copy(), states, masks)
 
     def _taken(self, input_ids: torch.Tensor) -> StepMasks | None:
@@ -206,11 +209,13 @@ class GrammarLogitsProcessor(LogitsProcessor):
             self._foreseen.masks.drop()
         self._foreseen = None
 
-    def _begun(self, states: list[PrefixState], *, background: bool) -> StepMasks:
+    def _begun(self, states: list[PrefixState], device: torch.device, *, background: bool) -> StepMasks:
         rows = [r for r, state in enumerate(states) if not self._is_loose(r, state, len(states))]
         bitmask, self._bitmask = self._bitmask, None  # who drops masks leaves theirs to the worker
         chosen = [states[r] for r in rows]
-        return StepMasks(chosen, rows, self._vocabulary, self.stats, bitmask, background=background)
+        resident = device.type == "cuda" if self._resident is None else self._resident
+        kind = ResidentStepMasks if resident else StepMasks
+        return kind(chosen, rows, self._vocabulary, self.stats, bitmask, background=background)
 
     # ------------------------------------------------------------------------------------------ rows that end
 

@@ -1,7 +1,8 @@
 """The masks of one step of `generate`: one for each distinct state of its rows, begun now and applied when logits come.
 
 Rows of equal states share a mask. Rows of which the grammar can say nothing more (abandoned by `generate`, or out of a
-budget) are left stop tokens alone.
+budget) are left stop tokens alone. On a GPU, masks that recur stay there (sampler/device_masks.py): then only what is
+new is written on the host, and the step sends row numbers.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...automata.batch_fill import ended_key, fill_next_token_bitmasks, mask_keys
 from ...automata.errors import LimitError
-from ...automata.matcher import allocate_token_bitmask
+from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
 from ...sampler.bitmask import apply_token_bitmask_inplace
-from ...sampler.overlap import begin_masks
+from ...sampler.device_masks import mask_table
+from ...sampler.overlap import PendingMasks, begin_masks
 from .prefix_states import PrefixState
 
-__all__ = ["MaskStats", "StepMasks"]
+__all__ = ["MaskStats", "ResidentStepMasks", "StepMasks"]
+
+Bitmask: TypeAlias = "npt.NDArray[np.int32]"
 
 
 @dataclass(slots=True)
@@ -41,29 +46,26 @@ class MaskStats:
 
 
 class StepMasks:
-    """Masks for some rows of a step. states, rows : the row's number and state, of each row that gets a mask."""
+    """Masks for some rows of a step, written on the host. states, rows : the state and number of each such row.
 
-    __slots__ = ("_bitmask", "_live", "_order", "_pending", "_stats", "_vocabulary", "rows", "states")
+    bitmask : one to write to, if it is large enough. background : whether masks that are new are left to the worker.
+    """
+
+    __slots__ = ("_live", "_order", "_pending", "_stats", "_vocabulary", "bitmask", "rows", "states")
 
     def __init__(
         self, states: Sequence[PrefixState], rows: Sequence[int], vocabulary: Vocabulary, stats: MaskStats,
-        bitmask: npt.NDArray[np.int32] | None, *, background: bool,
+        bitmask: Bitmask | None, *, background: bool,
     ) -> None:  # fmt: skip
-        """bitmask : one to write to, if it is large enough."""
         started = time.perf_counter()
-        self.states, self.rows = states, rows
+        self.states, self.rows, self.bitmask = states, rows, bitmask
         self._vocabulary, self._stats = vocabulary, stats
         distinct = {id(state): state for state in states}
         place = {key: i for i, key in enumerate(distinct)}
         self._order = [place[id(state)] for state in states]
-        if bitmask is None or len(bitmask) < len(distinct):
-            bitmask = allocate_token_bitmask(len(distinct), vocabulary.size)
-        self._bitmask = bitmask
         self._live = [i for i, state in enumerate(distinct.values()) if state.is_live]
-        for i in set(range(len(distinct))).difference(self._live):
-            self._allow_stop_tokens_only(i)
         matchers = [state.matcher for state in distinct.values() if state.is_live]
-        self._pending = begin_masks(matchers, bitmask, self._live, background=background)
+        self._pending = self._begun(matchers, len(distinct), background=background)
         stats.masks += len(matchers)
         stats.begun += self._pending.left if background else 0
         stats.mask_us += 1e6 * (time.perf_counter() - started)
@@ -71,7 +73,7 @@ class StepMasks:
     def wait(self) -> dict[int, LimitError]:
         """Returns when all masks are there: {index into `rows`: the budget its text has met}; stop tokens are left."""
         started = time.perf_counter()
-        failed = {self._live[i]: error for i, error in self._pending.wait().items()}
+        failed = {self._live[i]: error for i, error in self._failed().items()}
         for i in failed:
             self._allow_stop_tokens_only(i)
         took = 1e6 * (time.perf_counter() - started)
@@ -85,17 +87,70 @@ class StepMasks:
 
     def apply(self, scores: torch.Tensor) -> None:
         """Sets the scores of forbidden tokens to -inf, in place; `wait` has returned."""
-        masks = self._bitmask[self._order] if self._order != list(range(len(self._order))) else self._bitmask
-        apply_token_bitmask_inplace(scores, masks[: len(self.rows)], self.rows)
+        assert self.bitmask is not None
+        in_order = self._order == list(range(len(self._order)))
+        masks = self.bitmask[: len(self.rows)] if in_order else self.bitmask[self._order]
+        apply_token_bitmask_inplace(scores, masks, self.rows)
 
-    @property
-    def bitmask(self) -> npt.NDArray[np.int32]:
-        """What the masks were written to: free for the next step once they are applied."""
-        return self._bitmask
+    def _begun(self, matchers: list[Matcher], n: int, *, background: bool) -> PendingMasks:
+        """Begins n masks, of which `_live` are the matchers'."""
+        if self.bitmask is None or len(self.bitmask) < n:
+            self.bitmask = allocate_token_bitmask(n, self._vocabulary.size)
+        for i in set(range(n)).difference(self._live):
+            self._allow_stop_tokens_only(i)
+        return begin_masks(matchers, self.bitmask, self._live, background=background)
+
+    def _failed(self) -> dict[int, LimitError]:
+        return self._pending.wait()
 
     def _allow_stop_tokens_only(self, i: int) -> None:
-        row: Any = self._bitmask[i]
-        row[:] = 0
-        words = row.view(np.uint32)
-        for token in self._vocabulary.stop_token_ids:
-            words[token // 32] |= np.uint32(1 << token % 32)
+        assert self.bitmask is not None
+        _write_stops(self.bitmask[i], self._vocabulary)
+
+
+class ResidentStepMasks(StepMasks):
+    """The same with a table on the scores' device: what was made before is not even written on the host."""
+
+    __slots__ = ("_keys", "_matchers", "_unmade")
+
+    def _begun(self, matchers: list[Matcher], n: int, *, background: bool) -> PendingMasks:
+        self._keys: list[Any] = [ended_key(self._vocabulary)] * n
+        self._matchers = dict(zip(self._live, matchers, strict=True))
+        for i, key in zip(self._live, mask_keys(matchers), strict=True):
+            self._keys[i] = key
+        self._unmade = [i for i in self._live if self._keys[i] is None]
+        if not self._unmade:
+            return PendingMasks(None, [])
+        unmade = [self._matchers[i] for i in self._unmade]
+        return begin_masks(unmade, allocate_token_bitmask(len(unmade), self._vocabulary.size), background=background)
+
+    def _failed(self) -> dict[int, LimitError]:
+        failed = {self._unmade[i]: error for i, error in self._pending.wait().items()}
+        made = [i for i in self._unmade if i not in failed]
+        for i, key in zip(made, mask_keys([self._matchers[i] for i in made]), strict=True):
+            self._keys[i] = key
+        self._unmade = []
+        return {self._live.index(i): error for i, error in failed.items()}
+
+    def apply(self, scores: torch.Tensor) -> None:
+        table = mask_table(self._vocabulary.size, scores.device)
+        table.apply_keyed(scores, [self._keys[i] for i in self._order], self._fill, self.rows)
+
+    def _fill(self, wanted: list[int], bitmask: Bitmask) -> None:
+        places = [self._order[k] for k in wanted]
+        live = [k for k, i in enumerate(places) if i in self._matchers]
+        for k in set(range(len(places))).difference(live):
+            _write_stops(bitmask[k], self._vocabulary)
+        fill_next_token_bitmasks([self._matchers[places[k]] for k in live], bitmask, live)
+
+    def _allow_stop_tokens_only(self, i: int) -> None:
+        self._keys[i] = ended_key(self._vocabulary)
+        self._matchers.pop(i, None)
+
+
+def _write_stops(row: Bitmask, vocabulary: Vocabulary) -> None:
+    """Allows stop tokens alone in int32[words]."""
+    row[:] = 0
+    words = row.view(np.uint32)
+    for token in vocabulary.stop_token_ids:
+        words[token // 32] |= np.uint32(1 << token % 32)
