@@ -44,7 +44,7 @@ def bits(tensor: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [1, 3, 8, 500])
-def test_logits_are_those_of_the_plain_path_whatever_the_table_holds(dtype: torch.dtype, rows: int, device: str) -> None:
+def test_logits_are_those_of_the_plain_path_whatever_it_holds(dtype: torch.dtype, rows: int, device: str) -> None:
     vocabulary, rng = vocabularies.byte_level(), random.Random(rows)
     patterns = [r"[a-z]{3,9}( [0-9]+)*", r"(the|a)+ name", "xyz", r'"[^"]{2,40}"']
     grammars = [bridle.compile(bridle.Grammar.from_regex(pattern), vocabulary) for pattern in patterns]
