@@ -13,6 +13,7 @@ Cost beside `model.generate`: a replay, 1 us a token; the vocabulary once per to
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,11 +21,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from transformers.generation.configuration_utils import GenerationMode
 
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
+from .forced_runs import is_supported, sampling_with_runs
 from .processor import ConflictError, GrammarLogitsProcessor
 
 __all__ = ["Result", "Stats", "generate", "vocabulary_of"]
@@ -73,6 +76,7 @@ def generate(
     do_sample: bool | None = None,
     temperature: float | None = None,
     overlap: bool = True,
+    runs: bool = True,
     streamer: Any = None,
     **options: Any,
 ) -> list[Result]:
@@ -84,6 +88,8 @@ def generate(
     do_sample : None: sample where a seed or a temperature above 0 is given, else as the model's generation config says
     temperature : where a part of the grammar has a temperature of its own, that holds instead, if texts are sampled
     overlap : masks are made while the model computes; the texts are the same either way
+    runs : tokens that are forced cost no forward pass of their own, in greedy search and sampling (forced_runs.py says
+        where); the texts are the same either way
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     Results are in the order of the prompts, `num_return_sequences` of them for each.
     """
@@ -95,7 +101,9 @@ def generate(
     options |= _sampling(seed, do_sample, temperature)
     processor = GrammarLogitsProcessor(compiled, temperature=_drawn_at(model, options), on_limit="end")
     options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
-    if overlap:
+    if runs and "custom_generate" not in options and _is_plain_search(model, options) and is_supported(model):
+        options["custom_generate"] = sampling_with_runs(processor, overlap=overlap, streamer=streamer)
+    elif overlap:
         options["stopping_criteria"] = [*(options.get("stopping_criteria") or []), *processor.stopping_criteria]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]
     inputs = _padded(model, tokenizer, texts, pad)
@@ -173,6 +181,20 @@ def _drawn_at(model: Any, options: dict[str, Any]) -> float | None:
         return default if value is None else value
 
     return float(chosen("temperature", 1.0)) if chosen("do_sample", False) else None
+
+
+def _is_plain_search(model: Any, options: dict[str, Any]) -> bool:
+    """Whether `model.generate` would do greedy search or sampling, and is asked for the tokens alone."""
+    config = copy.deepcopy(options.get("generation_config") or model.generation_config)
+    config.update(**{name: value for name, value in options.items() if hasattr(config, name)})
+    mode = config.get_generation_mode(options.get("assistant_model"))
+    return (
+        mode in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
+        and config.use_cache is not False
+        and config.cache_implementation is None
+        and options.get("past_key_values") is None
+        and not config.return_dict_in_generate
+    )
 
 
 def _padded(model: Any, tokenizer: Any, texts: Sequence[str], pad: int) -> dict[str, torch.Tensor]:

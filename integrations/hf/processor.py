@@ -42,8 +42,9 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.candidate_generator import AssistedCandidateGeneratorDifferentTokenizers
 
+from ...automata.batch_fill import mask_keys
 from ...automata.errors import BridleError, LimitError
-from ...automata.matcher import allocate_token_bitmask
+from ...automata.matcher import Matcher, allocate_token_bitmask
 from .prefix_states import PrefixState
 from .row_states import Ids, RowStates
 from .step_masks import MaskStats, ResidentStepMasks, StepMasks
@@ -188,6 +189,32 @@ class GrammarLogitsProcessor(LogitsProcessor):
         masks = self._begun(states, input_ids.device, background=True)
         self._foreseen = _Foreseen(input_ids, _version(input_ids), ids.copy(), states, masks)
 
+    def forced_run(self, input_ids: torch.Tensor, ended: Sequence[bool], most: int) -> list[list[int]]:
+        """What the masks force next in all rows: token ids [k][rows], k of `most` at the most.
+
+        input_ids : as for `foresee`. ended : rows that go on with anything. A text that the token ends does so, too.
+        """
+        states = self._rows.continued(_on_host(input_ids))
+        if states is None or most <= 0:
+            return []
+        pad = self._vocabulary.stop_token_ids[0]
+        runs, length = [], most
+        for state, over in zip(states, ended, strict=True):
+            run, open_end = ([], True) if over else _forced(state, length)
+            length = length if open_end else len(run)
+            runs.append(run)
+            if not length:
+                return []
+        longest = max(map(len, runs))
+        return [[run[k] if k < len(run) else pad for run in runs] for k in range(min(length, longest))]
+
+    def follow(self, input_ids: torch.Tensor) -> None:
+        """Notes rows that are the last call's with a token more, and that no call will be made for."""
+        ids = _on_host(input_ids)
+        states = self._rows.continued(ids)
+        assert states is not None
+        self._rows.take(ids, states)
+
     def _taken(self, input_ids: torch.Tensor) -> StepMasks | None:
         """The masks that were begun for these very rows."""
         foreseen = self._foreseen
@@ -317,6 +344,29 @@ class _Foresight(StoppingCriteria):
     def __call__(self, input_ids: torch.LongTensor, scores: Any, **_: Any) -> torch.BoolTensor:
         self._processor.foresee(input_ids)
         return cast("torch.BoolTensor", torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device))
+
+
+def _forced(state: PrefixState, most: int) -> tuple[list[int], bool]:
+    """(the tokens that must come next, whether the last of them has ended the text)."""
+    run: list[int] = []
+    if state.ended or not state.is_live:
+        return run, state.ended
+    matcher = state.matcher.fork()
+    try:
+        while len(run) < most and (token := _only_token(matcher)) is not None and matcher.accept_token(token):
+            run.append(token)
+            if matcher.is_terminated():
+                return run, True
+    except LimitError:
+        pass  # whoever asks for the next mask is told
+    return run, False
+
+
+def _only_token(matcher: Matcher) -> int | None:
+    """The token that must come next; None, too, where finding out would be to make a mask that is likely large."""
+    if mask_keys([matcher])[0] is None and int(matcher.next_bytes().sum()) > 1:
+        return None
+    return matcher.only_token()
 
 
 def _on_host(input_ids: torch.Tensor) -> Ids:
