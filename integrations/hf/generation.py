@@ -29,6 +29,7 @@ from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
 from .forced_runs import is_supported, sampling_with_runs
 from .processor import ConflictError, GrammarLogitsProcessor
+from .shortlist import refusal, shortlisted
 
 __all__ = ["Result", "Stats", "generate", "vocabulary_of"]
 
@@ -77,6 +78,7 @@ def generate(
     temperature: float | None = None,
     overlap: bool = True,
     runs: bool = True,
+    shortlist: int = 0,
     streamer: Any = None,
     **options: Any,
 ) -> list[Result]:
@@ -90,6 +92,9 @@ def generate(
     overlap : masks are made while the model computes; the texts are the same either way
     runs : tokens that are forced cost no forward pass of their own, in greedy search and sampling (forced_runs.py says
         where); the texts are the same either way
+    shortlist : where a step's masks allow no more tokens than this, all rows together, only their logits are computed;
+        scores are equal up to rounding. 0: never. ValueError where something needs the logits of all tokens
+        (shortlist.py says what)
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     Results are in the order of the prompts, `num_return_sequences` of them for each.
     """
@@ -99,6 +104,8 @@ def generate(
     if not texts:
         return []
     options |= _sampling(seed, do_sample, temperature)
+    if shortlist:
+        _check_shortlist(model, options, overlap=overlap)
     processor = GrammarLogitsProcessor(compiled, temperature=_drawn_at(model, options), on_limit="end")
     options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     if runs and "custom_generate" not in options and _is_plain_search(model, options) and is_supported(model):
@@ -108,7 +115,8 @@ def generate(
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]
     inputs = _padded(model, tokenizer, texts, pad)
     stats = Stats()
-    with torch.inference_mode(), _seeded(seed, model), _counted(model, stats):
+    shortened = shortlisted(model, processor, shortlist) if shortlist else contextlib.nullcontext()
+    with torch.inference_mode(), _seeded(seed, model), _counted(model, stats), shortened:
         output = model.generate(
             **inputs,
             max_new_tokens=max_new_tokens,
@@ -174,19 +182,15 @@ def _sampling(seed: int | None, do_sample: bool | None, temperature: float | Non
 
 def _drawn_at(model: Any, options: dict[str, Any]) -> float | None:
     """The temperature at which `model.generate` will draw tokens; None where it draws none."""
-    config = options.get("generation_config") or model.generation_config
-
-    def chosen(name: str, default: Any) -> Any:
-        value = options.get(name, getattr(config, name, None))
-        return default if value is None else value
-
-    return float(chosen("temperature", 1.0)) if chosen("do_sample", False) else None
+    config = _config(model, options)
+    if not config.do_sample:
+        return None
+    return 1.0 if config.temperature is None else float(config.temperature)
 
 
 def _is_plain_search(model: Any, options: dict[str, Any]) -> bool:
     """Whether `model.generate` would do greedy search or sampling, and is asked for the tokens alone."""
-    config = copy.deepcopy(options.get("generation_config") or model.generation_config)
-    config.update(**{name: value for name, value in options.items() if hasattr(config, name)})
+    config = _config(model, options)
     mode = config.get_generation_mode(options.get("assistant_model"))
     return (
         mode in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
@@ -195,6 +199,24 @@ def _is_plain_search(model: Any, options: dict[str, Any]) -> bool:
         and options.get("past_key_values") is None
         and not config.return_dict_in_generate
     )
+
+
+def _config(model: Any, options: dict[str, Any]) -> Any:
+    """The generation config that `model.generate` will go by."""
+    config = copy.deepcopy(model.generation_config)
+    given = options.get("generation_config")
+    if given is not None:
+        config.update(**{name: value for name, value in given.to_dict().items() if value is not None})
+    config.update(**{name: value for name, value in options.items() if hasattr(config, name)})
+    return config
+
+
+def _check_shortlist(model: Any, options: dict[str, Any], *, overlap: bool) -> None:
+    if not overlap:
+        raise ValueError("shortlist needs overlap=True: masks have to be there before the logits are")
+    reason = refusal(model, _config(model, options), options)
+    if reason is not None:
+        raise ValueError(f"shortlist cannot be used: {reason}")
 
 
 def _padded(model: Any, tokenizer: Any, texts: Sequence[str], pad: int) -> dict[str, torch.Tensor]:

@@ -120,6 +120,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self._bitmask: npt.NDArray[np.int32] | None = None
         self._foreseen: _Foreseen | None = None
         self._emptied: tuple[torch.Tensor, StepMasks] | None = None
+        self._shortlisted = False
         self.errors: dict[tuple[int, bytes], LimitError] = {}
         self.stats = MaskStats()
         self.stopping_criteria = StoppingCriteriaList([_Foresight(self)])
@@ -139,7 +140,10 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 "processors the last tokens only, which says nothing about where in the grammar a row is"
             )
         masks = self._taken(input_ids)
-        overlapped = masks is not None
+        overlapped, shortlisted = masks is not None, self._shortlisted
+        self._shortlisted = False
+        if shortlisted and not overlapped:
+            raise RuntimeError("the scores are those of a shortlist for other rows: something has changed input_ids")
         if masks is None:
             ids = _on_host(input_ids)
             if self._rows.begins(ids):
@@ -188,6 +192,21 @@ class GrammarLogitsProcessor(LogitsProcessor):
             return
         masks = self._begun(states, input_ids.device, background=True)
         self._foreseen = _Foreseen(input_ids, _version(input_ids), ids.copy(), states, masks)
+
+    def shortlist(self, rows: int, most: int) -> npt.NDArray[np.int64] | None:
+        """The tokens, int64[n], that the foreseen masks of so many rows allow, if there are at most `most`; or None.
+
+        Waits for the masks. The next call has to be one for which they were foreseen; else it raises RuntimeError.
+        """
+        foreseen = self._foreseen
+        if foreseen is None or len(foreseen.masks.rows) != rows:
+            return None
+        foreseen.masks.wait()
+        tokens = foreseen.masks.union()
+        if not 0 < len(tokens) <= most:
+            return None
+        self._shortlisted = True
+        return tokens
 
     def forced_run(self, input_ids: torch.Tensor, ended: Sequence[bool], most: int) -> list[list[int]]:
         """What the masks force next in all rows: token ids [k][rows], k of `most` at the most.

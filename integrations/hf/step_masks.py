@@ -92,6 +92,17 @@ class StepMasks:
         masks = self.bitmask[: len(self.rows)] if in_order else self.bitmask[self._order]
         apply_token_bitmask_inplace(scores, masks, self.rows)
 
+    def union(self) -> npt.NDArray[np.int64]:
+        """The tokens that any of the masks allows, ascending; `wait` has returned."""
+        words = np.bitwise_or.reduce(self._written(), axis=0)
+        tokens = np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
+        return tokens[tokens < self._vocabulary.size]
+
+    def _written(self) -> Bitmask:
+        """The distinct masks, int32[n, words]."""
+        assert self.bitmask is not None
+        return self.bitmask[: max(self._order) + 1]
+
     def _begun(self, matchers: list[Matcher], n: int, *, background: bool) -> PendingMasks:
         """Begins n masks, of which `_live` are the matchers'."""
         if self.bitmask is None or len(self.bitmask) < n:
@@ -129,8 +140,12 @@ class ResidentStepMasks(StepMasks):
         made = [i for i in self._unmade if i not in failed]
         for i, key in zip(made, mask_keys([self._matchers[i] for i in made]), strict=True):
             self._keys[i] = key
-        self._unmade = []
         return {self._live.index(i): error for i, error in failed.items()}
+
+    def _written(self) -> Bitmask:
+        bitmask = allocate_token_bitmask(len(self._order), self._vocabulary.size)
+        self._fill(list(range(len(self._order))), bitmask)
+        return bitmask
 
     def apply(self, scores: torch.Tensor) -> None:
         table = mask_table(self._vocabulary.size, scores.device)
