@@ -129,7 +129,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """Forget the generation in progress; the next call begins one."""
         self._rows.reset()
         self._drop_foreseen()
-        self._emptied = None
+        self._emptied, self._shortlisted = None, False
         self.errors.clear()
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
@@ -146,11 +146,16 @@ class GrammarLogitsProcessor(LogitsProcessor):
             raise RuntimeError("the scores are those of a shortlist for other rows: something has changed input_ids")
         if masks is None:
             ids = _on_host(input_ids)
-            if self._rows.begins(ids):
-                if _drafts_in_another_vocabulary():
-                    return scores
-                self.reset()
-            masks = self._begun(self._rows.at(ids), scores.device, background=False)
+            states = self._rows.continued(ids)
+            if states is not None:
+                self._rows.take(ids, states)
+            else:
+                if self._rows.begins(ids):
+                    if _drafts_in_another_vocabulary():
+                        return scores
+                    self.reset()
+                states = self._rows.at(ids)
+            masks = self._begun(states, scores.device, background=False)
         masked = scores.clone()
         if masks.rows:
             self._note_limits(masks)
@@ -183,6 +188,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         where the last call has left a row without a token.
         """
         self._drop_foreseen()
+        self._shortlisted = False
         ids = _on_host(input_ids)
         self._check_emptied()
         states = self._rows.continued(ids)
@@ -242,7 +248,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         if input_ids.is_cuda and input_ids is foreseen.source:
             same = _version(input_ids) == foreseen.version
         else:
-            same = np.array_equal(_on_host(input_ids), foreseen.ids)
+            same = input_ids.shape == foreseen.ids.shape and bool((_on_host(input_ids) == foreseen.ids).all())
         if not same:
             self._drop_foreseen()
             return None

@@ -110,7 +110,9 @@ class RowStates:
 
     def _has_grown(self, ids: Ids) -> bool:
         last = self._ids
-        return last is not None and len(last) == len(ids) and np.array_equal(ids[:, :-1], last)
+        if last is None or ids.shape != (last.shape[0], last.shape[1] + 1):
+            return False
+        return bool((ids[:, :-1] == last).all())  # PERF: `array_equal` takes 5 us longer
 
     def _settle(self) -> None:
         """Notes the prefixes that the rows have grown by, before other rows are looked at."""
