@@ -31,29 +31,23 @@ application and a maximum; together 71 us for one row of 128,256 float32 scores.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
-from transformers.generation.candidate_generator import AssistedCandidateGeneratorDifferentTokenizers
 
 from ...automata.batch_fill import mask_keys
 from ...automata.errors import BridleError, LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
+from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
 from .prefix_states import PrefixState
 from .row_states import Ids, RowStates
 from .step_masks import MaskStats, ResidentStepMasks, StepMasks
 
 __all__ = ["ConflictError", "GrammarLogitsProcessor", "MaskStats"]
-
-# Loops of transformers that show processors prefixes which are not, or not yet, part of a text: beams of probability
-# zero, drafts that are verified afterwards. Everywhere else a refused token has really been chosen.
-_LOOPS_WITH_LOOSE_PREFIXES = frozenset({"_beam_search", "_assisted_decoding"})
 
 
 class ConflictError(BridleError):
@@ -151,7 +145,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 self._rows.take(ids, states)
             else:
                 if self._rows.begins(ids):
-                    if _drafts_in_another_vocabulary():
+                    if drafts_in_another_vocabulary():
                         return scores
                     self.reset()
                 states = self._rows.at(ids)
@@ -275,7 +269,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """Whether the row's scores do not matter, its prefix being outside the grammar; raises if they do."""
         if state.refused is None or self._is_abandoned(state, rows):
             return False
-        if _decoding_loop() in _LOOPS_WITH_LOOSE_PREFIXES:
+        if shows_loose_prefixes():
             return True
         raise ConflictError(
             f"token {state.refused} was chosen where the grammar forbids it: another logits processor, running behind "
@@ -401,27 +395,3 @@ def _on_host(input_ids: torch.Tensor) -> Ids:
 def _version(tensor: torch.Tensor) -> int | None:
     """How often the tensor was written in place; None where torch does not count."""
     return None if tensor.is_inference() else tensor._version
-
-
-# Who is calling? Nothing in a processor's arguments tells, so these look at the stack; both are asked rarely: after a
-# refused token, and when a generation begins.
-
-
-def _callers() -> Iterator[FrameType]:
-    """The frames on the stack, the innermost first."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def _decoding_loop() -> str | None:
-    """Which of transformers' loops is the innermost."""
-    loops = {*_LOOPS_WITH_LOOSE_PREFIXES, "_sample"}
-    return next((frame.f_code.co_name for frame in _callers() if frame.f_code.co_name in loops), None)
-
-
-def _drafts_in_another_vocabulary() -> bool:
-    """Whether an assistant with a tokenizer of its own is generating."""
-    drafters = (f.f_locals.get("self") for f in _callers() if f.f_code.co_name == "get_candidates")
-    return any(isinstance(drafter, AssistedCandidateGeneratorDifferentTokenizers) for drafter in drafters)
