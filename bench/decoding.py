@@ -3,7 +3,7 @@
 Every run generates the same number of tokens: an array of records that needs more members than there is room for, so no
 text ends early; and the model is told of no stop token, so an unconstrained text does not either. Models have random
 weights, so their texts are as varied as the grammar allows. A run's time is that of its steps behind the first token,
-which came with the prompt.
+which came with the prompt; and, for each of them, the time within masks' code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
+from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 import bridle
 from bridle.integrations.hf import GrammarLogitsProcessor
@@ -162,15 +162,55 @@ def vocabulary_and_tokens(size: int, file: Path | None) -> tuple[Any, list[bytes
     return bridle.Vocabulary(tokens, stop_token_ids=[stop], size=size), tokens, stop
 
 
-def step_times(model: Any, way: Way, compiled: Any, batch: int, tokens: int, seed: int = 0) -> list[float]:
-    """Seconds of each step behind the first of a run that generates `tokens` tokens in `batch` rows."""
+class Steps(NamedTuple):
+    """Seconds of each step behind the first: `whole`, by the clock, and `masking`, what the generating thread's
+    processor has spent on masks in it."""
+
+    whole: list[float]
+    masking: list[float]
+
+
+def timed_steps(model: Any, way: Way, compiled: Any, batch: int, tokens: int, seed: int = 0) -> Steps:
+    """A run that generates `tokens` tokens in `batch` rows."""
     torch.manual_seed(seed)
     # None of the first ids, which may be special.
     ids = torch.randint(300, 1000, (batch, PROMPT), device=model.device)
     processors, criteria = way.make(compiled)
-    clock = Clock()
+    clock, spent = Clock(), Spent()
     model.generate(
-        ids, attention_mask=torch.ones_like(ids), logits_processor=processors, do_sample=True, top_k=0, temperature=1.0,
-        stopping_criteria=StoppingCriteriaList([clock, *criteria]), max_new_tokens=tokens, pad_token_id=0,
+        ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, temperature=1.0, max_new_tokens=tokens,
+        logits_processor=[TimedProcessor(each, spent) for each in processors], pad_token_id=0,
+        stopping_criteria=StoppingCriteriaList([clock, *(TimedCriterion(each, spent) for each in criteria)]),
     )  # fmt: skip
-    return [after - before for before, after in itertools.pairwise(clock.times)]
+    return Steps([after - before for before, after in itertools.pairwise(clock.times)], spent.steps[1:])
+
+
+class Spent:
+    """Seconds of this thread's processor that each step has spent on masks: a step ends when its scores are masked."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.ahead = 0.0
+
+
+class TimedProcessor(LogitsProcessor):
+    def __init__(self, inner: Any, spent: Spent) -> None:
+        self.inner, self.spent = inner, spent
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        before = time.thread_time()
+        masked = self.inner(input_ids, scores)
+        self.spent.steps.append(self.spent.ahead + time.thread_time() - before)
+        self.spent.ahead = 0.0
+        return masked
+
+
+class TimedCriterion(StoppingCriteria):
+    def __init__(self, inner: Any, spent: Spent) -> None:
+        self.inner, self.spent = inner, spent
+
+    def __call__(self, input_ids: torch.LongTensor, scores: Any, **more: Any) -> torch.Tensor:
+        before = time.thread_time()
+        done = self.inner(input_ids, scores, **more)
+        self.spent.ahead += time.thread_time() - before
+        return done

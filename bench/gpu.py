@@ -35,7 +35,7 @@ from decoding import (
     Shape,
     Way,
     random_llama,
-    step_times,
+    timed_steps,
     vocabulary_and_tokens,
     xgrammar_way,
 )
@@ -57,8 +57,8 @@ def run_tests(seconds: float) -> None:
 
 def speed(model: Any, way: Way, compiled: Any, batch: int, tokens: int) -> float:
     """Tokens a second, by the median step."""
-    step_times(model, way, compiled, batch, tokens, seed=1)
-    return batch / statistics.median(step_times(model, way, compiled, batch, tokens, seed=2))
+    timed_steps(model, way, compiled, batch, tokens, seed=1)
+    return batch / statistics.median(timed_steps(model, way, compiled, batch, tokens, seed=2).whole)
 
 
 def row(model: Any, ways: list[Way | None], compiled: Any, batch: int, tokens: int, until: float) -> str:

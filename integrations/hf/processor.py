@@ -5,9 +5,10 @@ Idea. The processor holds no position. Each call looks every row's state up by t
 sampling, beams, `num_return_sequences`, prompt lookup, assisted decoding and a grammar per row are one code.
 
 Overlap. `stopping_criteria` holds one that ends nothing: `generate` shows it the new tokens before the next forward
-pass, and it begins the masks that the next call will need. They are taken if that call shows the same rows, token by
-token (on a GPU: the same unchanged tensor, as reading it would wait for the forward pass); else they are dropped, and
-the call makes its own. It begins nothing where rows have not merely grown by a token, as in most steps of beam search.
+pass, and it begins the masks that the next call will need. They are taken if that call shows the same rows: the same
+tensor, which nobody has written to since, or the same token by token (which on a GPU would wait for the forward pass);
+else they are dropped, and the call makes its own. It begins nothing where rows have not merely grown by a token, as in
+most steps of beam search.
 
 The order of things in `generate`: its own processors (guidance, repetition penalties, `min_new_tokens`, forced and
 suppressed tokens), the caller's, of which this should be the last, then temperature, top-k, top-p, min-p and the like.
@@ -142,7 +143,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
             ids = _on_host(input_ids)
             states = self._rows.continued(ids)
             if states is not None:
-                self._rows.take(ids, states)
+                self._rows.take(ids.copy(), states)
             else:
                 if self._rows.begins(ids):
                     if drafts_in_another_vocabulary():
@@ -232,14 +233,15 @@ class GrammarLogitsProcessor(LogitsProcessor):
         ids = _on_host(input_ids)
         states = self._rows.continued(ids)
         assert states is not None
-        self._rows.take(ids, states)
+        self._rows.take(ids.copy(), states)
 
     def _taken(self, input_ids: torch.Tensor) -> StepMasks | None:
         """The masks that were begun for these very rows."""
         foreseen = self._foreseen
         if foreseen is None:
             return None
-        if input_ids.is_cuda and input_ids is foreseen.source:
+        unwritten = foreseen.version is not None or input_ids.is_cuda
+        if input_ids is foreseen.source and unwritten:
             same = _version(input_ids) == foreseen.version
         else:
             same = input_ids.shape == foreseen.ids.shape and bool((_on_host(input_ids) == foreseen.ids).all())
@@ -359,10 +361,13 @@ class _Foresight(StoppingCriteria):
 
     def __init__(self, processor: GrammarLogitsProcessor) -> None:
         self._processor = processor
+        self._none_done = torch.zeros(0, dtype=torch.bool)
 
     def __call__(self, input_ids: torch.LongTensor, scores: Any, **_: Any) -> torch.BoolTensor:
         self._processor.foresee(input_ids)
-        return cast("torch.BoolTensor", torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device))
+        if len(self._none_done) != len(input_ids) or self._none_done.device != input_ids.device:
+            self._none_done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        return cast("torch.BoolTensor", self._none_done)
 
 
 def _forced(state: PrefixState, most: int) -> tuple[list[int], bool]:
@@ -393,5 +398,5 @@ def _on_host(input_ids: torch.Tensor) -> Ids:
 
 
 def _version(tensor: torch.Tensor) -> int | None:
-    """How often the tensor was written in place; None where torch does not count."""
+    """How often the tensor was written in place; None where torch does not count, which is in inference mode."""
     return None if tensor.is_inference() else tensor._version

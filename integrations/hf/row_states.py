@@ -81,8 +81,9 @@ class RowStates:
         return states
 
     def take(self, ids: Ids, states: list[PrefixState]) -> None:
-        """These rows were shown, and these are their states: what `continued` said about them."""
-        self._ids, self._states = ids.copy(), states
+        """These rows were shown, and these are their states: what `continued` said about them. Keeps both as they are,
+        so nobody may write to them afterwards."""
+        self._ids, self._states = ids, states
 
     def at(self, ids: Ids) -> list[PrefixState]:
         """The states of any rows, which were shown. Raises ValueError for rows that the grammars do not divide, or
@@ -93,7 +94,7 @@ class RowStates:
                 self._restart()
             self._settle()
             states = self._looked_up(self._generated(ids))
-        self.take(ids, states)
+        self.take(ids.copy(), states)
         return states
 
     def end(self, row: int, error: LimitError) -> None:
