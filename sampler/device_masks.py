@@ -45,16 +45,19 @@ class MaskTable:
     def __init__(self, size: int, device: torch.device | str, rows: int = 2048) -> None:
         if rows < 1:
             raise ValueError(f"a table of {rows} masks holds none")
-        self.device = torch.device(device)
         self.rows, self.sent = rows, 0
-        self._masks = torch.zeros((rows, (size + 31) // 32), dtype=torch.int32, device=self.device)
+        self._masks = torch.zeros((rows, (size + 31) // 32), dtype=torch.int32, device=device)
+        self.device = self._masks.device  # with its number
         self._slots: OrderedDict[Hashable, int] = OrderedDict()  # the least recently used first
+        self._free = list(range(rows))
         self._lock = Lock()
         self._on_gpu = self.device.type == "cuda"
-        self._stream: Any = torch.cuda.Stream(self.device) if self._on_gpu else None
+        self._stream: Any = None  # of what is sent
         self._readers: dict[int, Any] = {}  # stream: the event behind its last kernel that reads the table
         if self._on_gpu:
-            self._stream.wait_stream(torch.cuda.current_stream(self.device))  # the zeros
+            stream = torch.cuda.Stream(self.device)
+            stream.wait_stream(torch.cuda.current_stream(self.device))  # the zeros
+            self._stream = stream
 
     def apply(self, logits: torch.Tensor, matchers: Sequence[Matcher], rows: Sequence[int] | None = None) -> None:
         """Masks logits in place: row `rows[i]`, or i, by what the i-th matcher allows.
@@ -106,8 +109,9 @@ class MaskTable:
             slots = self._assigned(keys, missing)
             with self._sending():
                 if fresh is not None:
-                    places = torch.tensor([slots[i] for i in missing], dtype=torch.int64)
-                    self._masks.index_copy_(0, on_device(places, self.device), on_device(fresh, self.device))
+                    with self._forgetting([keys[i] for i in missing]):
+                        places = torch.tensor([slots[i] for i in missing], dtype=torch.int64)
+                        self._masks.index_copy_(0, on_device(places, self.device), on_device(fresh, self.device))
                 pairs = on_device(torch.tensor([targets, slots], dtype=torch.int32), self.device)
             with self._reading(pairs):
                 forbid_rows(logits, self._masks, pairs[0], pairs[1], len(targets))
@@ -135,9 +139,17 @@ class MaskTable:
     def _assigned(self, keys: Sequence[Hashable], missing: list[int]) -> list[int]:
         """The row of each key; those that are new take free rows, or those of the least recently used."""
         for i in missing:
-            slot = len(self._slots) if len(self._slots) < self.rows else self._slots.popitem(last=False)[1]
-            self._slots[keys[i]] = slot
+            self._slots[keys[i]] = self._free.pop() if self._free else self._slots.popitem(last=False)[1]
         return [self._slots[key] for key in keys]
+
+    @contextlib.contextmanager
+    def _forgetting(self, keys: Sequence[Hashable]) -> Iterator[None]:
+        """If what is within fails, these keys' rows are not what the keys say, and are free."""
+        try:
+            yield
+        except BaseException:
+            self._free += [self._slots.pop(key) for key in keys]
+            raise
 
     # ------------------------------------------------------------------------------------------ streams
 

@@ -168,6 +168,30 @@ def test_a_fill_that_fails_leaves_the_table_as_it_was() -> None:
     assert torch.nonzero(logits[0] == 0).flatten().tolist() == [1]
 
 
+def test_rows_that_could_not_be_sent_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridle.sampler import device_masks
+
+    table, masks = MaskTable(32, "cpu", 3), random_mask(np.random.default_rng(0), 6, 1)
+
+    def step(keys: list[int]) -> None:
+        logits = torch.zeros(len(keys), 32)
+        want = logits.clone()
+        apply_token_bitmask_inplace(want, masks[keys])
+        table.apply_keyed(logits, keys, lambda wanted, out: np.copyto(out, masks[[keys[i] for i in wanted]]))
+        assert torch.equal(logits, want)
+
+    def no_memory(*_: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    step([0, 1])
+    with monkeypatch.context() as patch, pytest.raises(torch.OutOfMemoryError):
+        patch.setattr(device_masks, "on_device", no_memory)
+        step([1, 2, 3])
+    for keys in ([2, 3], [1, 2, 3], [4, 0], [5, 1, 2], [3]):
+        step(keys)
+    assert sorted([*table._slots.values(), *table._free]) == [0, 1, 2]
+
+
 @pytest.mark.parametrize(("shape", "rows"), [((32,), None), ((1, 32), [1]), ((1, 32), [-1]), ((1, 32), [0, 0])])
 def test_wrong_shapes_and_rows_are_named(shape: tuple[int, ...], rows: list[int] | None) -> None:
     logits = torch.zeros(shape)

@@ -189,23 +189,36 @@ def test_one_call_for_all_says_what_it_cost(overlap: bool) -> None:
     assert result.stats.masks >= result.stats.forwards
 
 
-def test_a_slow_mask_hides_behind_the_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masks that take 20 ms without the interpreter, and a model that takes 40: the masks' time is not seen."""
-    make = bridle.Matcher._prepare
+def test_masks_are_made_during_the_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forward pass that does not go on before the masks for its logits are there: the worker has made them."""
+    make, makers = bridle.Matcher._prepare, []
 
-    def slowly(self: bridle.Matcher) -> None:
-        time.sleep(0.02)
+    def noted(self: bridle.Matcher) -> None:
+        makers.append(threading.current_thread().name)
         make(self)
 
-    monkeypatch.setattr(bridle.Matcher, "_prepare", slowly)
-    hook = llama().register_forward_pre_hook(lambda *_: time.sleep(0.04))
+    monkeypatch.setattr(bridle.Matcher, "_prepare", noted)
+    processor = GrammarLogitsProcessor(fresh(DIGITS))
+
+    def wait_for_masks(*_: Any) -> None:
+        foreseen = processor._foreseen
+        until = time.monotonic() + 60
+        while foreseen is not None and not foreseen.masks._pending.is_ready:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+
+    hook = llama().register_forward_pre_hook(wait_for_masks)
     try:
-        processor = both_ways({}, [DIGITS], prompt("a"), llama())[2]
+        llama().generate(
+            **prompt("a"), logits_processor=[processor], stopping_criteria=processor.stopping_criteria,
+            do_sample=False, max_new_tokens=60,
+        )  # fmt: skip
     finally:
         hook.remove()
     assert processor.stats.begun >= 3
-    first = 20_000  # nobody sees the prompt before its forward pass, so its mask is made on the spot
-    assert processor.stats.mask_us < first + 15_000
+    here = threading.current_thread().name
+    assert makers.count(here) == 1  # nobody sees the prompt before its forward pass
+    assert len(makers) == processor.stats.begun + 1
 
 
 # ---------------------------------------------------------------------------------------------- never a wrong mask

@@ -85,6 +85,7 @@ def sampling_with_runs(processor: GrammarLogitsProcessor, *, overlap: bool, stre
                 if overlap:
                     processor.foresee(loop.input_ids)
                 outputs = loop.forward(outputs, model_kwargs, loop.input_ids.shape[1] - seen)
+        processor.check_emptied()
         if streamer is not None:
             streamer.end()
         return loop.input_ids
@@ -96,9 +97,8 @@ class _Loop:
     """The rows of one call, and what is done to them: `input_ids` int64[rows, length]."""
 
     def __init__(
-        self, model: Any, input_ids: torch.Tensor, processors: LogitsProcessorList, criteria: StoppingCriteriaList,
-        config: Any, streamer: Any,
-    ) -> None:  # fmt: skip
+        self, model: Any, input_ids: torch.Tensor, processors: Any, criteria: Any, config: Any, streamer: Any
+    ) -> None:
         self.model, self.input_ids, self.processors, self.criteria = model, input_ids, processors, criteria
         self.config, self.streamer = config, streamer
         self.may_run = all(type(each).__name__ in _KEEP_THE_ONLY_TOKEN for each in processors)

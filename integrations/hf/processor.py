@@ -116,6 +116,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self._foreseen: _Foreseen | None = None
         self._emptied: tuple[torch.Tensor, StepMasks] | None = None
         self._shortlisted = False
+        self._fetched: tuple[torch.Tensor, int | None, Ids] | None = None
         self.errors: dict[tuple[int, bytes], LimitError] = {}
         self.stats = MaskStats()
         self.stopping_criteria = StoppingCriteriaList([_Foresight(self)])
@@ -124,7 +125,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """Forget the generation in progress; the next call begins one."""
         self._rows.reset()
         self._drop_foreseen()
-        self._emptied, self._shortlisted = None, False
+        self._emptied, self._shortlisted, self._fetched = None, False, None
         self.errors.clear()
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
@@ -140,7 +141,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         if shortlisted and not overlapped:
             raise RuntimeError("the scores are those of a shortlist for other rows: something has changed input_ids")
         if masks is None:
-            ids = _on_host(input_ids)
+            ids = self._on_host(input_ids)
             states = self._rows.continued(ids)
             if states is not None:
                 self._rows.take(ids.copy(), states)
@@ -176,7 +177,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
     # ------------------------------------------------------------------------------------------ ahead of the logits
 
-    def foresee(self, input_ids: torch.LongTensor) -> None:
+    def foresee(self, input_ids: torch.Tensor) -> None:
         """Begins the masks for rows that are the last call's with a token more, before the forward pass for them.
 
         input_ids : int[rows, length], prompt included. Other rows are left to the call. Raises ConflictError on a GPU
@@ -184,8 +185,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """
         self._drop_foreseen()
         self._shortlisted = False
-        ids = _on_host(input_ids)
-        self._check_emptied()
+        ids = self._on_host(input_ids)
+        self.check_emptied()
         states = self._rows.continued(ids)
         if states is None or any(state.refused is not None for state in states):
             return
@@ -214,7 +215,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
         input_ids : as for `foresee`. ended : rows that go on with anything. A text that the token ends does so, too.
         """
-        states = self._rows.continued(_on_host(input_ids))
+        states = self._rows.continued(self._on_host(input_ids))
         if states is None or most <= 0:
             return []
         pad = self._vocabulary.stop_token_ids[0]
@@ -230,10 +231,20 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
     def follow(self, input_ids: torch.Tensor) -> None:
         """Notes rows that are the last call's with a token more, and that no call will be made for."""
-        ids = _on_host(input_ids)
+        ids = self._on_host(input_ids)
         states = self._rows.continued(ids)
         assert states is not None
         self._rows.take(ids.copy(), states)
+
+    def _on_host(self, input_ids: torch.Tensor) -> Ids:
+        """The rows as int64[rows, length]; what lies on a GPU is fetched once."""
+        if not input_ids.is_cuda:
+            return np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
+        fetched = self._fetched
+        if fetched is None or fetched[0] is not input_ids or fetched[1] != _version(input_ids):
+            ids = np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
+            fetched = self._fetched = (input_ids, _version(input_ids), ids)
+        return fetched[2]
 
     def _taken(self, input_ids: torch.Tensor) -> StepMasks | None:
         """The masks that were begun for these very rows."""
@@ -244,7 +255,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         if input_ids is foreseen.source and unwritten:
             same = _version(input_ids) == foreseen.version
         else:
-            same = input_ids.shape == foreseen.ids.shape and bool((_on_host(input_ids) == foreseen.ids).all())
+            same = input_ids.shape == foreseen.ids.shape and bool((self._on_host(input_ids) == foreseen.ids).all())
         if not same:
             self._drop_foreseen()
             return None
@@ -334,8 +345,11 @@ class GrammarLogitsProcessor(LogitsProcessor):
         on_host.copy_(emptied, non_blocking=True)
         self._emptied = on_host, masks
 
-    def _check_emptied(self) -> None:
-        """Raises for a row that `_keep_finite` has found without a token; the stream has come past it."""
+    def check_emptied(self) -> None:
+        """Raises ConflictError for a row that the last call has left without a token on a GPU, as `foresee` does.
+
+        For loops that end without `foresee`; the tokens that were chosen then have to be on the host already.
+        """
         if self._emptied is None:
             return
         (emptied, masks), self._emptied = self._emptied, None
@@ -391,10 +405,6 @@ def _only_token(matcher: Matcher) -> int | None:
     if mask_keys([matcher])[0] is None and int(matcher.next_bytes().sum()) > 1:
         return None
     return matcher.only_token()
-
-
-def _on_host(input_ids: torch.Tensor) -> Ids:
-    return np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
 
 
 def _version(tensor: torch.Tensor) -> int | None:
