@@ -82,7 +82,7 @@ def made_up_tokens(size: int) -> tuple[list[bytes], int]:
     found.update(dict.fromkeys(joint.encode() for joint in joints.split("|")))
     for n in (1, 2, 3):
         for parts in itertools.product(_SYLLABLES, repeat=n):
-            if len(found) >= size - 2:
+            if len(found) >= size - 1:
                 break
             word = "".join(parts).encode()
             found.update(dict.fromkeys((word, b" " + word)))
