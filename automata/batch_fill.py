@@ -13,15 +13,18 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .errors import LimitError
-from .mask_kernels import fill_batch
+from .mask_kernels import fill_batch, known_masks
 from .matcher import Matcher, as_array, check_row
+from .vocabulary import Vocabulary
 
-__all__ = ["fill_next_token_bitmasks"]
+__all__ = ["MaskKey", "ended_key", "fill_known_bitmasks", "fill_next_token_bitmasks", "mask_keys"]
+
+MaskKey: TypeAlias = tuple[int, ...]
 
 # Rows below which a thread of its own is not worth while.
 _WORTHWHILE = 64
@@ -40,30 +43,76 @@ def fill_next_token_bitmasks(
     text whose budget is met, once all the others' rows are written: its own allows nothing, and the place names it.
     """
     array = as_array(bitmask)
+    failed: LimitError | None = None
+    for i in fill_known_bitmasks(matchers, array, rows, threads=threads):
+        row = i if rows is None else int(rows[i])
+        try:
+            matchers[i].fill_next_token_bitmask(array, row)
+        except LimitError as error:
+            array[row] = 0
+            error.place = f"{error.place} of matcher {i}"
+            failed = failed or error
+    if failed is not None:
+        raise failed
+
+
+def fill_known_bitmasks(
+    matchers: Sequence[Matcher], bitmask: Any, rows: Sequence[int] | None = None, *, threads: int | None = None
+) -> list[int]:
+    """As `fill_next_token_bitmasks`, of the masks that are memoised alone: which matchers, by index, have none yet.
+
+    Makes nothing and waits for nobody; rows of those that are returned are left as they are.
+    """
+    array = as_array(bitmask)
     n = len(matchers)
+    if n == 1 and threads is None and (rows is None or len(rows) == 1):  # PERF: 1 us, where a batch of one costs 14
+        row = 0 if rows is None else int(rows[0])
+        return [] if matchers[0].fill_known_bitmask(array, row) else [0]
     places = np.arange(n) if rows is None else np.asarray(rows, np.int64)
     if len(places) != n:
         raise ValueError(f"{n} matchers, but {len(places)} rows")
     if threads is not None and threads < 1:
         raise ValueError(f"{threads} threads cannot fill anything; None chooses a number")
     if not n:
-        return
+        return []
     _check_batch(matchers, array, places)
-    # A matcher that has ended has no mask of its machine.
-    addresses = np.array([0 if matcher._terminated else matcher._address for matcher in matchers], np.int64)
-    refs = np.array([matcher._ref for matcher in matchers], np.int64)
+    addresses, refs = _configurations(matchers)
     done = np.zeros(n, np.uint8)
     _fill_known(addresses, refs, array, places, done, _threads_for(n) if threads is None else min(threads, n))
-    failed: LimitError | None = None
-    for i in np.flatnonzero(done == 0).tolist():
-        try:
+    left = np.flatnonzero(done == 0).tolist()
+    for i in left:
+        if matchers[i].is_terminated():
             matchers[i].fill_next_token_bitmask(array, int(places[i]))
-        except LimitError as error:
-            array[places[i]] = 0
-            error.place = f"{error.place} of matcher {i}"
-            failed = failed or error
-    if failed is not None:
-        raise failed
+    return [i for i in left if not matchers[i].is_terminated()]
+
+
+def mask_keys(matchers: Sequence[Matcher]) -> list[MaskKey | None]:
+    """Which mask each matcher is at: equal keys are equal masks for good; None where the mask is not made yet.
+
+    A key is the machine's number, which no other machine of the process ever gets, and the mask's in it, which never
+    changes; so whoever keeps masks by their keys, as a table on a device does, never finds another one there. Different
+    keys may be equal masks, too. 0.3 us each.
+    """
+    addresses, refs = _configurations(matchers)
+    masks = np.zeros(len(matchers), np.int64)
+    known_masks(addresses, refs, masks)
+    return [
+        (matcher.machine_number, mask) if mask >= 0 else
+        ended_key(matcher.compiled.vocabulary) if matcher.is_terminated() else None
+        for matcher, mask in zip(matchers, masks.tolist(), strict=True)
+    ]  # fmt: skip
+
+
+def ended_key(vocabulary: Vocabulary) -> MaskKey:
+    """The key of the mask that allows stop tokens alone, as after a text that has ended."""
+    return (0, *vocabulary.stop_token_ids)
+
+
+def _configurations(matchers: Sequence[Matcher]) -> tuple[np.ndarray, np.ndarray]:
+    """int64[n] each: the addresses of the machines' contexts, and what the matchers stand at there."""
+    # A matcher that has ended has no mask of its machine.
+    addresses = np.array([0 if matcher._terminated else matcher._address for matcher in matchers], np.int64)
+    return addresses, np.array([matcher._ref for matcher in matchers], np.int64)
 
 
 def _check_batch(matchers: Sequence[Matcher], array: np.ndarray, places: np.ndarray) -> None:

@@ -56,7 +56,7 @@ class Compiled:
     grammar : what it was made from. vocabulary : whose tokens its masks are about. limits : its budgets.
     """
 
-    __slots__ = ("__weakref__", "_grammar", "_kept", "_machine", "limits", "vocabulary")
+    __slots__ = ("__weakref__", "_grammar", "_kept", "_machine", "_was_warm", "limits", "vocabulary")
 
     def __init__(self, grammar: Source, vocabulary: Vocabulary, limits: Limits) -> None:
         self._grammar: Source | _Once = grammar
@@ -64,6 +64,7 @@ class Compiled:
         self.limits = limits
         self._machine = Machine(grammar.root, store_for(vocabulary), limits)
         self._kept: Extent | None = None
+        self._was_warm = False
 
     @classmethod
     def of_saved(cls, saved: Saved, vocabulary: Vocabulary, grammar: Callable[[], Source]) -> Compiled:
@@ -76,6 +77,7 @@ class Compiled:
         machine = SavedMachine(saved, vocabulary, lambda: made().root)
         compiled._machine = machine
         compiled._kept = Extent.of(machine)
+        compiled._was_warm = False
         return compiled
 
     @property
@@ -92,9 +94,15 @@ class Compiled:
             with machine.store.lock:
                 if self._machine is machine:
                     self._kept = None
+                    self._was_warm |= bool(machine.warm_rows)
                     self._machine = Machine(self.grammar.root, store_for(self.vocabulary), self.limits)
                 machine = self._machine
         return machine
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether any part of the grammar that texts have come to has a temperature. Costs nothing."""
+        return self._was_warm or bool(self._machine.warm_rows)
 
     @overload
     def precompute(
@@ -161,6 +169,7 @@ class Compiled:
         kept = Extent.of(machine)
         with self._machine.store.lock:
             self._kept = kept
+            self._was_warm |= bool(self._machine.warm_rows)
             self._machine = machine
         return kept
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -119,6 +119,7 @@ _FOLLOWERS = {NODES: (NODE_MASK, 4), SETS: (SET_MASK, 1), CONTEXTS: (CONTEXT_MAS
 # A grammar notes what it finds out about itself, and machines with other locks may be made of the same one.
 _expanding = threading.RLock()
 _NO_INTS = np.zeros(0, np.int32)
+_numbers = count(1)
 _BARE = Layout()
 
 
@@ -126,12 +127,13 @@ class Machine:
     """States, stack and memos of one grammar over one store, and the sparse automata that it refers to.
 
     start : the configuration of the empty text. log : rows in the order of their expansion, which decides what number
-    every row has. temperatures : of configurations that were asked for, see temperature.py.
+    every row has. number : this machine's, and no other's of the process. temperatures : of configurations that were
+    asked for, see temperature.py.
     """
 
     __slots__ = (
         "_allowance", "_firsts", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address",
-        "context", "limits", "log", "sparse", "start", "store", "temperatures",
+        "context", "limits", "log", "number", "sparse", "start", "store", "temperatures",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
@@ -144,6 +146,7 @@ class Machine:
         """Makes the tables, empty."""
         self.store = store
         self.limits = limits
+        self.number = next(_numbers)
         self._tables = GrowingTables(SLOTS, _CAPACITIES, _INDEXES)
         self._allowance = self._tables.nbytes + limits.memory
         self.context = self._tables.context

@@ -104,6 +104,8 @@ FARTHEST = 30_000
 # What a memo holds beside the id + 1 of a mask.
 UNKNOWN_MASK, DEEPER = 0, -1
 BAD_SHAPE = 7
+# What `only_token` says instead of a token.
+NO_TOKEN, SEVERAL, NOT_MADE = -1, -2, -3
 
 
 # ------------------------------------------------------------------------------------------------ contexts
@@ -382,6 +384,66 @@ def fill_batch(contexts, refs, bitmask, rows, done):
             done[i] = 1
         else:
             done[i] = 0
+
+
+@kernel("void(int64[::1], int64[::1], int64[::1])")
+def known_masks(contexts, refs, masks):
+    """Which masks are memoised: masks[i] = the number of that of refs[i], or -1 where there is none yet. Reads only.
+
+    contexts : int64[n], addresses of the machines' contexts, 0 for none. refs : int64[n]. masks : int64[n], out.
+    In one machine a number is the same mask for good, and equal numbers are equal masks.
+    """
+    for i in range(contexts.shape[0]):
+        masks[i] = -1
+        if contexts[i] != 0:
+            mask = known_mask(context_at(contexts[i]), refs[i])
+            if mask != UNKNOWN_MASK:
+                masks[i] = mask - 1
+
+
+@device
+def only_bit(words, first, n):
+    """The place of the only set bit of n words from `first` on; NO_TOKEN for none, SEVERAL for more than one."""
+    only = NO_TOKEN
+    for w in range(n):
+        rest = int(words[first + w]) & 0xFFFFFFFF
+        if rest != 0:
+            if only != NO_TOKEN or rest & (rest - 1) != 0:
+                return SEVERAL
+            at = 0
+            while rest & bit(at) == 0:
+                at += 1
+            only = 32 * w + at
+    return only
+
+
+@device
+def one_more(only, token):
+    """What is the only token of a set, once a token is added to it."""
+    if only == NO_TOKEN:
+        return token
+    return only if only == token else SEVERAL
+
+
+@kernel("int64(int64, int64)")
+def only_token(address, ref):
+    """The token that a memoised mask allows, if it is the only one; SEVERAL, NO_TOKEN, or NOT_MADE. Reads only."""
+    ctx = context_at(address)
+    s = store_of(ctx)
+    mask = known_mask(ctx, ref)
+    if mask == UNKNOWN_MASK:
+        return NOT_MADE
+    acquire()
+    masks, ints, stops = i32(ctx, MASKS), i32(ctx, MASK_INTS), i32(s, STOPS)
+    m = MASK_WIDTH * (mask - 1)
+    words = i64_at(s[3 * MISC], M_BASE)[M_WORDS]
+    only = only_bit(i32(s, DENSE), masks[m] * words, words) if masks[m] >= 0 else NO_TOKEN
+    for k in range(masks[m + 1], masks[m + 1] + masks[m + 2]):
+        only = one_more(only, ints[k])
+    if masks[m + 3]:
+        for k in range(s[3 * STOPS + 2]):
+            only = one_more(only, stops[k])
+    return only
 
 
 @kernel("int64(int64, int64, int32[::1])")

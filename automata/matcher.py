@@ -26,7 +26,7 @@ import numpy as np
 from .compiled import Compiled
 from .errors import LimitError
 from .machine import Machine
-from .mask_kernels import BAD_SHAPE, fill_known
+from .mask_kernels import BAD_SHAPE, NOT_MADE, fill_known, only_token
 from .special_tokens import LEAST_MARK, SpecialToken, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
@@ -92,6 +92,20 @@ class Matcher:
             assert status == OK, "a mask that was made is not there"
         return True
 
+    def fill_known_bitmask(self, bitmask: Any, row: int = 0) -> bool:
+        """As `fill_next_token_bitmask` where the mask is memoised; else writes nothing and returns False, at once."""
+        if self._terminated:
+            return self._fill_stops(as_array(bitmask), row)
+        if type(bitmask) is not np.ndarray:
+            bitmask = as_array(bitmask)
+        try:
+            status = fill_known(self._address, self._ref, bitmask, row)
+        except TypeError:
+            raise _bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
+        if status == BAD_SHAPE:
+            raise _bad_shape(bitmask, row, self.compiled.vocabulary.size)
+        return bool(status == OK)
+
     def fill_reference_bitmask(self, bitmask: Any, row: int = 0) -> bool:
         """The slow twin of `fill_next_token_bitmask`, for tests: exact by another way, and 100 times slower.
 
@@ -105,6 +119,20 @@ class Matcher:
         check_row(bitmask, row, self.compiled.vocabulary.size)
         self._ask(self._machine.write_reference_mask, self._ref, bitmask, row)
         return True
+
+    def only_token(self) -> int | None:
+        """The token that comes next whatever the model says, as the mask has it; None where several may come.
+
+        Not what `forced_tokens` tells: a text that can go on in one way alone can still be cut into tokens in several.
+        """
+        if self._terminated:
+            stops = self.compiled.vocabulary.stop_token_ids
+            return stops[0] if len(stops) == 1 else None
+        token = only_token(self._address, self._ref)
+        if token == NOT_MADE:
+            self._prepare()
+            token = only_token(self._address, self._ref)
+        return token if token >= 0 else None
 
     def _prepare(self) -> None:
         """Makes the mask of the present state."""
@@ -307,6 +335,11 @@ class Matcher:
         return self._address, self._ref
 
     @property
+    def machine_number(self) -> int:
+        """The number of the machine that the state is of, which no other machine of the process has."""
+        return self._machine.number
+
+    @property
     def n_steps(self) -> int:
         """Steps accepted since the start: what `rollback` can take back."""
         return len(self._steps())
@@ -470,6 +503,11 @@ class Matcher:
         if self._ref not in known:
             known[self._ref] = self._ask(temperature_of, self._machine, self._ref)
         return known[self._ref]
+
+    @property
+    def may_have_temperature(self) -> bool:
+        """Whether `temperature` can be anything but None, as far as is known once the mask is made. Costs nothing."""
+        return self.compiled.is_warm or bool(self._machine.warm_rows)
 
     def explain(self, what: int | bytes | str) -> Rejection | None:
         """Why a token or a piece of text may not come next; None if it may."""

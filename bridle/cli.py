@@ -164,6 +164,8 @@ def generate(
             f"{stats.drafts.accepted} were right ({right or 'none'})",
             err=True,
         )
+    if result.error is not None:
+        _exit(_INCOMPLETE, f"the text could not be completed: {result.error}")
     if not result.complete:
         whose = f"the budget of {max_new_tokens} tokens was reached" if stats.tokens >= max_new_tokens else "it stopped"
         _exit(_INCOMPLETE, f"{whose} before the text was complete; --max-new-tokens gives it more")

@@ -2,6 +2,8 @@
 
 from .adaptive import Adaptive
 from .bitmask import apply_token_bitmask_inplace
+from .device_masks import MaskTable
+from .overlap import PendingMasks, begin_masks
 from .prefix_models import as_prefix_model
 from .processed_distribution import Processing
 from .samples import Sample, Samples, SamplingError, SamplingStats
@@ -9,6 +11,8 @@ from .sampling import sample
 
 __all__ = [
     "Adaptive",
+    "MaskTable",
+    "PendingMasks",
     "Processing",
     "Sample",
     "Samples",
@@ -16,5 +20,6 @@ __all__ = [
     "SamplingStats",
     "apply_token_bitmask_inplace",
     "as_prefix_model",
+    "begin_masks",
     "sample",
 ]

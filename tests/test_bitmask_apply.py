@@ -59,6 +59,21 @@ def test_rows_name_the_logits_row_of_each_mask_row_and_others_stay_untouched() -
     assert torch.equal(logits, want)
 
 
+@pytest.mark.parametrize("block", [1, 24, 1 << 14])
+def test_rows_that_are_masked_together_are_masked_as_one_by_one(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridle.sampler import bitmask as module
+
+    monkeypatch.setattr(module, "_BLOCK", block)
+    rng = np.random.default_rng(block)
+    for rows in (list(range(9)), [3, 4, 5, 0, 1, 7], [2, 2, 3, 4], [8], [5, 4, 3]):
+        logits, mask = torch.randn(9, 75), random_mask(rng, len(rows), 2)
+        want = logits
+        for one, row in zip(mask, rows, strict=True):
+            want = expected(want, one[None], [row])
+        apply_token_bitmask_inplace(logits, mask, rows=rows)
+        assert torch.equal(logits, want)
+
+
 def test_a_row_named_twice_gets_both_masks() -> None:
     logits = torch.zeros(1, 32)
     apply_token_bitmask_inplace(logits, np.array([[0b0110], [0b0011]], np.int32), rows=[0, 0])

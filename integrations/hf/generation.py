@@ -6,25 +6,31 @@ goes in and says what came out. Prompts are padded on the left, stop tokens are 
 
 INVARIANT: every result has been replayed through the grammar, so `complete` is what the grammar says, not a guess; a
 token outside the grammar is a ConflictError (with beams, where probability zero can come out on top: not complete).
+INVARIANT: a text that meets a budget of its grammar ends its own row alone, with the error in its result.
 Cost beside `model.generate`: a replay, 1 us a token; the vocabulary once per tokenizer, some 10 ms.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from transformers.generation.configuration_utils import GenerationMode
 
 from ...automata.compiled import Compiled, compile_grammar
+from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
 from ...speculative.drafter import DraftStats
+from .forced_runs import is_supported, sampling_with_runs
 from .processor import ConflictError, GrammarLogitsProcessor
+from .shortlist import refusal, shortlisted
 from .speculation import Speculation
 
 __all__ = ["Result", "Stats", "generate", "vocabulary_of"]
@@ -36,7 +42,7 @@ class Stats:
 
     forwards : calls of the model (of the large one, where a small one drafts)
     tokens : generated tokens, stop tokens included
-    masks, mask_us : masks filled, and the microseconds that it took
+    masks, mask_us : masks filled, and the microseconds that the generating thread has spent on it
     drafts : where texts were speculated, counts of the Speculation, over all of its calls
     """
 
@@ -54,12 +60,14 @@ class Result:
     text : without the stop token; bytes that are no UTF-8, at a text's cut-off end, become U+FFFD
     token_ids : what was generated, with the stop token where there is one
     complete : the text is a sentence of the grammar and was ended, by a stop token or because only that could follow
+    error : the budget of the grammar (`Limits`) that the text has met, which is why it ends there; else None
     """
 
     text: str
     token_ids: list[int]
     complete: bool
     stats: Stats
+    error: LimitError | None = None
 
 
 def generate(
@@ -72,6 +80,9 @@ def generate(
     seed: int | None = None,
     do_sample: bool | None = None,
     temperature: float | None = None,
+    overlap: bool = True,
+    runs: bool = True,
+    shortlist: int = 0,
     streamer: Any = None,
     speculate: bool | Speculation = False,
     **options: Any,
@@ -82,6 +93,13 @@ def generate(
         list of either with one per prompt
     seed : draws are the same for the same seed, and the caller's random state is left alone
     do_sample : None: sample where a seed or a temperature above 0 is given, else as the model's generation config says
+    temperature : where a part of the grammar has a temperature of its own, that holds instead, if texts are sampled
+    overlap : masks are made while the model computes; the texts are the same either way
+    runs : tokens that are forced cost no forward pass of their own, in greedy search and sampling (forced_runs.py says
+        where); the texts are the same either way
+    shortlist : where a step's masks allow no more tokens than this, all rows together, only their logits are computed;
+        scores are equal up to rounding. 0: never. ValueError where something needs the logits of all tokens
+        (shortlist.py says what)
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     speculate : True, or a Speculation, which keeps what it learns: tokens are drafted and verified several at a time;
         the texts are the same (speculation.py). `stats.drafts` then says what came of it
@@ -92,17 +110,26 @@ def generate(
     compiled = _compiled(grammar, vocabulary, len(texts))
     if not texts:
         return []
-    processor = GrammarLogitsProcessor(compiled)
-    options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     options |= _sampling(seed, do_sample, temperature)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]
-    inputs = _padded(model, tokenizer, texts, pad)
+    if shortlist and speculate:
+        raise ValueError("shortlist cannot be used with speculate: drafts are verified by the logits of all tokens")
+    if shortlist:
+        _check_shortlist(model, options, overlap=overlap)
+    processor = GrammarLogitsProcessor(compiled, temperature=_drawn_at(model, options), on_limit="end")
+    options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     stats = Stats()
     if speculate:
         speculation = speculate if isinstance(speculate, Speculation) else Speculation(tokenizer=tokenizer)
         options["custom_generate"] = speculation.prepared(model, tokenizer, streamer)
         stats.drafts = speculation.stats
-    with torch.inference_mode(), _seeded(seed, model), _counted(model, stats):
+    elif runs and "custom_generate" not in options and _is_plain_search(model, options) and is_supported(model):
+        options["custom_generate"] = sampling_with_runs(processor, overlap=overlap, streamer=streamer)
+    elif overlap:
+        options["stopping_criteria"] = [*(options.get("stopping_criteria") or []), *processor.stopping_criteria]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]
+    inputs = _padded(model, tokenizer, texts, pad)
+    shortened = shortlisted(model, processor, shortlist) if shortlist else contextlib.nullcontext()
+    with torch.inference_mode(), _seeded(seed, model), _counted(model, stats), shortened:
         output = model.generate(
             **inputs,
             max_new_tokens=max_new_tokens,
@@ -116,10 +143,12 @@ def generate(
     per_grammar = len(rows) // len(compiled)
     stats.masks, stats.mask_us = processor.stats.masks, processor.stats.mask_us
     beams = options.get("num_beams") or model.generation_config.num_beams or 1
-    return [
-        _result(row, compiled[r // per_grammar], pad, stats, r, may_be_refused=beams > 1)
-        for r, row in enumerate(rows[:, start:].tolist())
-    ]
+    results = []
+    for r, row in enumerate(rows[:, start:].tolist()):
+        result = _result(row, compiled[r // per_grammar], pad, stats, r, may_be_refused=beams > 1)
+        error = result.error or processor.error_of(r // per_grammar, result.token_ids)
+        results.append(replace(result, error=error))
+    return results
 
 
 # ---------------------------------------------------------------------------------------------- what goes in
@@ -162,6 +191,45 @@ def _sampling(seed: int | None, do_sample: bool | None, temperature: float | Non
         do_sample = True
     chosen: dict[str, Any] = {} if do_sample is None else {"do_sample": do_sample}
     return chosen if temperature is None else chosen | {"temperature": temperature}
+
+
+def _drawn_at(model: Any, options: dict[str, Any]) -> float | None:
+    """The temperature at which `model.generate` will draw tokens; None where it draws none."""
+    config = _config(model, options)
+    if not config.do_sample:
+        return None
+    return 1.0 if config.temperature is None else float(config.temperature)
+
+
+def _is_plain_search(model: Any, options: dict[str, Any]) -> bool:
+    """Whether `model.generate` would do greedy search or sampling, and is asked for the tokens alone."""
+    config = _config(model, options)
+    mode = config.get_generation_mode(options.get("assistant_model"))
+    return (
+        mode in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE)
+        and config.use_cache is not False
+        and config.cache_implementation is None
+        and options.get("past_key_values") is None
+        and not config.return_dict_in_generate
+    )
+
+
+def _config(model: Any, options: dict[str, Any]) -> Any:
+    """The generation config that `model.generate` will go by."""
+    config = copy.deepcopy(model.generation_config)
+    given = options.get("generation_config")
+    if given is not None:
+        config.update(**{name: value for name, value in given.to_dict().items() if value is not None})
+    config.update(**{name: value for name, value in options.items() if hasattr(config, name)})
+    return config
+
+
+def _check_shortlist(model: Any, options: dict[str, Any], *, overlap: bool) -> None:
+    if not overlap:
+        raise ValueError("shortlist needs overlap=True: masks have to be there before the logits are")
+    reason = refusal(model, _config(model, options), options)
+    if reason is not None:
+        raise ValueError(f"shortlist cannot be used: {reason}")
 
 
 def _padded(model: Any, tokenizer: Any, texts: Sequence[str], pad: int) -> dict[str, torch.Tensor]:
@@ -208,22 +276,37 @@ def _result(
     row: Sequence[int], compiled: Compiled, pad: int, stats: Stats, index: int, *, may_be_refused: bool
 ) -> Result:
     """Replay a row of generated ids, which ends in padding where others went on."""
-    vocabulary, matcher, ids = compiled.vocabulary, Matcher(compiled), []
-    sound = True
-    for token in row:
-        if matcher.is_terminated():
-            break
-        if not matcher.accept_token(token):
-            sound = token == pad or token in vocabulary.stop_token_ids  # the row was ended from outside
-            break
-        ids.append(token)
+    vocabulary, matcher = compiled.vocabulary, Matcher(compiled)
+    ids, error = _accepted(row, matcher)
+    refused = None if matcher.is_terminated() or error else next(iter(row[len(ids) :]), None)
+    # Padding and stop tokens: the row was ended from outside.
+    sound = refused is None or refused == pad or refused in vocabulary.stop_token_ids
     if not (sound or may_be_refused):
-        raise ConflictError(
-            f"token {row[len(ids)]} was chosen where the grammar forbids it, by another processor", index
-        )
+        raise ConflictError(f"token {refused} was chosen where the grammar forbids it, by another processor", index)
     stats.tokens += len(ids)
-    complete = matcher.is_terminated() or (sound and matcher.is_accepting() and _only_stops_follow(matcher, vocabulary))
-    return Result(_text(ids, vocabulary), ids, complete, stats)
+    complete = matcher.is_terminated() or (sound and error is None and _can_only_end(matcher, vocabulary))
+    return Result(_text(ids, vocabulary), ids, complete, stats, error)
+
+
+def _accepted(row: Sequence[int], matcher: Matcher) -> tuple[list[int], LimitError | None]:
+    """(the tokens of a row up to the first that is refused or comes after the end, the budget met in accepting one)."""
+    ids: list[int] = []
+    try:
+        for token in row:
+            if matcher.is_terminated() or not matcher.accept_token(token):
+                break
+            ids.append(token)
+    except LimitError as error:
+        return ids, error
+    return ids, None
+
+
+def _can_only_end(matcher: Matcher, vocabulary: Vocabulary) -> bool:
+    """Whether the text is a sentence that nothing but a stop token can follow."""
+    try:
+        return matcher.is_accepting() and _only_stops_follow(matcher, vocabulary)
+    except LimitError:
+        return False
 
 
 def _only_stops_follow(matcher: Matcher, vocabulary: Vocabulary) -> bool:

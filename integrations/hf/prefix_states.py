@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...automata.errors import LimitError
 from ...automata.matcher import Matcher
 
 __all__ = ["PrefixState", "PrefixStates"]
@@ -37,17 +38,28 @@ class PrefixState:
     `matcher`: stands after the prefix's longest part that the grammar accepted.
     `ended`: a stop token was accepted; what follows is padding and changes nothing.
     `refused`: the token that the grammar did not accept, where one was not; the state then stays as it is.
+    `error`: the budget that the text has met, where it did; nothing is known about what follows.
     """
 
     matcher: Matcher
     ended: bool = False
     refused: int | None = None
+    error: LimitError | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the grammar says what may come next."""
+        return self.refused is None and self.error is None
 
     def after(self, token: int) -> PrefixState:
-        if self.ended or self.refused is not None:
+        if self.ended or not self.is_live:
             return self
         matcher = self.matcher.fork()
-        if not matcher.accept_token(token):
+        try:
+            accepted = matcher.accept_token(token)
+        except LimitError as error:
+            return PrefixState(self.matcher, error=error)
+        if not accepted:
             return PrefixState(self.matcher, refused=token)
         return PrefixState(matcher, ended=matcher.is_terminated())
 
@@ -66,12 +78,17 @@ class PrefixStates:
         """The state of grammar number `grammar` after `prefix`, int64[n]; keeps `capacity` states at most."""
         if not len(prefix):
             return self._roots[grammar]
-        key = (grammar, prefix.tobytes())
-        state = self._known.pop(key, None) or self._made(grammar, key[1], prefix)
-        self._known[key] = state  # at the end: the most recently used
+        key = prefix.tobytes()
+        state = self._known.get((grammar, key)) or self._made(grammar, key, prefix)
+        self.put(grammar, key, state, capacity)
+        return state
+
+    def put(self, grammar: int, key: bytes, state: PrefixState, capacity: int) -> None:
+        """Notes the state after the prefix whose bytes are `key`."""
+        self._known.pop((grammar, key), None)
+        self._known[grammar, key] = state  # at the end: the most recently used
         while len(self._known) > capacity:
             del self._known[next(iter(self._known))]
-        return state
 
     def _made(self, grammar: int, key: bytes, prefix: npt.NDArray[np.int64]) -> PrefixState:
         n = len(prefix)

@@ -1,56 +1,54 @@
 """A grammar as a logits processor for `model.generate(logits_processor=[...])`.
 
-Idea. The processor holds no position. Each call finds out where the prompt ends, looks every row's state up by the
-tokens generated so far (prefix_states.py), fills one mask per distinct state, and returns masked scores. So greedy
-search, sampling, beams, `num_return_sequences`, prompt lookup, assisted decoding and a grammar per row are one code.
+Idea. The processor holds no position. Each call looks every row's state up by the tokens generated so far
+(row_states.py), fills one mask per distinct state (step_masks.py), and returns masked scores. So greedy search,
+sampling, beams, `num_return_sequences`, prompt lookup, assisted decoding and a grammar per row are one code.
 
-Where the prompt ends. The first call's length is the prompt's; for an encoder-decoder that is the decoder's start
-token. Every row of a later call is a row that has been seen and at most one token more, in all of transformers' loops;
-a call of which that is not true begins a new generation, so an instance can be used again. What looks the same is a
-prompt that is the last output, cut anywhere, with at most one token more: it is continued, not begun anew. `reset()`
-begins anew in any case, `prompt_length` settles it for good (and is what a loop that drops rows on its way must give).
+Overlap. `stopping_criteria` holds one that ends nothing: `generate` shows it the new tokens before the next forward
+pass, and it begins the masks that the next call will need. They are taken if that call shows the same rows: the same
+tensor, which nobody has written to since, or the same token by token (which on a GPU would wait for the forward pass);
+else they are dropped, and the call makes its own. It begins nothing where rows have not merely grown by a token, as in
+most steps of beam search.
+
+The order of things in `generate`: its own processors (guidance, repetition penalties, `min_new_tokens`, forced and
+suppressed tokens), the caller's, of which this should be the last, then temperature, top-k, top-p, min-p and the like.
+So no choice of a warper is ever left without an allowed token. What the processors before leave is seen here; one that
+runs behind and empties a row is seen at the next call, by the token that the grammar then refuses.
+
+The temperature of a part of a grammar takes the place of `generate`'s: scores are multiplied by the ratio of the two.
+At temperature 0, the best token alone is left.
 
 INVARIANT: `scores` is not written: `output_logits` of `generate` are views of it.
 INVARIANT: a row leaves with a finite score, or ConflictError is raised; never a row of -inf alone, which would be NaN.
-The processors of `generate`'s own options (`min_new_tokens`, `suppress_tokens`, forced tokens) run before those of the
-caller, so what they leave is seen here. One that runs behind this processor and empties a row is seen at the next call,
-by the token that the grammar then refuses; sampling from such a row fails in torch before. Put this processor last.
-Temperature, top-k and top-p always run behind and always leave a token.
+(On a GPU with overlap it leaves with a stop token, and the error is raised when the next step's tokens are read, so
+that nobody waits for the GPU here.)
 
 An assistant with another tokenizer is handed the same processors, with ids that mean something else to it. It drafts
 without the grammar then; what it drafts is verified inside the grammar like any draft.
 
-Cost of a step: per row 5 us (10 at 1,000 tokens) and a fork, per distinct state a mask, then the mask's application and
-a maximum; together 71 us for one row of 128,256 float32 scores.
+Cost of a step: per row 1 us (5 where rows are reordered) and a fork, per distinct state a mask, then the mask's
+application and a maximum; together 71 us for one row of 128,256 float32 scores.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import FrameType
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import LogitsProcessor
-from transformers.generation.candidate_generator import AssistedCandidateGeneratorDifferentTokenizers
+from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
-from ...automata.batch_fill import fill_next_token_bitmasks
-from ...automata.errors import BridleError
-from ...automata.matcher import allocate_token_bitmask
-from ...sampler.bitmask import apply_token_bitmask_inplace
-from .prefix_states import PrefixState, PrefixStates
+from ...automata.batch_fill import mask_keys
+from ...automata.errors import BridleError, LimitError
+from ...automata.matcher import Matcher, allocate_token_bitmask
+from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
+from .prefix_states import PrefixState
+from .row_states import Ids, RowStates
+from .step_masks import MaskStats, ResidentStepMasks, StepMasks
 
 __all__ = ["ConflictError", "GrammarLogitsProcessor", "MaskStats"]
-
-_STATES_PER_ROW, _STATES = 4, 64
-# Loops of transformers that show processors prefixes which are not, or not yet, part of a text: beams of probability
-# zero, drafts that are verified afterwards. Everywhere else a refused token has really been chosen.
-_LOOPS_WITH_LOOSE_PREFIXES = frozenset({"_beam_search", "_assisted_decoding"})
 
 
 class ConflictError(BridleError):
@@ -64,12 +62,14 @@ class ConflictError(BridleError):
         return f"row {self.row}: {self.message}"
 
 
-@dataclass(slots=True)
-class MaskStats:
-    """`masks` filled so far, and the microseconds that it took."""
+class _Foreseen(NamedTuple):
+    """What was begun for rows that the next call should show: they lie in `source`, and were `ids` when it was seen."""
 
-    masks: int = 0
-    mask_us: float = 0.0
+    source: torch.Tensor
+    version: int | None
+    ids: Ids
+    states: list[PrefixState]
+    masks: StepMasks
 
 
 class GrammarLogitsProcessor(LogitsProcessor):
@@ -78,30 +78,55 @@ class GrammarLogitsProcessor(LogitsProcessor):
     compiled : one for all rows, or a list with one per prompt of the batch; beams and `num_return_sequences` multiply
         rows as `generate` lays them out, those of a prompt next to each other
     prompt_length : tokens of `input_ids` that are prompt, the same for all rows (padding on the left included); None:
-        the length at the first call
+        the length at the first call. A loop that drops rows on its way must give it
+    temperature : what `generate` divides scores by behind this processor; a part of a grammar with a temperature of
+        its own replaces it. None: such temperatures are not applied, as where nothing is drawn at random
+    on_limit : what becomes of a row whose text meets a budget of its grammar: "raise" its LimitError, or "end" the row
+        with a stop token and keep the error in `errors`, by the row's grammar and generated ids (see `error_of`)
+    resident : whether masks that recur stay on the device of the scores, in a table that all processors share; None:
+        where that is a GPU. The scores are the same
     stats : MaskStats of this instance, over all its generations
+    stopping_criteria : for `generate(stopping_criteria=…)`, last if there are others: masks are then made while the
+        model computes. The outputs are the same.
 
+    `reset()` begins a new generation; so does a call whose rows are no continuation of the last ones.
     Rows that have ended are left stop tokens only and never raise. Raises ConflictError where another processor left
     none of the allowed tokens, ValueError for a batch that is no multiple of the list.
     """
 
-    def __init__(self, compiled: Any, *, prompt_length: int | None = None) -> None:
+    def __init__(
+        self,
+        compiled: Any,
+        *,
+        prompt_length: int | None = None,
+        temperature: float | None = 1.0,
+        on_limit: Literal["raise", "end"] = "raise",
+        resident: bool | None = None,
+    ) -> None:
         self._compiled: list[Any] = list(compiled) if isinstance(compiled, (list, tuple)) else [compiled]
         sizes = {c.vocabulary.size for c in self._compiled}
         if len(sizes) != 1:
             raise ValueError(f"the grammars of a batch must share one vocabulary, but have the sizes {sorted(sizes)}")
-        self._size: int = sizes.pop()
-        self._states = PrefixStates(self._compiled)
-        self._given_length = prompt_length
-        self._bitmask = allocate_token_bitmask(1, self._size)
+        if on_limit not in ("raise", "end"):
+            raise ValueError(f"on_limit is 'raise' or 'end', not {on_limit!r}")
+        self._vocabulary = self._compiled[0].vocabulary
+        self._temperature, self._on_limit, self._resident = temperature, on_limit, resident
+        self._rows = RowStates(self._compiled, prompt_length)
+        self._bitmask: npt.NDArray[np.int32] | None = None
+        self._foreseen: _Foreseen | None = None
+        self._emptied: tuple[torch.Tensor, StepMasks] | None = None
+        self._shortlisted = False
+        self._fetched: tuple[torch.Tensor, int | None, Ids] | None = None
+        self.errors: dict[tuple[int, bytes], LimitError] = {}
         self.stats = MaskStats()
-        self.reset()
+        self.stopping_criteria = StoppingCriteriaList([_Foresight(self)])
 
     def reset(self) -> None:
         """Forget the generation in progress; the next call begins one."""
-        self._states.clear()
-        self._prompts: npt.NDArray[np.int64] | None = None
-        self._seen: set[int] = set()  # hashes of the generated prefixes of this generation
+        self._rows.reset()
+        self._drop_foreseen()
+        self._emptied, self._shortlisted, self._fetched = None, False, None
+        self.errors.clear()
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """input_ids : int[rows, length], prompt included; scores : float[rows, vocab]; returns a masked copy."""
@@ -110,58 +135,154 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 f"input_ids must be [rows, length], not of shape {tuple(input_ids.shape)}: continuous batching shows "
                 "processors the last tokens only, which says nothing about where in the grammar a row is"
             )
-        ids = np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
-        if self._begins(ids):
-            if _drafts_in_another_vocabulary():
-                return scores
-            self.reset()
-            self._prompts = ids.copy()
-        states = self._states_of(self._generated(ids))
-        masked_rows = [r for r, state in enumerate(states) if not self._is_loose(r, state, len(states))]
+        masks = self._taken(input_ids)
+        overlapped, shortlisted = masks is not None, self._shortlisted
+        self._shortlisted = False
+        if shortlisted and not overlapped:
+            raise RuntimeError("the scores are those of a shortlist for other rows: something has changed input_ids")
+        if masks is None:
+            ids = self._on_host(input_ids)
+            states = self._rows.continued(ids)
+            if states is not None:
+                self._rows.take(ids.copy(), states)
+            else:
+                if self._rows.begins(ids):
+                    if drafts_in_another_vocabulary():
+                        return scores
+                    self.reset()
+                states = self._rows.at(ids)
+            masks = self._begun(states, scores.device, background=False)
         masked = scores.clone()
-        if masked_rows:
-            bitmask = self._filled([states[r] for r in masked_rows])
-            apply_token_bitmask_inplace(masked, bitmask, masked_rows)
-            self._check_left(scores, masked, states, masked_rows)
+        if masks.rows:
+            self._note_limits(masks)
+            masks.apply(masked)
+            if overlapped and masked.is_cuda:
+                self._keep_finite(masked, masks)
+            else:
+                self._check_left(scores, masked, masks)
+            self._heat(masked, masks)
+        self._bitmask = masks.bitmask
         return cast("torch.FloatTensor", masked)
 
-    # ------------------------------------------------------------------------------------------ rows to states
+    def error_of(self, grammar: int, token_ids: Sequence[int]) -> LimitError | None:
+        """The budget that the text of these tokens has met in grammar number `grammar` of the list, where it did.
 
-    def _states_of(self, generated: npt.NDArray[np.int64]) -> list[PrefixState]:
-        n = len(generated)
-        if n % len(self._compiled):
-            raise ValueError(f"{n} rows are no multiple of the {len(self._compiled)} grammars given")
-        per_grammar, capacity = n // len(self._compiled), _STATES + _STATES_PER_ROW * n
-        return [self._states.at(r // per_grammar if per_grammar else 0, generated[r], capacity) for r in range(n)]
+        Whether the stop token that has ended the row for it is among them does not matter.
+        """
+        ids = np.array(token_ids, np.int64)
+        found = self.errors.get((grammar, ids.tobytes()))
+        if found is None and len(ids) and int(ids[-1]) in self._vocabulary.stop_token_ids:
+            found = self.errors.get((grammar, ids[:-1].tobytes()))
+        return found
 
-    def _begins(self, ids: npt.NDArray[np.int64]) -> bool:
-        """Whether these rows cannot belong to the generation in progress: another prompt, or a text without a past."""
-        if self._given_length is not None:
-            return False
-        prompts = self._prompts
-        if prompts is None or not np.array_equal(ids[:, : prompts.shape[1]], prompts):
-            return True
-        generated = ids[:, prompts.shape[1] :]
-        return generated.shape[1] > 0 and not all(hash(row[:-1].tobytes()) in self._seen for row in generated)
+    # ------------------------------------------------------------------------------------------ ahead of the logits
 
-    def _generated(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The part of the rows that is not prompt."""
-        if self._given_length is not None:
-            if ids.shape[1] < self._given_length:
-                raise ValueError(
-                    f"the rows have {ids.shape[1]} tokens, fewer than the prompt_length of {self._given_length}"
-                )
-            return ids[:, self._given_length :]
-        assert self._prompts is not None
-        generated = ids[:, self._prompts.shape[1] :]
-        self._seen.update(hash(row.tobytes()) for row in generated)
-        return generated
+    def foresee(self, input_ids: torch.Tensor) -> None:
+        """Begins the masks for rows that are the last call's with a token more, before the forward pass for them.
+
+        input_ids : int[rows, length], prompt included. Other rows are left to the call. Raises ConflictError on a GPU
+        where the last call has left a row without a token.
+        """
+        self._drop_foreseen()
+        self._shortlisted = False
+        ids = self._on_host(input_ids)
+        self.check_emptied()
+        states = self._rows.continued(ids)
+        if states is None or any(state.refused is not None for state in states):
+            return
+        if all(state.ended or not state.is_live for state in states):
+            return
+        masks = self._begun(states, input_ids.device, background=True)
+        self._foreseen = _Foreseen(input_ids, _version(input_ids), ids.copy(), states, masks)
+
+    def shortlist(self, rows: int, most: int) -> npt.NDArray[np.int64] | None:
+        """The tokens, int64[n], that the foreseen masks of so many rows allow, if there are at most `most`; or None.
+
+        Waits for the masks. The next call has to be one for which they were foreseen; else it raises RuntimeError.
+        """
+        foreseen = self._foreseen
+        if foreseen is None or len(foreseen.masks.rows) != rows:
+            return None
+        foreseen.masks.wait()
+        tokens = foreseen.masks.union()
+        if not 0 < len(tokens) <= most:
+            return None
+        self._shortlisted = True
+        return tokens
+
+    def forced_run(self, input_ids: torch.Tensor, ended: Sequence[bool], most: int) -> list[list[int]]:
+        """What the masks force next in all rows: token ids [k][rows], k of `most` at the most.
+
+        input_ids : as for `foresee`. ended : rows that go on with anything. A text that the token ends does so, too.
+        """
+        states = self._rows.continued(self._on_host(input_ids))
+        if states is None or most <= 0:
+            return []
+        pad = self._vocabulary.stop_token_ids[0]
+        runs, length = [], most
+        for state, over in zip(states, ended, strict=True):
+            run, open_end = ([], True) if over else _forced(state, length)
+            length = length if open_end else len(run)
+            runs.append(run)
+            if not length:
+                return []
+        longest = max(map(len, runs))
+        return [[run[k] if k < len(run) else pad for run in runs] for k in range(min(length, longest))]
+
+    def follow(self, input_ids: torch.Tensor) -> None:
+        """Notes rows that are the last call's with a token more, and that no call will be made for."""
+        ids = self._on_host(input_ids)
+        states = self._rows.continued(ids)
+        assert states is not None
+        self._rows.take(ids.copy(), states)
+
+    def _on_host(self, input_ids: torch.Tensor) -> Ids:
+        """The rows as int64[rows, length]; what lies on a GPU is fetched once."""
+        if not input_ids.is_cuda:
+            return np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
+        fetched = self._fetched
+        if fetched is None or fetched[0] is not input_ids or fetched[1] != _version(input_ids):
+            ids = np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
+            fetched = self._fetched = (input_ids, _version(input_ids), ids)
+        return fetched[2]
+
+    def _taken(self, input_ids: torch.Tensor) -> StepMasks | None:
+        """The masks that were begun for these very rows."""
+        foreseen = self._foreseen
+        if foreseen is None:
+            return None
+        unwritten = foreseen.version is not None or input_ids.is_cuda
+        if input_ids is foreseen.source and unwritten:
+            same = _version(input_ids) == foreseen.version
+        else:
+            same = input_ids.shape == foreseen.ids.shape and bool((self._on_host(input_ids) == foreseen.ids).all())
+        if not same:
+            self._drop_foreseen()
+            return None
+        self._foreseen = None
+        self._rows.take(foreseen.ids, foreseen.states)
+        return foreseen.masks
+
+    def _drop_foreseen(self) -> None:
+        if self._foreseen is not None:
+            self._foreseen.masks.drop()
+        self._foreseen = None
+
+    def _begun(self, states: list[PrefixState], device: torch.device, *, background: bool) -> StepMasks:
+        rows = [r for r, state in enumerate(states) if not self._is_loose(r, state, len(states))]
+        bitmask, self._bitmask = self._bitmask, None  # who drops masks leaves theirs to the worker
+        chosen = [states[r] for r in rows]
+        resident = device.type == "cuda" if self._resident is None else self._resident
+        kind = ResidentStepMasks if resident else StepMasks
+        return kind(chosen, rows, self._vocabulary, self.stats, bitmask, background=background)
+
+    # ------------------------------------------------------------------------------------------ rows that end
 
     def _is_loose(self, row: int, state: PrefixState, rows: int) -> bool:
         """Whether the row's scores do not matter, its prefix being outside the grammar; raises if they do."""
         if state.refused is None or self._is_abandoned(state, rows):
             return False
-        if _decoding_loop() in _LOOPS_WITH_LOOSE_PREFIXES:
+        if shows_loose_prefixes():
             return True
         raise ConflictError(
             f"token {state.refused} was chosen where the grammar forbids it: another logits processor, running behind "
@@ -172,57 +293,76 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
     def _is_abandoned(self, state: PrefixState, rows: int) -> bool:
         """Whether `generate` has finished the row for a reason of its own (a stop string) and pads it."""
-        vocabulary = self._compiled[0].vocabulary
-        padding = {*vocabulary.stop_token_ids, *vocabulary.special_tokens.values()}
+        padding = {*self._vocabulary.stop_token_ids, *self._vocabulary.special_tokens.values()}
         return rows > 1 and state.refused in padding
 
-    # ------------------------------------------------------------------------------------------ states to scores
+    def _note_limits(self, masks: StepMasks) -> None:
+        """Waits for the masks; a text that has met a budget raises it, or ends its row."""
+        met = masks.wait()
+        met.update((k, state.error) for k, state in enumerate(masks.states) if state.error is not None)
+        for k, error in met.items():
+            row = masks.rows[k]
+            if self._on_limit == "raise":
+                raise error
+            if masks.states[k].is_live:
+                self._rows.end(row, error)
+            self.errors.setdefault(self._rows.prefix(row), error)
 
-    def _filled(self, states: Sequence[PrefixState]) -> npt.NDArray[np.int32]:
-        """int32[len(states), words]: the mask of each state, computed once where several rows share it."""
-        distinct = {id(state): state for state in states}
-        order = {key: i for i, key in enumerate(distinct)}
-        if len(self._bitmask) < len(distinct):
-            self._bitmask = allocate_token_bitmask(len(distinct), self._size)
-        bitmask = self._bitmask[: len(distinct)]
-        started = time.perf_counter()
-        live = [i for i, state in enumerate(distinct.values()) if state.refused is None]
-        matchers = [state.matcher for state in distinct.values() if state.refused is None]
-        if len(matchers) == 1:
-            matchers[0].fill_next_token_bitmask(bitmask, live[0])
-        elif matchers:
-            fill_next_token_bitmasks(matchers, bitmask, live)
-        self.stats.mask_us += 1e6 * (time.perf_counter() - started)
-        self.stats.masks += len(matchers)
-        for i in set(range(len(distinct))).difference(live):
-            self._allow_stop_tokens_only(bitmask[i])
-        rows = [order[id(state)] for state in states]
-        return bitmask if rows == list(range(len(distinct))) else bitmask[rows]
+    # ------------------------------------------------------------------------------------------ scores
 
-    def _allow_stop_tokens_only(self, row: npt.NDArray[np.int32]) -> None:
-        row[:] = 0
-        words = row.view(np.uint32)
-        for token in self._compiled[0].vocabulary.stop_token_ids:
-            words[token // 32] |= np.uint32(1 << token % 32)
+    def _heat(self, masked: torch.Tensor, masks: StepMasks) -> None:
+        """Applies the temperatures that parts of the grammar have."""
+        if self._temperature is None:
+            return
+        for row, state in zip(masks.rows, masks.states, strict=True):
+            if not (state.is_live and state.matcher.may_have_temperature):
+                continue
+            temperature = state.matcher.temperature()
+            if temperature == 0:
+                best = masked[row].argmax()
+                kept = masked[row, best].clone()
+                masked[row] = -torch.inf
+                masked[row, best] = kept
+            elif temperature is not None:
+                masked[row] *= self._temperature / temperature
 
-    def _check_left(
-        self, scores: torch.Tensor, masked: torch.Tensor, states: Sequence[PrefixState], rows: Sequence[int]
-    ) -> None:
+    def _check_left(self, scores: torch.Tensor, masked: torch.Tensor, masks: StepMasks) -> None:
         """Raise for a row without a token; a row that has ended gets its scores back instead."""
         best = masked.amax(dim=-1).tolist()
-        for row in rows:
+        for row, state in zip(masks.rows, masks.states, strict=True):
             if best[row] != -np.inf:
                 continue
-            if not states[row].ended and states[row].refused is None:
-                raise ConflictError(self._conflict(states[row]), row)
+            if not state.ended and state.is_live:
+                raise ConflictError(self._conflict(state), row)
             masked[row] = scores[row]
 
+    def _keep_finite(self, masked: torch.Tensor, masks: StepMasks) -> None:
+        """As `_check_left`, without waiting for the scores: what there is to say is said in `foresee`."""
+        emptied = masked.amax(dim=-1) == -torch.inf
+        stop = self._vocabulary.stop_token_ids[0]
+        masked[:, stop] = torch.where(emptied, 0.0, masked[:, stop])
+        on_host = torch.empty(len(masked), dtype=torch.bool, pin_memory=masked.is_cuda)
+        on_host.copy_(emptied, non_blocking=True)
+        self._emptied = on_host, masks
+
+    def check_emptied(self) -> None:
+        """Raises ConflictError for a row that the last call has left without a token on a GPU, as `foresee` does.
+
+        For loops that end without `foresee`; the tokens that were chosen then have to be on the host already.
+        """
+        if self._emptied is None:
+            return
+        (emptied, masks), self._emptied = self._emptied, None
+        for row, state in zip(masks.rows, masks.states, strict=True):
+            if emptied[row] and not state.ended and state.is_live:
+                raise ConflictError(self._conflict(state), row)
+
     def _conflict(self, state: PrefixState) -> str:
-        bitmask = allocate_token_bitmask(1, self._size)
+        bitmask = allocate_token_bitmask(1, self._vocabulary.size)
         state.matcher.fill_next_token_bitmask(bitmask, 0)
         allowed = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little"))
         shown = ", ".join(map(str, allowed[:8].tolist())) + (", …" if len(allowed) > 8 else "")
-        stop = self._compiled[0].vocabulary.stop_token_ids
+        stop = self._vocabulary.stop_token_ids
         hint = "; the text is complete and only a stop token can follow" if set(allowed.tolist()) <= set(stop) else ""
         return (
             f"the grammar allows only {len(allowed)} tokens here ({shown}){hint}, and another logits processor or the "
@@ -230,25 +370,43 @@ class GrammarLogitsProcessor(LogitsProcessor):
         )
 
 
-# Who is calling? Nothing in a processor's arguments tells, so these look at the stack; both are asked rarely: after a
-# refused token, and when a generation begins.
+class _Foresight(StoppingCriteria):
+    """Ends nothing: it is told the new tokens before the forward pass, and passes them on."""
+
+    def __init__(self, processor: GrammarLogitsProcessor) -> None:
+        self._processor = processor
+        self._none_done = torch.zeros(0, dtype=torch.bool)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: Any, **_: Any) -> torch.BoolTensor:
+        self._processor.foresee(input_ids)
+        if len(self._none_done) != len(input_ids) or self._none_done.device != input_ids.device:
+            self._none_done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        return cast("torch.BoolTensor", self._none_done)
 
 
-def _callers() -> Iterator[FrameType]:
-    """The frames on the stack, the innermost first."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
+def _forced(state: PrefixState, most: int) -> tuple[list[int], bool]:
+    """(the tokens that must come next, whether the last of them has ended the text)."""
+    run: list[int] = []
+    if state.ended or not state.is_live:
+        return run, state.ended
+    matcher = state.matcher.fork()
+    try:
+        while len(run) < most and (token := _only_token(matcher)) is not None and matcher.accept_token(token):
+            run.append(token)
+            if matcher.is_terminated():
+                return run, True
+    except LimitError:
+        pass  # whoever asks for the next mask is told
+    return run, False
 
 
-def _decoding_loop() -> str | None:
-    """Which of transformers' loops is the innermost."""
-    loops = {*_LOOPS_WITH_LOOSE_PREFIXES, "_sample"}
-    return next((frame.f_code.co_name for frame in _callers() if frame.f_code.co_name in loops), None)
+def _only_token(matcher: Matcher) -> int | None:
+    """The token that must come next; None, too, where finding out would be to make a mask that is likely large."""
+    if mask_keys([matcher])[0] is None and int(matcher.next_bytes().sum()) > 1:
+        return None
+    return matcher.only_token()
 
 
-def _drafts_in_another_vocabulary() -> bool:
-    """Whether an assistant with a tokenizer of its own is generating."""
-    drafters = (f.f_locals.get("self") for f in _callers() if f.f_code.co_name == "get_candidates")
-    return any(isinstance(drafter, AssistedCandidateGeneratorDifferentTokenizers) for drafter in drafters)
+def _version(tensor: torch.Tensor) -> int | None:
+    """How often the tensor was written in place; None where torch does not count, which is in inference mode."""
+    return None if tensor.is_inference() else tensor._version
