@@ -202,5 +202,8 @@ def compile_grammar(grammar: Source, vocabulary: Vocabulary, *, limits: Limits |
     The kernels were loaded when the vocabulary was made (0.3 s; the first time on a machine they are compiled, under a
     minute). Raises GrammarError, with the place, where the grammar names a special token that the vocabulary lacks.
     """
+    bound_to = getattr(grammar, "bound_to", None)
+    if bound_to is not None:
+        grammar = bound_to(vocabulary)
     vocabulary.check_named(getattr(grammar, "special_tokens", ()))
     return Compiled(grammar, vocabulary, limits or Limits())

@@ -23,6 +23,7 @@ from ..automata.errors import GrammarError, SavedGrammarError
 from ..automata.fragment import Fragment, Target, Warmth
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
+from ..automata.vocabulary import Vocabulary
 from .empty_texts import accepts_empty
 from .grammar import Grammar
 from .regex import Regex
@@ -175,6 +176,9 @@ def of_node(
 def _composed(node: Node, parts: Sequence[Grammar | str], kind: str, **about: Any) -> Grammar:
     grammars = [part for part in parts if isinstance(part, Grammar)]
 
+    def bound(vocabulary: Vocabulary) -> Grammar:
+        return _made(kind, [part.bound_to(vocabulary) if isinstance(part, Grammar) else part for part in parts], about)
+
     def recipe() -> dict[str, Any] | None:
         try:
             made_of = [part if isinstance(part, str) else part.recipe for part in parts]
@@ -189,17 +193,21 @@ def _composed(node: Node, parts: Sequence[Grammar | str], kind: str, **about: An
         unenforced=tuple(dict.fromkeys(gap for grammar in grammars for gap in grammar.unenforced)),
         special_tokens=tuple(dict.fromkeys(token for grammar in grammars for token in grammar.special_tokens)),
         recipe=recipe,
+        bind=bound if any(grammar.is_late for grammar in grammars) else None,
     )
 
 
 def of_recipe(recipe: Mapping[str, Any], grammar_of: Callable[[Mapping[str, Any]], Grammar]) -> Grammar:
     """The grammar that a recipe of this module tells. grammar_of : makes the grammar of any recipe."""
-    kind = recipe["kind"]
+    parts = [part if isinstance(part, str) else grammar_of(part) for part in recipe["parts"]]
+    return _made(recipe["kind"], parts, recipe)
+
+
+def _made(kind: str, parts: Sequence[Grammar | str], about: Mapping[str, Any]) -> Grammar:
     if kind in ("concat", "union"):
-        parts = [part if isinstance(part, str) else grammar_of(part) for part in recipe["parts"]]
         return concatenated(parts) if kind == "concat" else united(parts)
-    (only,) = recipe["parts"]
-    part = grammar_of(only)
+    (part,) = parts
+    assert isinstance(part, Grammar)
     if kind == "repeat":
-        return repeated(part, recipe["least"], recipe["most"])
-    return captured(part, recipe["name"]) if kind == "capture" else heated(part, recipe["temperature"])
+        return repeated(part, about["least"], about["most"])
+    return captured(part, about["name"]) if kind == "capture" else heated(part, about["temperature"])

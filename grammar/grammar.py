@@ -14,6 +14,7 @@ from ..automata.special_tokens import SpecialToken
 from .schema_scan import Gap
 
 if TYPE_CHECKING:
+    from ..automata.vocabulary import Vocabulary
     from .lark_grammar import ReadLark
     from .regex import Regex
     from .rules import Node
@@ -29,11 +30,12 @@ class Grammar:
     unenforced : (JSON pointer, keyword, reason) of every constraint that is not enforced; empty unless reported.
     source : what it was made from, for people. parse : what makes a value of a text, given the grammar itself, too.
     special_tokens : the tokens of no text that it names, which a vocabulary must have.
+    bind : makes it for a vocabulary, where something in it depends on which special tokens there are (`bound_to`).
     """
 
     __slots__ = (
-        "__weakref__", "_parse", "_reading", "_recipe", "notes", "parts", "root", "source", "special_tokens",
-        "unenforced",
+        "__weakref__", "_bind", "_parse", "_reading", "_recipe", "_vocabulary", "notes", "parts", "root", "source",
+        "special_tokens", "unenforced",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +50,7 @@ class Grammar:
         recipe: Callable[[], Mapping[str, Any] | None] | None = None,
         parts: Node | None = None,
         parse: Callable[[Grammar, str], Any] | None = None,
+        bind: Callable[[Vocabulary], Grammar | None] | None = None,
     ) -> None:
         self.root = root
         self.source = source
@@ -57,6 +60,8 @@ class Grammar:
         self._reading = reading
         self._recipe = recipe
         self._parse = parse
+        self._bind = bind
+        self._vocabulary: Vocabulary | None = None
         self.parts = parts
 
     def __repr__(self) -> str:
@@ -87,10 +92,27 @@ class Grammar:
         from .saved_grammars import grammar_of
 
         try:
-            recipe = self.recipe
+            made = grammar_of(self.recipe)
         except SavedGrammarError:
             return self
-        return grammar_of(recipe)
+        return made if self._vocabulary is None else made.bound_to(self._vocabulary)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a vocabulary may make a difference: whether `bound_to` may be another grammar."""
+        return self._bind is not None and self._vocabulary is None
+
+    def bound_to(self, vocabulary: Vocabulary) -> Grammar:
+        """The grammar with the special tokens that a vocabulary has; compiling calls this.
+
+        Itself, unless it has structural tags (or tool calls) whose marks show special tokens of the vocabulary, or name
+        tokens that are ordinary text in it (tag_marks.py). Raises GrammarError for a token that the vocabulary lacks.
+        """
+        made = self._bind(vocabulary) if self._bind is not None and self._vocabulary is None else None
+        if made is None:
+            return self
+        made.source, made._parse, made._recipe, made._vocabulary = self.source, self._parse, self._recipe, vocabulary
+        return made
 
     def reading_root(self) -> Target:
         """The first state for reading texts that something else has written: more ways of writing, the same values."""
@@ -355,18 +377,23 @@ class Grammar:
         return cls(leaf, source=f"spans by {by} of {size} characters", recipe=recipe)
 
     @classmethod
-    def from_structural_tag(cls, tag: dict[str, Any] | str | bytes, **options: Any) -> Grammar:
+    def from_structural_tag(
+        cls, tag: dict[str, Any] | str | bytes, *, special_tokens: Iterable[str] | None = None, **options: Any
+    ) -> Grammar:
         """Free text in which marks begin what follows a schema or a grammar; JSON as XGrammar describes it.
 
         tag : {"type": "structural_tag", "format": …}, or a format by itself, as a dict or as JSON text: triggered_tags,
             tag, sequence, or, any_text, const_string, json_schema, regex, grammar, tags_with_separator and others. In
             a dict, a Grammar may stand for a format.
+        special_tokens : which special tokens marks may show (`<tool_call>` in "<tool_call>\\n"). None, any that the
+            vocabulary has; (), marks are texts. What a vocabulary lacks is text. {"type": "token", "token": name or id}
+            is a token whatever is said here, and an error in a vocabulary without it. Neither ever is in free text.
         options : those of from_json_schema, for the schemas in it.
         Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError, all with the JSON pointer; LimitError.
         """
         from .structural_tags import from_structural_tag
 
-        return from_structural_tag(tag, **options)
+        return from_structural_tag(tag, special_tokens, **options)
 
     @classmethod
     def from_template(cls, template: str, /, **holes: Any) -> Grammar:
