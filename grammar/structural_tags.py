@@ -335,12 +335,12 @@ class _Reader:
     def tag(self, at: Members, stops: Stops, then: str) -> Node:
         return Sequence((mark_node(self.mark_at(at, "begin").units), self.rest_of_tag(at)))
 
-    def tags(self, at: Members, triggers: list[Mark], begins_with: Callable[[Mark, Mark], bool]) -> Tags:
-        """By trigger, the begin of each tag and what follows it."""
+    def tags(self, at: Members, triggers_of: Callable[[Mark], list[Mark]]) -> Tags:
+        """By trigger, the begin of each tag and what follows it. triggers_of : those that a tag begins with."""
         found: Tags = {}
         for inner in self.each_tag(at):
             begin = self.mark_at(inner, "begin")
-            its = [trigger for trigger in triggers if begins_with(begin, trigger)]
+            its = triggers_of(begin)
             if len(its) != 1:
                 told = f"several triggers, {', '.join(map(repr, map(str, its)))}" if its else "none of the triggers"
                 raise GrammarError(
@@ -373,12 +373,12 @@ class _Reader:
 
     def triggered_tags(self, at: Members, stops: Stops, then: str) -> Node:
         triggers = [self.mark(text, at.at("triggers")) for text in at.texts("triggers", needed=True)]
-        tags = self.tags(at, triggers, lambda begin, trigger: begin.text.startswith(trigger.text))
+        tags = self.tags(at, lambda begin: [trigger for trigger in triggers if begin.text.startswith(trigger.text)])
         return self.triggered(at, tags, stops.union(texts_of(triggers), at.texts("excludes")), then)
 
     def token_triggered_tags(self, at: Members, stops: Stops, then: str) -> Node:
         triggers = self.tokens_at(at, "trigger_tokens", needed=True)
-        tags = self.tags(at, triggers, lambda begin, trigger: begin.units == trigger.units)
+        tags = self.tags(at, lambda begin: self.marks.token_triggers(begin, triggers))
         return self.triggered(at, tags, stops | texts_of([*triggers, *self.tokens_at(at, "exclude_tokens")]), then)
 
     def triggered(self, at: Members, tags: Tags, marks: Stops, then: str) -> Node:

@@ -94,13 +94,22 @@ class Marks:
         self.named[token] = None
         return token
 
+    def token_triggers(self, begin: Mark, triggers: list[Mark]) -> list[Mark]:
+        """Those of some tokens that a mark is. Of a name and an id, only the vocabulary tells whether they are one."""
+        same = [trigger for trigger in triggers if trigger.units == begin.units]
+        if not same and self.vocabulary is None and isinstance(begin.units[0], SpecialToken):
+            kind = type(begin.units[0].key)
+            same = [trigger for trigger in triggers if not isinstance(trigger.units[0].key, kind)]  # type: ignore[union-attr]
+        return same[:1]
+
     def token(self, key: str | int) -> Mark:
         """A mark that is one token, by its name or its id. Raises GrammarError for one that the vocabulary lacks."""
         self.exact = True
         vocabulary = self.vocabulary
         if vocabulary is not None:
-            if isinstance(key, str) and key in vocabulary.special_tokens:
-                return Mark((self.special(key),), "")
+            name = vocabulary.special_names.get(key) if isinstance(key, int) else key
+            if name in vocabulary.special_tokens:
+                return Mark((self.special(name),), "")
             if (text := _ordinary_text(key, vocabulary)) is not None:
                 return Mark((*text,), text)
             vocabulary.check_named([SpecialToken(key)])
@@ -111,10 +120,9 @@ class Marks:
 
 def _ordinary_text(key: str | int, vocabulary: Vocabulary) -> str | None:
     """The text of a token that is ordinary text; None for any other, and for one that is no whole characters."""
-    data = key.encode("utf-8", "backslashreplace") if isinstance(key, str) else b""
     if isinstance(key, str):
-        return key if data and data in vocabulary.tokens else None
-    if not 0 <= key < len(vocabulary.tokens) or key in vocabulary.special_names or not vocabulary.tokens[key]:
+        return key if key.encode("utf-8", "backslashreplace") in vocabulary.tokens else None
+    if not 0 <= key < len(vocabulary.tokens) or not vocabulary.tokens[key]:
         return None
     try:
         return vocabulary.tokens[key].decode()

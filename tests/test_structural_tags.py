@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from itertools import product
 from pathlib import Path
@@ -17,7 +18,8 @@ from bridle.grammar.grammar import Grammar
 from bridle.grammar.saved_grammars import grammar_of
 from oracle import allowed_tokens, vocabulary_of
 
-CASES = json.loads((Path(__file__).parent / "cases" / "structural_tags" / "cases.json").read_text())
+FOLDER = Path(__file__).parent / "cases" / "structural_tags"
+CASES, WITH_TOKENS = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("cases", "tokens"))
 EXAMPLES = settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
@@ -26,6 +28,10 @@ TOKENS = [bytes((b,)) for b in range(256)] + [
     b"\n<",
 ]  # fmt: skip
 VOCABULARY = vocabulary_of(TOKENS)
+SPECIAL = {"<t>": 258, "</t>": 259, "<u>": 260, "<|x|>": 261, "<|x|>>": 262}
+WITH_SPECIAL = bridle.Vocabulary(
+    [*TOKENS[:256], b"", b"hello", *[b""] * 5, b"<t>1", b"a<t", b"</t>"], stop_token_ids=256, special_tokens=SPECIAL
+)
 
 
 def verdict_of(grammar: Grammar, text: str) -> str | int:
@@ -55,8 +61,42 @@ def test_masks_along_the_texts_of_a_case_are_exact(case) -> None:
             assert allowed == {i for i in range(VOCABULARY.size) if mask[0, i >> 5] >> (i & 31) & 1}
 
 
+def steps_of(text: str) -> list[int]:
+    """The bytes of a text, and ids of the special tokens that stand in it as «<t>»."""
+    pieces = re.split("«(.*?)»", text)
+    return [step for i, piece in enumerate(pieces) for step in ([SPECIAL[piece]] if i % 2 else piece.encode())]
+
+
+@pytest.mark.parametrize("case", WITH_TOKENS, ids=lambda case: case["rule"])
+def test_masks_and_steps_follow_special_tokens_as_the_case_says(case) -> None:
+    compiled = bridle.compile(Grammar.from_structural_tag(case["format"]), WITH_SPECIAL)
+    reference = bridle.allocate_token_bitmask(1, WITH_SPECIAL.size)
+    found = {}
+    for text in case["texts"]:
+        matcher, steps, at = bridle.Matcher(compiled), steps_of(text), 0
+        for at in range(len(steps) + 1):
+            allowed = allowed_tokens(matcher)
+            matcher.fill_reference_bitmask(reference)
+            assert allowed == {i for i in range(WITH_SPECIAL.size) if reference[0, i >> 5] >> (i & 31) & 1}
+            if at == len(steps) or not matcher.accept_token(steps[at]):
+                break
+            assert steps[at] in allowed
+        found[text] = at if at < len(steps) else "sentence" if 256 in allowed else "beginning"
+    assert found == case["texts"]
+
+
+@pytest.mark.parametrize("case", WITH_TOKENS, ids=lambda case: case["rule"])
+def test_what_is_shown_of_a_sentence_with_special_tokens_is_a_sentence(case) -> None:
+    grammar = Grammar.from_structural_tag(case["format"])
+    bound = grammar.bound_to(WITH_SPECIAL)
+    assert bound is not grammar and not bound.is_late
+    for text, verdict in case["texts"].items():
+        if verdict == "sentence":
+            assert bridle.validate(bound, re.sub("[«»]", "", text), as_generated=True)
+
+
 def test_where_xgrammar_judges_otherwise_the_case_says_why() -> None:
-    assert [case["rule"] for case in CASES if ("xgrammar" in case) != ("because" in case)] == []
+    assert [case["rule"] for case in [*CASES, *WITH_TOKENS] if ("xgrammar" in case) != ("because" in case)] == []
 
 
 @EXAMPLES
@@ -120,7 +160,20 @@ MALFORMED = [
     (tag(content={"type": "json_schema", "json_schema": False}), "/content/json_schema", "no value satisfies"),
     (tag(content={"type": "json_schema", "json_schema": True, "style": "glm_xml"}), "/content/style", "not supported"),
     (tag(content={"type": "json_schema", "json_schema": True, "any_order": 1}), "/content/any_order", "true or false"),
-    (tag(begin={"type": "token", "token": 7}), "/begin/token", "by its id"),
+    (tag(begin={"type": "token", "token": 1.5}), "/begin/token", "by its id, not 1.5"),
+    (tag(begin={"type": "token", "token": ""}), "/begin/token", "not empty"),
+    (tag(begin={"type": "tokens", "token": "<t>"}), "/begin/type", 'must be "token"'),
+    (triggered(tag({"type": "token", "token": "<t>"})), "/tags/0/begin", "'<t>' begins with none of the triggers"),
+    ({**triggered(tag()), "type": "token_triggered_tags"}, "/triggers", "did you mean 'trigger_tokens'"),
+    ({"type": "token_triggered_tags", "trigger_tokens": [], "tags": [tag()]}, "/trigger_tokens", "not empty"),
+    (
+        {"type": "token_triggered_tags", "trigger_tokens": ["<a>"], "tags": [tag()]},
+        "/tags/0/begin",
+        "begins with none of the triggers",
+    ),
+    ({"type": "token_dispatch", "rules": [[True, ONE]]}, "/rules/0/0", "by its id, not True"),
+    ({"type": "any_tokens", "max_tokens": 3}, "/max_tokens", "no property of the text"),
+    ({"type": "exclude_token"}, "", "any_tokens is any number of them"),
     (tag("\ud800"), "/begin", "surrogate"),
     ({"type": "sequence", "elements": [ONE, {"type": "or", "elements": []}]}, "/elements/1/elements", "not empty"),
     (triggered(tag("[a]")), "/tags/0/begin", "none of the triggers"),
@@ -133,7 +186,6 @@ MALFORMED = [
     ({"type": "any_text", "max_chars": -1}, "/max_chars", "from 0 on"),
     ({"type": "any_text", "excludes": [""]}, "/excludes", "not empty"),
     ({"type": "optional", "content": {"type": "any_text", "excludes": ["a\udc00"]}}, "/content", "surrogate"),
-    ({"type": "any_tokens"}, "", "about tokens"),
     ({"type": "repeat", "min": 2, "max": 1, "content": ONE}, "/max", "at least 2"),
     ({"type": "repeat", "max": 1, "content": ONE}, "", '"min"'),
     ({"type": "dispatch", "rules": [["<"]]}, "/rules/0", "a text that is not empty and a format"),
