@@ -111,7 +111,10 @@ class Grammar:
         made = self._bind(vocabulary) if self._bind is not None and self._vocabulary is None else None
         if made is None:
             return self
-        made.source, made._parse, made._recipe, made._vocabulary = self.source, self._parse, self._recipe, vocabulary
+        made.source, made.unenforced, made._parse, made._recipe = (
+            self.source, self.unenforced, self._parse, self._recipe,
+        )  # fmt: skip
+        made._vocabulary = vocabulary
         return made
 
     def reading_root(self) -> Target:

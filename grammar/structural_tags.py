@@ -56,26 +56,27 @@ def from_structural_tag(
     tag: dict[str, Any] | str | bytes, special_tokens: Iterable[str] | None = None, **options: Any
 ) -> Grammar:
     """As Grammar.from_structural_tag says."""
-    description = _parsed(tag)
-    marks = Marks(special_tokens)
-    return _grammar(description, _Reader(options, marks), _recipe(description, marks, options))
+    return _grammar(_parsed(tag), _Reader(options, Marks(special_tokens)))
 
 
-def _grammar(description: Any, reader: _Reader, recipe: dict[str, Any] | None) -> Grammar:
+def _grammar(description: Any, reader: _Reader) -> Grammar:
     """The grammar of a description, for no vocabulary or for that of the reader."""
+    marks = reader.marks
     try:
         node = reader.node(*_format_of(description), _NONE, "")
+        recipe = _recipe(description, marks, reader.options)
+        kept = _copied(description) if recipe is None else None
     except RecursionError:
         raise nested_too_deeply("a structural tag") from None
-    marks = reader.marks
 
     def bound(vocabulary: Vocabulary) -> Grammar | None:
         missing = marks.missing_in(vocabulary)
         if not (marks.exact or missing or reader.has_late_parts or marks.shown_in(vocabulary)):
             return None
         again = _Reader(reader.options, marks.of(vocabulary), reader.made)
-        again.notes += [f"the vocabulary has no special token {name!r}: it is text here" for name in missing]
-        return _grammar(description, again, recipe)
+        if missing:
+            again.notes.append(f"the vocabulary has no special tokens {', '.join(missing)}: they are text here")
+        return _grammar(json.loads(recipe["tag"]) if recipe is not None else kept, again)
 
     return of_node(
         node,
@@ -88,15 +89,20 @@ def _grammar(description: Any, reader: _Reader, recipe: dict[str, Any] | None) -
     )
 
 
-def _recipe(description: Any, marks: Marks, options: dict[str, Any]) -> dict[str, Any] | None:
+def _copied(description: Any) -> Any:
+    """What a description is now, as its author may change it."""
+    if isinstance(description, Mapping):
+        return {name: _copied(value) for name, value in description.items()}
+    return [*map(_copied, description)] if isinstance(description, list) else description
+
+
+def _recipe(description: Any, marks: Marks, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """What makes the grammar again; None if that is not all JSON."""
     try:
         tag = json.dumps(description, allow_nan=False)
         json.dumps(options)
     except (TypeError, ValueError):
         return None
-    except RecursionError:
-        raise nested_too_deeply("a structural tag") from None
     names = None if marks.names is None else list(marks.names)
     return {"kind": "structural_tag", "tag": tag, "special_tokens": names, "options": options}
 
