@@ -12,6 +12,9 @@ sequence are concerned.
 Of a text that is no sentence yet, a part that has read all of it and could go on takes more than any that has ended
 (`OPEN`, a place beyond the end), so it and what it is in are not told.
 
+Special tokens are shown by their names in the text that is read. A matcher knows where those are that it accepted; in a
+text from elsewhere, each name may be the token or text.
+
 Cost: with n bytes and no ambiguity, n look-ups in a table, or 2 us for each byte below a schema or a rule. A part that
 may end at each of n places, followed by one that may, takes n * n.
 
@@ -21,35 +24,35 @@ Source: POSIX.1-2017, Base Definitions, 9.1 (longest matches); the chart is Cock
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as InOrder
+from typing import Any, NamedTuple
 
 from ..automata.byte_dfa import ByteDfa
 from ..automata.compiled import Compiled, compile_grammar
-from ..automata.errors import GrammarError, UnsupportedError, nested_too_deeply
+from ..automata.errors import GrammarError, nested_too_deeply
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher, encoded
 from .grammar import Grammar
 from .rule_states import root_payload
 from .rules import Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Sequence
-from .validation import Reading, byte_vocabulary, validate
+from .validation import Reading, byte_vocabulary, distinct, names_shown, validate
 
 __all__ = ["Spans", "captures", "names_in", "spans_of"]
 
 Spans = list[tuple[str, int, int]]  # name, offsets of its first byte and behind its last one; outer ones first
+Tokens = InOrder[tuple[int, int, bytes]]  # where the name of each special token begins and ends, and its spelling
 
 
-def captures(grammar: Grammar, text: str | bytes) -> dict[str, str | list[str]]:
-    """As Grammar.captures says. UnsupportedError where there are names beside special tokens."""
+def captures(grammar: Grammar, text: str | bytes, tokens: Tokens | None = None) -> dict[str, str | list[str]]:
+    """As Grammar.captures says. tokens : the special tokens in the text; None where that is not known."""
     if grammar.parts is None:
         return {}
-    if grammar.special_tokens and names_in(grammar.parts):
-        names = ", ".join(str(token.key) for token in grammar.special_tokens[:3])
-        reason = f"the text alone does not tell where those are that the grammar names ({names})"
-        raise UnsupportedError("captures beside special tokens", reason)
     data = encoded(text)
     try:
         several = names_in(grammar.parts)
-        spans = spans_of(grammar, data) if several else []
+        spans = spans_of(grammar, data, tokens) if several else []
     except RecursionError:
         raise nested_too_deeply("a composed grammar") from None
     found: dict[str, str | list[str]] = {}
@@ -109,11 +112,11 @@ def _summed(each: list[dict[str, int | None]]) -> dict[str, int | None]:
 _leaves: weakref.WeakKeyDictionary[Grammar, _Leaves] = weakref.WeakKeyDictionary()
 
 
-def spans_of(grammar: Grammar, data: bytes) -> Spans:
+def spans_of(grammar: Grammar, data: bytes, tokens: Tokens | None = None) -> Spans:
     """The captures of a text in the order in which they begin. Raises GrammarError where no sentence begins with it."""
     assert grammar.parts is not None
     leaves = _leaves.setdefault(grammar, _Leaves())
-    reading = _Reading(data, leaves)
+    reading = _Reading(data, leaves, _names(grammar, data, tokens))
     ends = reading.ends(grammar.parts, 0)
     goal = len(data) if len(data) in ends else reading.open
     if goal not in ends:
@@ -124,6 +127,25 @@ def spans_of(grammar: Grammar, data: bytes) -> Spans:
             offset=len(data[: verdict.offset].decode("utf-8", "ignore")),
         )
     return list(reading.spans(grammar.parts, 0, goal))
+
+
+class _Names(NamedTuple):
+    """at : by where the name of a special token stands, where it ends, and the token's spelling. certain : no name that
+    stands there is text."""
+
+    at: Mapping[int, list[tuple[int, bytes]]]
+    certain: bool
+
+
+def _names(grammar: Grammar, data: bytes, tokens: Tokens | None) -> _Names:
+    at: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
+    if tokens is None:
+        for begin, shown in names_shown(data, grammar.special_tokens).items():
+            at[begin] = [(end, token.spelling) for end, token in shown]
+    else:
+        for begin, end, spelling in tokens:
+            at[begin].append((end, spelling))
+    return _Names(dict(at), tokens is not None)
 
 
 class _Leaves:
@@ -153,14 +175,55 @@ class _Leaves:
         return found
 
 
+class _TableStates:
+    """The states of an automaton."""
+
+    start = 1
+
+    def __init__(self, dfa: ByteDfa) -> None:
+        self.dfa = dfa
+
+    def distinct(self, states: list[int]) -> set[int]:
+        return {*states}
+
+    def accepts(self, state: int) -> bool:
+        return bool(self.dfa.accepting[state])
+
+    def goes_on(self, state: int) -> bool:
+        return bool(self.dfa.table[state].any())
+
+    def after(self, state: int, step: bytes) -> int | None:
+        return self.dfa.state_after(step, state) or None
+
+
+class _States:
+    """The configurations of a grammar."""
+
+    distinct = staticmethod(distinct)
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.start = Matcher(compiled)
+
+    def accepts(self, state: Matcher) -> bool:
+        return state.is_accepting()
+
+    def goes_on(self, state: Matcher) -> bool:
+        return bool(state.next_bytes()[:256].any())
+
+    def after(self, state: Matcher, step: bytes) -> Matcher | None:
+        """step : a byte of text, or the spelling of a special token."""
+        after = state.fork()
+        return after if after.accept_spelling(step) else None
+
+
 class _Reading:
     """One text, read over a tree: where the parts that begin at a place end, and which of them are meant.
 
     A place is a byte offset; `open` is that of a part which has read all of the text and could go on.
     """
 
-    def __init__(self, data: bytes, leaves: _Leaves) -> None:
-        self.data, self.leaves = data, leaves
+    def __init__(self, data: bytes, leaves: _Leaves, names: _Names) -> None:
+        self.data, self.leaves, self.names = data, leaves, names
         self.open = len(data) + 1
         self.known: dict[tuple[int, int], frozenset[int]] = {}
 
@@ -177,6 +240,8 @@ class _Reading:
     def ends_anew(self, node: Node, begin: int) -> set[int] | frozenset[int]:
         if not self.leaves.is_named(node):
             leaf = self.leaves.leaf(node)
+            if self.names.at:
+                return self.ends_with_names(_TableStates(leaf) if isinstance(leaf, ByteDfa) else _States(leaf), begin)
             return self.ends_of_table(leaf, begin) if isinstance(leaf, ByteDfa) else self.ends_of_states(leaf, begin)
         match node:
             case Captured(item):
@@ -217,6 +282,27 @@ class _Reading:
                 found.add(at + 1)
         if matcher.next_bytes()[:256].any():
             found.add(self.open)
+        return found
+
+    def ends_with_names(self, states: _TableStates | _States, begin: int) -> set[int]:
+        """As the above, where names of special tokens stand in the text: a place may be reached in several states."""
+        data, n = self.data, len(self.data)
+        found: set[int] = set()
+        waiting: dict[int, list[Any]] = {begin: [states.start]}
+        while waiting:
+            at = min(waiting)
+            names = self.names.at.get(at, ())
+            for state in states.distinct(waiting.pop(at)):
+                if states.accepts(state):
+                    found.add(at)
+                if at == n:
+                    if states.goes_on(state):
+                        found.add(self.open)
+                    continue
+                steps = [] if names and self.names.certain else [(at + 1, data[at : at + 1])]
+                for end, step in (*names, *steps):
+                    if (after := states.after(state, step)) is not None:
+                        waiting.setdefault(end, []).append(after)
         return found
 
     def layers(self, items: tuple[Node, ...], begin: int) -> list[set[int]]:

@@ -182,11 +182,22 @@ class Grammar:
         A text that could be read in several ways is read so that each part from left to right takes as much as it can
         and, of alternatives that take the same, the first one is meant. In a text that is no sentence yet, parts that
         could still go on are not told. Names that have no text are not there. Takes 2 to 8 us for a byte.
+        Special tokens that the grammar names are shown by name, `<|im_end|>`, or as `<[7]>` where it names the id; a
+        name is read as the token or as text, whatever makes a sentence.
         Raises GrammarError for a text that no sentence begins with.
         """
         from .captures import captures
 
         return captures(self, text)
+
+    def captures_of(self, text: bytes, tokens: Sequence[tuple[int, int, bytes]]) -> dict[str, str | list[str]]:
+        """As `captures`, where it is known which special tokens there are. For Matcher.captures.
+
+        tokens : where in the text the name of each begins and ends, and its spelling (automata/special_tokens.py).
+        """
+        from .captures import captures
+
+        return captures(self, text, tokens)
 
     def parse(self, text: str | bytes) -> Any:
         """The value of a text: what a Python type or a template makes of it, a JSON value, else the text itself.
