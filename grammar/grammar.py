@@ -453,7 +453,13 @@ class Grammar:
     @classmethod
     def _of_lark(cls, read: ReadLark, text: str, start: str) -> Grammar:
         recipe = {"kind": "lark", "text": text, "start": start, "imported": read.imported}
-        return cls(read.root, source=f"Lark, start rule {start}", notes=tuple(read.notes), recipe=lambda: recipe)
+        return cls(
+            read.root,
+            source=f"Lark, start rule {start}",
+            notes=tuple(read.notes),
+            special_tokens=read.special_tokens,
+            recipe=lambda: recipe,
+        )
 
 
 def _is_part(other: Any) -> bool:

@@ -186,7 +186,7 @@ def _productions(tree: Any) -> int:
 
 
 def _check_terminals(loaded: Loaded, source: LarkText, definitions: Mapping[str, Any]) -> None:
-    known = {terminal.name for terminal in loaded.terminals} | source.schemas.keys()
+    known = {terminal.name for terminal in loaded.terminals} | source.embedded.keys()
     for rule in loaded.rules:
         for symbol in rule.expansion:
             if symbol.is_term and symbol.name not in known:

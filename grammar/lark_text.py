@@ -4,12 +4,15 @@ The text is cut into pieces as lark's own lexer does (strings, patterns, comment
 are none. What is llguidance's is taken out and replaced by a name that lark can read:
 
     rule: %json {…}                     texts of a JSON schema            → a terminal EMBEDDED__0
+    rule: %regex {"substring_words": …} spans of a text, or nothing       → (EMBEDDED__1?)
+    rule: <|name|> <[7]> <[1,4-6]>      one special token, by name or id  → EMBEDDED__2
+    rule[temperature=0.5]: …            the temperature of its texts; the language is the same
     rule[lazy]: …                       the shortest texts, none of which goes on as another: the attributes are cut out
     rule[suffix="x"]: …                 the body, then x, as early as x comes
     rule[stop="x"]: …                   the same without the x
     rule[capture="name"]: …             read and ignored: only the language matters
 
-Refused by name: %declare, %regex, %llguidance with options, <special tokens>, max_tokens and temperature.
+Refused by name: %declare, %llguidance with options, any token but some (`<[^7]>`), max_tokens.
 
 INVARIANT: `place` gives the offset in the text as it was written for one in the text that lark reads.
 Cost: 1 us for a character.
@@ -22,12 +25,14 @@ import json
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..automata.errors import GrammarError, UnsupportedError
+from ..automata.special_tokens import SpecialToken
 from .regex_syntax import parse
+from .substring import Boundary
 
-__all__ = ["Attributes", "LarkText", "read_text"]
+__all__ = ["Attributes", "LarkText", "Schema", "Spans", "Tokens", "read_text"]
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|\#[^\n]*)
@@ -44,17 +49,46 @@ _LINE_START = re.compile(r"[ \t!?]*")
 _ATTRIBUTE = re.compile(
     r"""\s*(?P<name>[a-z_]+)\s*(?:=\s*(?P<value>"(?:\\.|[^"\\\n])*"|/(?:\\/|\\\\|[^/])*/|[\w.]+))?\s*"""
 )
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_IDS = re.compile(r"<\[((?:\d+(?:-\d+)?)(?:,\d+(?:-\d+)?)*)\]>")
+_BY: dict[str, Boundary] = {"substring_chars": "char", "substring_words": "word", "substring_lines": "line"}
+_MAX_IDS = 256  # of one range of special tokens
 _DEFINES = re.compile(r"\s*(?:\{[^{}]*\}\s*)?(?:\.[ \t]*-?\d+[ \t]*)?[:\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """How a rule's texts end. suffix, stop : a string; None where there is none."""
+    """How a rule's texts end, and their temperature. suffix, stop, temperature : None where there is none."""
 
     lazy: bool
     suffix: str | None
     stop: str | None
+    temperature: float | None
     offset: int
+
+    @property
+    def shape(self) -> bool:
+        """Whether they change the language."""
+        return bool(self.lazy or self.suffix or self.stop)
+
+
+class Schema(NamedTuple):
+    text: str
+    offset: int
+    what: str = "%json"
+
+
+class Spans(NamedTuple):
+    documents: list[str]
+    by: Boundary
+    offset: int
+    what: str = "%regex"
+
+
+class Tokens(NamedTuple):
+    """Any one of these."""
+
+    tokens: tuple[SpecialToken, ...]
 
 
 @dataclass(slots=True)
@@ -63,7 +97,7 @@ class LarkText:
 
     defined, first : offsets of the names' definitions, and of where each name, string or pattern stands first.
     again : of second definitions. imports : what is imported from, and where that stands.
-    schemas : by the name of a terminal, the text of a schema and its offset. attributes : by rule.
+    embedded : what stands for a terminal, by its name. attributes : by rule.
     """
 
     original: str
@@ -72,7 +106,7 @@ class LarkText:
     first: dict[str, int] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
     imports: list[tuple[str, int]] = field(default_factory=list)
-    schemas: dict[str, tuple[str, int]] = field(default_factory=dict)
+    embedded: dict[str, Schema | Spans | Tokens] = field(default_factory=dict)
     attributes: dict[str, Attributes] = field(default_factory=dict)
     _cuts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
 
@@ -93,6 +127,7 @@ def read_text(original: str) -> LarkText:
     out = LarkText(original)
     parts: list[str] = []
     length = copied = at = 0
+    definition = ""  # what is being defined
 
     def replace(start: int, end: int, by: str) -> None:
         nonlocal length, copied
@@ -105,8 +140,13 @@ def read_text(original: str) -> LarkText:
         at, start, kind, piece = found.end(), found.start(), found.lastgroup, found[0]
         if kind in ("comment", "line"):
             continue
+        if kind == "special" or piece in ("%json", "%regex"):
+            if definition.lstrip("_")[:1].isupper():
+                what = "a special token" if kind == "special" else piece
+                out.unsupported(f"{what} in the terminal {definition}", "write it in a rule", start)
         if kind == "special":
-            _refuse_special_token(out, piece, start)
+            replace(start, at, f" {_embed(out, Tokens(_special_tokens(out, piece, start)))} ")
+            continue
         if kind == "regexp":
             _check_pattern(out, piece, start)
         if kind == "directive":
@@ -117,20 +157,48 @@ def read_text(original: str) -> LarkText:
         if kind != "name" or _LINE_START.fullmatch(original, line, start) is None:
             continue
         if _DEFINES.match(original, at):
+            definition = piece
             (out.again if piece in out.defined else out.defined).setdefault(piece, start)
             if original.startswith("[", at):
                 end = _attributes(out, piece, at)
                 replace(at, end, "")
                 at = end
     parts.append(original[copied:])
-    if out.schemas:
-        parts.append("\n%declare " + " ".join(out.schemas))
+    if out.embedded:
+        parts.append("\n%declare " + " ".join(out.embedded))
     out.text = "".join(parts)
     return out
 
 
-def _refuse_special_token(out: LarkText, piece: str, offset: int) -> NoReturn:
-    out.unsupported(f"the special token {piece}", "terminals of a Lark grammar are texts", offset)
+def _embed(out: LarkText, found: Schema | Spans | Tokens) -> str:
+    """The name of the terminal that stands for something; one for what is named again."""
+    if isinstance(found, Tokens):
+        known = next((name for name, other in out.embedded.items() if other == found), None)
+        if known is not None:
+            return known
+    name = f"EMBEDDED__{len(out.embedded)}"
+    out.embedded[name] = found
+    return name
+
+
+def _special_tokens(out: LarkText, piece: str, offset: int) -> tuple[SpecialToken, ...]:
+    """The tokens any of which `<…>` is: one by its name, or some by their ids."""
+    if piece.startswith(("<[^", "<[*")):
+        reason = "how much text a token is depends on the vocabulary; write a pattern, such as /[^<]+/"
+        out.unsupported(f"any token but some ({piece})", reason, offset)
+    found = _IDS.fullmatch(piece)
+    if found is None:  # <[NAME]> is the one named [NAME]
+        name = piece[1:-1] if piece.startswith("<[") and piece.endswith("]>") else piece
+        return (SpecialToken(name, out.original, offset),)
+    ids: dict[int, None] = {}
+    for item in found[1].split(","):
+        if max(map(len, item.split("-"))) > 10:
+            out.fail(f"no vocabulary has so many tokens as {item[:20]}", offset)
+        low, high = (int(bound) for bound in (item.split("-") * 2)[:2])
+        if not 0 <= high - low < _MAX_IDS:
+            out.fail(f"a range of ids is one of 1 to {_MAX_IDS}, not of {high - low + 1}", offset)
+        ids.update(dict.fromkeys(range(low, high + 1)))
+    return tuple(SpecialToken(id_, out.original, offset) for id_ in ids)
 
 
 def _check_pattern(out: LarkText, piece: str, offset: int) -> None:
@@ -164,9 +232,11 @@ def _directive(out: LarkText, piece: str, start: int, at: int, replace: object) 
         )
     elif piece == "%json":
         end = _json_end(out, at)
-        name = f"EMBEDDED__{len(out.schemas)}"
-        out.schemas[name] = (original[at:end], at)
-        replace(start, end, f" {name} ")
+        replace(start, end, f" {_embed(out, Schema(original[at:end], at))} ")
+        return end
+    elif piece == "%regex":
+        end = _json_end(out, at) if original[at:].lstrip().startswith("{") else at
+        replace(start, end, f" ({_embed(out, _spans(out, original[at:end], start))}?) ")
         return end
     elif piece == "%llguidance":
         end = _json_end(out, at)
@@ -175,8 +245,21 @@ def _directive(out: LarkText, piece: str, start: int, at: int, replace: object) 
         replace(start, end, "")
         return end
     elif piece not in ("%ignore", "%override", "%extend"):
-        out.unsupported(piece, "Lark has %import, %ignore, %override and %extend; %json is read as well", start)
+        out.unsupported(piece, "there are %import, %ignore, %override, %extend, %json and %regex", start)
     return at
+
+
+def _spans(out: LarkText, text: str, offset: int) -> Spans:
+    """What `%regex {…}` describes."""
+    if not text:
+        reason = "a pattern is written /…/, and %regex {…} is spans of a text"
+        out.unsupported("%regex before anything but {", reason, offset)
+    found: dict[str, Any] = json.loads(text)
+    (name, value), *more = found.items() or [("", None)]
+    if more or name not in _BY or not isinstance(value, str):
+        known = ", ".join(f'{{"{name}": "…"}}' for name in _BY)
+        out.unsupported(f"%regex {text.strip():.60}", f"there are {known}; a pattern is written /…/", offset)
+    return Spans([value], _BY[name], offset)
 
 
 def _json_end(out: LarkText, at: int) -> int:
@@ -199,13 +282,16 @@ def _attributes(out: LarkText, name: str, at: int) -> int:
     while True:
         item = _ATTRIBUTE.match(out.original, at)
         if item is None:
-            out.fail("expected an attribute: lazy, suffix=\"…\", stop=\"…\" or capture", at)
+            out.fail("expected an attribute: lazy, suffix=\"…\", stop=\"…\", temperature=… or capture", at)
         key, value = item["name"], item["value"]
-        if key in ("max_tokens", "temperature"):
-            reason = "tokens are counted by the matcher" if key == "max_tokens" else "it does not shape the language"
+        if key == "max_tokens":
+            reason = "how many tokens a text has is no property of it; Matcher(max_tokens=…) counts those of all of it"
             out.unsupported(f"the attribute {key}", reason, item.start("name"))
-        if key not in ("lazy", "suffix", "stop", "capture", "stop_capture"):
-            out.fail(f"unknown attribute {key!r}; there are lazy, suffix, stop and capture", item.start("name"))
+        if key not in ("lazy", "suffix", "stop", "capture", "stop_capture", "temperature"):
+            known = "lazy, suffix, stop, temperature and capture"
+            out.fail(f"unknown attribute {key!r}; there are {known}", item.start("name"))
+        if key == "temperature" and (value is None or _NUMBER.fullmatch(value) is None):
+            out.fail("a temperature is a number from 0 on: temperature=0.7", item.start("name"))
         if key in ("suffix", "stop"):
             if value is None or not value.startswith('"'):
                 out.unsupported(f"{key} that is no string", "write it as \"…\"", item.start("name"))
@@ -221,9 +307,13 @@ def _attributes(out: LarkText, name: str, at: int) -> int:
         out.fail("a rule has a suffix or a stop, not both", begin)
     if not name[name.startswith("_") :][:1].islower():
         out.fail("only rules have attributes", begin)
-    if "lazy" in found or found.get("suffix") or found.get("stop"):
-        suffix, stop = found.get("suffix") or None, found.get("stop") or None
-        out.attributes[name] = Attributes("lazy" in found, suffix, stop, begin)
+    temperature = found.get("temperature")
+    attributes = Attributes(
+        "lazy" in found, found.get("suffix") or None, found.get("stop") or None,
+        None if temperature is None else float(temperature), begin,
+    )  # fmt: skip
+    if attributes.shape or temperature is not None:
+        out.attributes[name] = attributes
     return at + 1
 
 

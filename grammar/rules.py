@@ -30,7 +30,7 @@ from ..automata.special_tokens import SpecialToken
 __all__ = [
     "MAX_DEPTH", "Captured", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence",
     "Terminal", "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
-    "strongly_connected", "verify",
+    "strongly_connected", "substituted", "verify",
 ]  # fmt: skip
 
 # Nesting of a body. A pass uses up to four Python frames for a level, and there are 1,000.
@@ -177,6 +177,21 @@ def references(body: Node) -> Iterator[RuleRef]:
         if isinstance(node, RuleRef):
             yield node
         waiting.extend(reversed(_children(node)))
+
+
+def substituted(body: Node, by: Callable[[RuleRef], Node]) -> Node:
+    """The body with something in the place of each rule that it names; the body itself where nothing changes."""
+    match body:
+        case RuleRef():
+            return by(body)
+        case Sequence(items) | Choice(items):
+            found = tuple([substituted(item, by) for item in items])
+            return body if found == items else type(body)(found)
+        case Repeat(item, least, most):
+            return Repeat(substituted(item, by), least, most)
+        case Captured(item, name):
+            return Captured(substituted(item, by), name)
+    return body
 
 
 # ---------------------------------------------------------------------------------------------- facts
