@@ -29,9 +29,10 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as InOrder
 from typing import Any, NamedTuple
 
+from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.compiled import Compiled, compile_grammar
-from ..automata.errors import GrammarError, nested_too_deeply
+from ..automata.errors import GrammarError, UnsatisfiableError, nested_too_deeply
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher, encoded
 from .grammar import Grammar
@@ -169,7 +170,10 @@ class _Leaves:
             if isinstance(node, Embedded):
                 root = node.target
             else:
-                root, _ = root_payload(RuleSet({"part": Rule("part", node)}, "part"))
+                try:
+                    root, _ = root_payload(RuleSet({"part": Rule("part", node)}, "part"))
+                except UnsatisfiableError:
+                    root = regular.compile_regular(regular.EMPTY)
             compiled = root if isinstance(root, ByteDfa) else compile_grammar(Reading(root, ()), byte_vocabulary())
             found = self.of[id(node)] = compiled
         return found

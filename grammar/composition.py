@@ -33,8 +33,8 @@ from .rules import Sequence as InSequence
 from .schema_scan import Gap
 
 __all__ = [
-    "Apart", "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "repeated", "text_node",
-    "united",
+    "Apart", "Heat", "captured", "concatenated", "heated", "leaf_node", "node_of", "of_node", "of_recipe", "repeated",
+    "text_node", "united",
 ]  # fmt: skip
 
 # A part that is nested deeper is compiled by itself: what is made of it is as deep as a leaf.
@@ -51,9 +51,9 @@ def node_of(part: Grammar | str) -> Node:
     if not isinstance(part, Grammar):
         raise TypeError(f"a part of a grammar is a Grammar, a Regex or a str, not {type(part).__name__}: {part!r}")
     if part.parts is None:
-        return _leaf(part.root, part.is_json, None)
+        return leaf_node(part.root, part.is_json, None)
     if _depth(part.parts) > _DEPTH:
-        return _leaf(part.root, False, part.parts)
+        return leaf_node(part.root, False, part.parts)
     return part.parts
 
 
@@ -65,8 +65,8 @@ def text_node(text: str) -> Node:
         raise GrammarError("a lone surrogate cannot be generated", text=text, offset=error.start) from None
 
 
-def _leaf(root: Target, is_solid: bool, parts: Node | None) -> Node:
-    """is_solid : the empty text is known not to be in it, so that nothing has to be expanded."""
+def leaf_node(root: Target, is_solid: bool, parts: Node | None) -> Node:
+    """The node of a state. is_solid : the empty text is known not to be in it, so that nothing has to be expanded."""
     if root is None:
         return Terminal(regular.EPSILON)
     if isinstance(root, ByteDfa) and parts is None:

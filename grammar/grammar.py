@@ -310,6 +310,7 @@ class Grammar:
         """The texts of a context-free grammar as llama.cpp (GBNF) and XGrammar write it.
 
         start : the name of the rule that a text is. `<|name|>` and `<[id]>` are special tokens of the vocabulary.
+            `name[capture, temperature=0.5] ::=` gives a rule attributes (grammar/rule_attributes.py).
         Raises GrammarError with line, column and caret.
         """
         from .ebnf import parse_ebnf
@@ -317,12 +318,19 @@ class Grammar:
         from .rules import special_tokens_of
 
         rules = parse_ebnf(text, start)
-        root, notes = root_payload(rules)
+        parts: Node | None = None
+        if rules.attributes:
+            from .attributed_rules import read_rules
+
+            root, notes, parts = read_rules(rules)
+        else:
+            root, notes = root_payload(rules)
         recipe = {"kind": "ebnf", "text": text, "start": start}
         return cls(
             root,
             source=f"EBNF, start rule {start}",
             notes=tuple(notes),
+            parts=parts,
             special_tokens=special_tokens_of(rules),
             recipe=lambda: recipe,
         )

@@ -17,8 +17,6 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, UnsatisfiableError, UnsupportedError, nested_too_deeply
@@ -30,8 +28,9 @@ from .lark_follow import followable, rule_set
 from .lark_lexer import LarkLexer
 from .lark_loading import Imports, Loaded, load_rules
 from .lark_states import annotated
-from .lark_text import Attributes, LarkText, Tokens, read_text
+from .lark_text import LarkText, Tokens, read_text
 from .preferred_match import PreferredMatch, preferred_match
+from .rule_attributes import shortest
 from .rule_reduction import reduced_bodies
 from .rule_temperatures import with_temperatures
 from .rules import Choice, Node, Rule, RuleRef, RuleSet, Terminal, facts_of, special_tokens_of
@@ -144,7 +143,7 @@ def _with_lazy_rules(loaded: Loaded, source: LarkText, embedded: dict[str, ByteD
     for name, attributes in source.attributes.items():
         if not attributes.shape or not any(rule.origin.name == name for rule in rules):
             continue  # the language is the same, or never used
-        language = _shortest(_regular_body(name, loaded, source, embedded), attributes)
+        language = shortest(_regular_body(name, loaded, source, embedded), attributes)
         if language.is_empty:
             raise UnsatisfiableError(f"rule {name!r} has no text", text=source.original, offset=attributes.offset)
         rules = [rule for rule in rules if rule.origin.name != name]
@@ -188,18 +187,3 @@ def _regular_body(
         source.unsupported(f"the attributes of rule {name!r}", "its body is recursive, and not regular",
                            offset)  # fmt: skip
     return regular.compile_regular(body.language)
-
-
-def _shortest(body: ByteDfa, attributes: Attributes) -> ByteDfa:
-    """The texts of a language none of whose proper beginnings is in it; without the stop, where there is one."""
-    from ..automata.minimize import minimized
-
-    end = (attributes.suffix or attributes.stop or "").encode()
-    dfa = regular.compile_regular(regular.concatenation(regular.Language(body), regular.literal(end)))
-    table = dfa.table.copy()
-    table[dfa.accepting != 0] = 0
-    shortest = minimized(table, dfa.accepting.copy(), dfa.byte_class.copy())
-    if attributes.stop is None:
-        return shortest
-    before = np.array([shortest.accepting[shortest.state_after(end, s)] if s else 0 for s in range(shortest.n_states)])
-    return minimized(shortest.table.copy(), before.astype(np.uint8), shortest.byte_class.copy())

@@ -30,9 +30,10 @@ from typing import Any, NamedTuple, NoReturn
 from ..automata.errors import GrammarError, UnsupportedError
 from ..automata.special_tokens import SpecialToken
 from .regex_syntax import parse
+from .rule_attributes import Attributes, read_attributes
 from .substring import Boundary
 
-__all__ = ["Attributes", "LarkText", "Schema", "Spans", "Tokens", "read_text"]
+__all__ = ["LarkText", "Schema", "Spans", "Tokens", "read_text"]
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|\#[^\n]*)
@@ -46,30 +47,10 @@ _PIECE = re.compile(
     re.VERBOSE,
 )
 _LINE_START = re.compile(r"[ \t!?]*")
-_ATTRIBUTE = re.compile(
-    r"""\s*(?P<name>[a-z_]+)\s*(?:=\s*(?P<value>"(?:\\.|[^"\\\n])*"|/(?:\\/|\\\\|[^/])*/|[\w.]+))?\s*"""
-)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _IDS = re.compile(r"<\[((?:\d+(?:-\d+)?)(?:,\d+(?:-\d+)?)*)\]>")
 _BY: dict[str, Boundary] = {"substring_chars": "char", "substring_words": "word", "substring_lines": "line"}
 _MAX_IDS = 256  # of one range of special tokens
 _DEFINES = re.compile(r"\s*(?:\{[^{}]*\}\s*)?(?:\.[ \t]*-?\d+[ \t]*)?[:\[]")
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """How a rule's texts end, and their temperature. suffix, stop, temperature : None where there is none."""
-
-    lazy: bool
-    suffix: str | None
-    stop: str | None
-    temperature: float | None
-    offset: int
-
-    @property
-    def shape(self) -> bool:
-        """Whether they change the language."""
-        return bool(self.lazy or self.suffix or self.stop)
 
 
 class Schema(NamedTuple):
@@ -160,7 +141,9 @@ def read_text(original: str) -> LarkText:
             definition = piece
             (out.again if piece in out.defined else out.defined).setdefault(piece, start)
             if original.startswith("[", at):
-                end = _attributes(out, piece, at)
+                if not piece[piece.startswith("_") :][:1].islower():
+                    out.fail("only rules have attributes", at)
+                out.attributes[piece], end = read_attributes(original, at)
                 replace(at, end, "")
                 at = end
     parts.append(original[copied:])
@@ -272,53 +255,3 @@ def _json_end(out: LarkText, at: int) -> int:
         out.fail(f"expected a JSON text: {error.msg}", error.pos)
     except RecursionError:
         out.fail("this JSON text is nested too deeply", begin.end())
-
-
-def _attributes(out: LarkText, name: str, at: int) -> int:
-    """Reads `[…]` after a rule's name; the offset after it."""
-    begin = at
-    at += 1
-    found: dict[str, str | None] = {}
-    while True:
-        item = _ATTRIBUTE.match(out.original, at)
-        if item is None:
-            out.fail("expected an attribute: lazy, suffix=\"…\", stop=\"…\", temperature=… or capture", at)
-        key, value = item["name"], item["value"]
-        if key == "max_tokens":
-            reason = "how many tokens a text has is no property of it; Matcher(max_tokens=…) counts those of all of it"
-            out.unsupported(f"the attribute {key}", reason, item.start("name"))
-        if key not in ("lazy", "suffix", "stop", "capture", "stop_capture", "temperature"):
-            known = "lazy, suffix, stop, temperature and capture"
-            out.fail(f"unknown attribute {key!r}; there are {known}", item.start("name"))
-        if key == "temperature" and (value is None or _NUMBER.fullmatch(value) is None):
-            out.fail("a temperature is a number from 0 on: temperature=0.7", item.start("name"))
-        if key in ("suffix", "stop"):
-            if value is None or not value.startswith('"'):
-                out.unsupported(f"{key} that is no string", "write it as \"…\"", item.start("name"))
-            value = _string(out, value, item.start("value"))
-        found[key] = value
-        at = item.end()
-        if out.original.startswith("]", at):
-            break
-        if not out.original.startswith(",", at):
-            out.fail("expected ',' or ']' after an attribute", at)
-        at += 1
-    if "suffix" in found and "stop" in found:
-        out.fail("a rule has a suffix or a stop, not both", begin)
-    if not name[name.startswith("_") :][:1].islower():
-        out.fail("only rules have attributes", begin)
-    temperature = found.get("temperature")
-    attributes = Attributes(
-        "lazy" in found, found.get("suffix") or None, found.get("stop") or None,
-        None if temperature is None else float(temperature), begin,
-    )  # fmt: skip
-    if attributes.shape or temperature is not None:
-        out.attributes[name] = attributes
-    return at + 1
-
-
-def _string(out: LarkText, literal: str, offset: int) -> str:
-    try:
-        return str(json.loads(literal))
-    except json.JSONDecodeError as error:
-        out.fail(f"malformed string: {error.msg}", offset + error.pos)

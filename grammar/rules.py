@@ -26,6 +26,7 @@ from ..automata.errors import GrammarError, LimitError, UnsatisfiableError, line
 from ..automata.fragment import Payload
 from ..automata.regular import Regular
 from ..automata.special_tokens import SpecialToken
+from .rule_attributes import Attributes
 
 __all__ = [
     "MAX_DEPTH", "Captured", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence",
@@ -116,12 +117,14 @@ class RuleSet:
     """Rules by name and the one that sentences are of. Compared by identity, which makes states of it cheap to hash.
 
     text : what the offsets are about. notes : what its author should know, beside what `notes_of` finds.
+    attributes : of the rules that have some (attributed_rules.py); root_payload knows nothing of them.
     """
 
     rules: Mapping[str, Rule]
     start: str
     text: str | None = None
     notes: tuple[str, ...] = ()
+    attributes: Mapping[str, Attributes] = field(default_factory=dict)
 
     def place(self, name: str) -> str:
         """A rule and where it stands, for messages."""

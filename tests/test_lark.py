@@ -236,6 +236,11 @@ def test_a_token_before_a_schema_does_not_end_where_it_would_be_longer() -> None
         assert verdict.ok == ("%regex" in body)  # the span may be empty; an integer has yet to come
 
 
+def test_a_token_after_which_a_schema_could_only_make_it_longer_is_no_dead_end() -> None:
+    with pytest.raises(bridle.UnsatisfiableError):
+        bridle.Grammar.from_lark('start: NAME %json {"enum": ["a", "b"]}\nNAME: /[a-z"]+/\n')
+
+
 def test_rules_may_have_a_temperature() -> None:
     text = (
         'start: "a" x y "!"\nx[temperature=0.5]: NAME | "[" y "]"\ny[temperature=2, lazy]: /[0-9]+;/\nz: NAME\n'
