@@ -407,7 +407,7 @@ class Matcher:
         self._move()
         vocabulary = self.compiled.vocabulary
         steps = self._steps()
-        if self._terminated and self._machine.may_end(self._history[1]):
+        if self._terminated and self._history is not None and self._machine.may_end(self._history[1]):
             del steps[-1]  # a stop token that is no part of the sentence
         text, places = bytearray(), []
         for step in steps:

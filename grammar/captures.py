@@ -35,10 +35,11 @@ from ..automata.compiled import Compiled, compile_grammar
 from ..automata.errors import GrammarError, UnsatisfiableError, nested_too_deeply
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher, encoded
+from .capture_states import Configurations, States, TableStates
 from .grammar import Grammar
 from .rule_states import root_payload
 from .rules import Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Sequence
-from .validation import Reading, byte_vocabulary, distinct, names_shown, validate
+from .validation import Reading, byte_vocabulary, names_shown, validate
 
 __all__ = ["Spans", "captures", "names_in", "spans_of"]
 
@@ -179,47 +180,6 @@ class _Leaves:
         return found
 
 
-class _TableStates:
-    """The states of an automaton."""
-
-    start = 1
-
-    def __init__(self, dfa: ByteDfa) -> None:
-        self.dfa = dfa
-
-    def distinct(self, states: list[int]) -> set[int]:
-        return {*states}
-
-    def accepts(self, state: int) -> bool:
-        return bool(self.dfa.accepting[state])
-
-    def goes_on(self, state: int) -> bool:
-        return bool(self.dfa.table[state].any())
-
-    def after(self, state: int, step: bytes) -> int | None:
-        return self.dfa.state_after(step, state) or None
-
-
-class _States:
-    """The configurations of a grammar."""
-
-    distinct = staticmethod(distinct)
-
-    def __init__(self, compiled: Compiled) -> None:
-        self.start = Matcher(compiled)
-
-    def accepts(self, state: Matcher) -> bool:
-        return state.is_accepting()
-
-    def goes_on(self, state: Matcher) -> bool:
-        return bool(state.next_bytes()[:256].any())
-
-    def after(self, state: Matcher, step: bytes) -> Matcher | None:
-        """step : a byte of text, or the spelling of a special token."""
-        after = state.fork()
-        return after if after.accept_spelling(step) else None
-
-
 class _Reading:
     """One text, read over a tree: where the parts that begin at a place end, and which of them are meant.
 
@@ -245,7 +205,8 @@ class _Reading:
         if not self.leaves.is_named(node):
             leaf = self.leaves.leaf(node)
             if self.names.at:
-                return self.ends_with_names(_TableStates(leaf) if isinstance(leaf, ByteDfa) else _States(leaf), begin)
+                states: States = TableStates(leaf) if isinstance(leaf, ByteDfa) else Configurations(leaf)
+                return self.ends_with_names(states, begin)
             return self.ends_of_table(leaf, begin) if isinstance(leaf, ByteDfa) else self.ends_of_states(leaf, begin)
         match node:
             case Captured(item):
@@ -288,7 +249,7 @@ class _Reading:
             found.add(self.open)
         return found
 
-    def ends_with_names(self, states: _TableStates | _States, begin: int) -> set[int]:
+    def ends_with_names(self, states: States, begin: int) -> set[int]:
         """As the above, where names of special tokens stand in the text: a place may be reached in several states."""
         data, n = self.data, len(self.data)
         found: set[int] = set()

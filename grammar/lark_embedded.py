@@ -30,8 +30,8 @@ def embedded_leaf(found: Schema | Spans | Tokens, source: LarkText) -> ByteDfa |
         return _schema(found) if isinstance(found, Schema) else _spans(found)
     except UnsupportedError as error:
         place = f" at {error.pointer or 'the root'}"
-        what, at = f"{error.what} ({found.what}{place})", {"text": source.original, "offset": found.offset}
-        raise UnsupportedError(what, error.reason, **at) from error
+        what = f"{error.what} ({found.what}{place})"
+        raise UnsupportedError(what, error.reason, text=source.original, offset=found.offset) from error
     except GrammarError as error:
         place = f" at {error.pointer or 'the root'}" if error.pointer is not None else ""
         message = f"{found.what}: {error.message}{place}"

@@ -76,7 +76,7 @@ def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, l
     terminals = [terminal for terminal in loaded.terminals if terminal.name in used]
     lexer = LarkLexer(terminals, {terminal.name: _match(terminal, source) for terminal in terminals}, loaded.ignored)
 
-    def leaf(name: str, context: frozenset[str]) -> GreedyDfa | Payload | None:
+    def leaf(name: str, context: frozenset[str]) -> GreedyDfa | ByteDfa | Payload | None:
         target = embedded.get(name)
         return lexer.leaf(name, context) if target is None else target
 

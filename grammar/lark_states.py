@@ -48,7 +48,7 @@ class Token:
     PERF: compared by identity, since rules are hashed again and again; `Tokens` makes one of each.
     """
 
-    leaf: GreedyDfa | Payload | None
+    leaf: GreedyDfa | ByteDfa | Payload | None
     gap: tuple[GreedyDfa | ByteDfa, ...]
     once: bool = False
 
@@ -60,7 +60,7 @@ class Tokens:
         self._known: dict[tuple[object, object, bool], Token] = {}
 
     def token(
-        self, leaf: GreedyDfa | Payload | None, gap: tuple[GreedyDfa | ByteDfa, ...], once: bool = False
+        self, leaf: GreedyDfa | ByteDfa | Payload | None, gap: tuple[GreedyDfa | ByteDfa, ...], once: bool = False
     ) -> Token:
         key = (leaf, gap, once)
         found = self._known.get(key)
@@ -84,8 +84,8 @@ class Productions(NamedTuple):
     apart: frozenset[str] = frozenset()
 
 
-Loose = TypeVar("Loose", bound="GreedyDfa | Payload")
-Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | Payload | None]"
+Loose = TypeVar("Loose", bound="GreedyDfa | ByteDfa | Payload")
+Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | ByteDfa | Payload | None]"
 
 
 def annotated(
@@ -173,7 +173,7 @@ class _States:
             for state in self.states
         }  # fmt: skip
         self.gaps: dict[frozenset[str], tuple[GreedyDfa, ...]] = {}
-        self.known: dict[tuple[Any, str], dict[Any, GreedyDfa | Payload]] = {}
+        self.known: dict[tuple[Any, str], dict[Any, GreedyDfa | ByteDfa | Payload]] = {}
         self.first_bytes: dict[str, int] = {}
         self.after: dict[frozenset[str], int] = {}
         self.loosened: dict[tuple[GreedyDfa, int], GreedyDfa] = {}
@@ -224,7 +224,7 @@ class _States:
                     changed = True
         return entered
 
-    def leaves(self, state: Any, terminal: str) -> dict[Any, GreedyDfa | Payload]:
+    def leaves(self, state: Any, terminal: str) -> dict[Any, GreedyDfa | ByteDfa | Payload]:
         """The leaf of a terminal that is shifted at a state, by the state in which the lexer read it."""
         found = self.known.get((state, terminal))
         if found is None:

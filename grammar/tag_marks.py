@@ -108,7 +108,7 @@ class Marks:
         vocabulary = self.vocabulary
         if vocabulary is not None:
             name = vocabulary.special_names.get(key) if isinstance(key, int) else key
-            if name in vocabulary.special_tokens:
+            if name is not None and name in vocabulary.special_tokens:
                 return Mark((self.special(name),), "")
             if (text := _ordinary_text(key, vocabulary)) is not None:
                 return Mark((*text,), text)

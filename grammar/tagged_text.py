@@ -70,14 +70,13 @@ def _tagged(tags: Tags, marks: Stops) -> Node:
     found: list[Node] = []
     for (before, _), together in groups.items():
         shared = _shared_beginning([begin for begin, _ in together])
-        mark = mark_node(shared)
-        until = regular.compile_regular(regular.Concat((regular.Language(before), mark.language)))
+        until = regular.compile_regular(regular.Concat((regular.Language(before), mark_node(shared).language)))
         rests = [(begin[len(shared) :], rest) for begin, rest in together]
         found.append(InARow((Embedded(Apart(until), False), by_beginning(rests))))
     return _choice(found)
 
 
-def mark_node(units: Sequence[Unit]) -> Node:
+def mark_node(units: Sequence[Unit]) -> Terminal:
     """The node of one mark, or of a part of it."""
     pieces: list[regular.Regular] = []
     text = ""
