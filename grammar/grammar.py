@@ -34,8 +34,8 @@ class Grammar:
     """
 
     __slots__ = (
-        "__weakref__", "_bind", "_parse", "_reading", "_recipe", "_vocabulary", "notes", "parts", "root", "source",
-        "special_tokens", "unenforced",
+        "__weakref__", "_bind", "_bound", "_parse", "_reading", "_recipe", "_vocabulary", "notes", "parts", "root",
+        "source", "special_tokens", "unenforced",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,7 @@ class Grammar:
         self._recipe = recipe
         self._parse = parse
         self._bind = bind
+        self._bound: tuple[Vocabulary, Grammar] | None = None
         self._vocabulary: Vocabulary | None = None
         self.parts = parts
 
@@ -108,13 +109,18 @@ class Grammar:
         Itself, unless it has structural tags (or tool calls) whose marks show special tokens of the vocabulary, or name
         tokens that are ordinary text in it (tag_marks.py). Raises GrammarError for a token that the vocabulary lacks.
         """
-        made = self._bind(vocabulary) if self._bind is not None and self._vocabulary is None else None
+        if self._bind is None or self._vocabulary is not None:
+            return self
+        if self._bound is not None and self._bound[0] == vocabulary:
+            return self._bound[1]  # whose states are known, where this vocabulary has met them
+        made = self._bind(vocabulary)
         if made is None:
             return self
         made.source, made.unenforced, made._parse, made._recipe = (
             self.source, self.unenforced, self._parse, self._recipe,
         )  # fmt: skip
         made._vocabulary = vocabulary
+        self._bound = vocabulary, made
         return made
 
     def reading_root(self) -> Target:

@@ -61,12 +61,16 @@ class Marks:
         """The special tokens of a vocabulary that the marks read so far show, longer names first."""
         known = vocabulary.special_tokens
         candidates = known if self.names is None else [name for name in self.names if name in known]
-        return sorted((name for name in candidates if any(name in text for text in self.texts)), key=len, reverse=True)
+        return sorted(self.shown_of(candidates), key=len, reverse=True)
 
     def missing_in(self, vocabulary: Vocabulary) -> list[str]:
         """The names given that marks show and a vocabulary has no special token of."""
-        missing = [name for name in self.names or () if name not in vocabulary.special_tokens]
-        return [name for name in missing if any(name in text for text in self.texts)]
+        return self.shown_of(name for name in self.names or () if name not in vocabulary.special_tokens)
+
+    def shown_of(self, names: Iterable[str]) -> list[str]:
+        """Those of some names that stand in the marks read so far."""
+        texts = "\0".join(self.texts)  # PERF: a vocabulary has a thousand names, and there may be hundreds of marks
+        return [name for name in names if name and name in texts]
 
     def of(self, vocabulary: Vocabulary) -> Marks:
         """Reads the same marks for a vocabulary."""
@@ -97,9 +101,8 @@ class Marks:
     def token_triggers(self, begin: Mark, triggers: list[Mark]) -> list[Mark]:
         """Those of some tokens that a mark is. Of a name and an id, only the vocabulary tells whether they are one."""
         same = [trigger for trigger in triggers if trigger.units == begin.units]
-        if not same and self.vocabulary is None and isinstance(begin.units[0], SpecialToken):
-            kind = type(begin.units[0].key)
-            same = [trigger for trigger in triggers if not isinstance(trigger.units[0].key, kind)]  # type: ignore[union-attr]
+        if not same and self.vocabulary is None:
+            same = [trigger for trigger in triggers if {_by_id(trigger), _by_id(begin)} == {True, False}]
         return same[:1]
 
     def token(self, key: str | int) -> Mark:
@@ -116,6 +119,12 @@ class Marks:
         token = SpecialToken(key)
         self.named[token] = None
         return Mark((token,), "")
+
+
+def _by_id(mark: Mark) -> bool | None:
+    """Whether a mark is a token that is named by its id, not by its name; None if it is none."""
+    token = mark.units[0] if len(mark.units) == 1 else ""
+    return isinstance(token.key, int) if isinstance(token, SpecialToken) else None
 
 
 def _ordinary_text(key: str | int, vocabulary: Vocabulary) -> str | None:

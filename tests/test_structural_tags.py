@@ -171,6 +171,7 @@ MALFORMED = [
         "/tags/0/begin",
         "begins with none of the triggers",
     ),
+    ({"type": "token_triggered_tags", "trigger_tokens": [7], "tags": [tag("")]}, "/tags/0/begin", "none of the trig"),
     ({"type": "token_dispatch", "rules": [[True, ONE]]}, "/rules/0/0", "by its id, not True"),
     ({"type": "any_tokens", "max_tokens": 3}, "/max_tokens", "no property of the text"),
     ({"type": "exclude_token"}, "", "any_tokens is any number of them"),
@@ -371,6 +372,7 @@ def test_marks_of_parts_are_special_tokens_in_whatever_they_are_a_part_of(tmp_pa
         assert matcher.validate_tokens(steps_of(re.sub("[«»]", "", text))) < 3, text
         assert bridle.validate(grammar, re.sub("[«»]", "", text)), text
         assert grammar.is_late and not compiled.grammar.is_late
+        assert bridle.compile(grammar, WITH_SPECIAL).grammar is compiled.grammar  # states are known the second time
     compiled = bridle.compile(whole["«<t>»1«</t>»!"], WITH_SPECIAL)
     compiled.save(tmp_path / "tag")
     loaded = bridle.load(tmp_path / "tag", WITH_SPECIAL)
