@@ -450,6 +450,20 @@ class Grammar:
         return cls(root, source=f"text until {until!r}" if until else "any text", recipe=lambda: recipe)
 
     @classmethod
+    def special_token(cls, token: str | int) -> Grammar:
+        """One special token of the vocabulary, by its name or its id: for parts, in which a str is always text.
+
+        Where the vocabulary has it as ordinary text, it is that text. No free text holds one: `free_text("</think>")`
+        before `special_token("</think>")` ends at the token or, in a vocabulary of that kind, at the text.
+        Raises GrammarError when it is compiled for a vocabulary that lacks it.
+        """
+        from .structural_tags import from_structural_tag
+
+        grammar = from_structural_tag({"type": "token", "token": token})
+        grammar.source = f"special token {token!r}"
+        return grammar
+
+    @classmethod
     def from_lark(
         cls, text: str, *, start: str = "start", import_paths: Sequence[str | os.PathLike[str]] = ()
     ) -> Grammar:

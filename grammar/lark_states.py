@@ -263,7 +263,7 @@ class _States:
             self.first_bytes[terminal] = reduce(
                 or_,
                 (
-                    first_bytes(leaf) if isinstance(leaf, GreedyDfa) else ALL_BYTES
+                    first_bytes(leaf) if isinstance(leaf, GreedyDfa | ByteDfa) else ALL_BYTES
                     for context in dict.fromkeys(self.contexts.values())
                     if terminal in context and (leaf := self.leaf_of(terminal, context)) is not None
                 ),

@@ -480,6 +480,28 @@ def test_a_name_in_a_text_is_a_special_token_or_text_whatever_makes_a_sentence()
         rules.captures("((<b>)).")
 
 
+def test_a_special_token_is_a_part_and_text_where_the_vocabulary_has_it_as_text(tmp_path):
+    def part(name):
+        return Grammar.special_token(name)
+
+    grammar = part("<a>") + Grammar.free_text("</a>").capture("x") + part("</a>") + "!"
+    assert grammar.captures("<a>b<a></a>!") == {"x": "b<a>"}
+    bytes_ = [bytes((b,)) for b in range(256)]
+    special = bridle.Vocabulary(bytes_, stop_token_ids=259, special_tokens={"<a>": 257, "</a>": 258}, size=260)
+    half = bridle.Vocabulary([*bytes_, b"", b"", b"</a>"], stop_token_ids=256, special_tokens={"<a>": 257})
+    bridle.compile(grammar, special).save(tmp_path / "parts")
+    for compiled in (bridle.compile(grammar, special), bridle.load(tmp_path / "parts", special)):
+        matcher = bridle.Matcher(compiled)
+        assert not matcher.accept_bytes("<a>") and matcher.accept_token(257) and matcher.accept_bytes("b<a>")
+        assert not matcher.accept_bytes("</a>") and matcher.accept_token(258) and matcher.accept_bytes("!")
+        assert matcher.is_accepting() and matcher.captures() == {"x": "b<a>"}
+    matcher = bridle.Matcher(bridle.compile(grammar, half))
+    assert matcher.accept_token(257) and matcher.accept_bytes("b</") and matcher.accept_bytes("a>!")
+    assert matcher.is_accepting() and matcher.captures() == {"x": "b"}
+    with pytest.raises(bridle.GrammarError, match="no special token '</a>'"):
+        bridle.compile(grammar, WITH_TOKEN)
+
+
 def test_stop_tokens_are_captured_where_they_are_a_part_of_the_sentence():
     ends = bridle.Vocabulary([b"a", b"b"], stop_token_ids=2, special_tokens={"<end>": 2}, size=3)
     for text, steps, wanted in (
