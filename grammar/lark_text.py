@@ -108,7 +108,7 @@ def read_text(original: str) -> LarkText:
     out = LarkText(original)
     parts: list[str] = []
     length = copied = at = 0
-    definition = ""  # what is being defined
+    definition = ""  # what is being defined, or %ignore
 
     def replace(start: int, end: int, by: str) -> None:
         nonlocal length, copied
@@ -122,15 +122,17 @@ def read_text(original: str) -> LarkText:
         if kind in ("comment", "line"):
             continue
         if kind == "special" or piece in ("%json", "%regex"):
-            if definition.lstrip("_")[:1].isupper():
+            if definition == "%ignore" or definition.lstrip("_")[:1].isupper():
                 what = "a special token" if kind == "special" else piece
-                out.unsupported(f"{what} in the terminal {definition}", "write it in a rule", start)
+                where = definition if definition == "%ignore" else f"the terminal {definition}"
+                out.unsupported(f"{what} in {where}", "write it in a rule", start)
         if kind == "special":
             replace(start, at, f" {_embed(out, Tokens(_special_tokens(out, piece, start)))} ")
             continue
         if kind == "regexp":
             _check_pattern(out, piece, start)
         if kind == "directive":
+            definition = piece if piece == "%ignore" else definition
             at = _directive(out, piece, start, at, replace)
             continue
         out.first.setdefault(piece, start)
