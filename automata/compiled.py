@@ -223,5 +223,8 @@ def compile_grammar(grammar: Source | HasSource, vocabulary: Vocabulary, *, limi
         raise TypeError(f"what is compiled is a Grammar or a Regex, not {type(grammar).__name__}: {grammar!r:.80}")
     if not isinstance(vocabulary, Vocabulary):
         raise TypeError(f"it is compiled for a Vocabulary, not {type(vocabulary).__name__}: {vocabulary!r:.80}")
+    bound_to = getattr(source, "bound_to", None)
+    if bound_to is not None:
+        source = bound_to(vocabulary)
     vocabulary.check_named(getattr(source, "special_tokens", ()))
     return Compiled(source, vocabulary, limits or Limits())

@@ -3,7 +3,8 @@
     python bench/structural_tag_verdicts.py            # prints where it differs from the files' verdicts
     python bench/structural_tag_verdicts.py --write    # keeps that in the files, under "xgrammar"
 
-A verdict is "sentence", "beginning" (of one), or the byte offset at which a text is refused. The tests hold bridle to
+A verdict is "sentence", "beginning" (of one), or the byte offset at which a text is refused; in tokens.json, where a
+text shows special tokens as «<t>», each of these counts as one. The tests hold bridle to
 "texts" and need no peer; a case that XGrammar judges differently says why it should be as it is ("because").
 The verdicts in the files are those of XGrammar 0.2.8, whose own formats of tool calls are asked where it has the same.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ MODELS = {
 REASONING = {False: "disabled", "opened": "enabled", "optional": "auto"}
 TOOLS = json.loads((FOLDER / "tool_calls" / "tools.json").read_text())
 STOP = 256
+SPECIAL = {"<t>": 258, "</t>": 259, "<u>": 260, "<|x|>": 261, "<|x|>>": 262}
 
 
 def structural_tag(case: dict[str, Any]) -> dict[str, Any] | None:
@@ -63,11 +66,17 @@ def verdicts(compiler: Any, case: dict[str, Any]) -> dict[str, Any] | str:
         return "refused: " + str(error).partition("error: ")[2].strip()
     found = {}
     for text in case["texts"]:
-        matcher, data = xgrammar.GrammarMatcher(grammar), text.encode()
-        at = next((i for i, byte in enumerate(data) if not matcher.accept_token(byte)), len(data))
-        whole = at == len(data)
+        matcher, steps = xgrammar.GrammarMatcher(grammar), steps_of(text)
+        at = next((i for i, step in enumerate(steps) if not matcher.accept_token(step)), len(steps))
+        whole = at == len(steps)
         found[text] = ("sentence" if matcher.accept_token(STOP) else "beginning") if whole else at
     return found
+
+
+def steps_of(text: str) -> list[int]:
+    """The tokens of a case's text: its bytes, and special tokens where it shows them."""
+    pieces = re.split("«(.*?)»", text)
+    return [step for i, piece in enumerate(pieces) for step in ([SPECIAL[piece]] if i % 2 else piece.encode())]
 
 
 def main() -> None:
@@ -77,15 +86,19 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     write = parser.parse_args().write
     info = xgrammar.TokenizerInfo(
-        [bytes((byte,)) for byte in range(256)] + [b"</s>"],
+        [bytes((byte,)) for byte in range(256)] + [b"</s>", b"hello"],
         vocab_type=xgrammar.VocabType.RAW,
         stop_token_ids=[STOP],
     )
-    compiler = xgrammar.GrammarCompiler(info)
-    for path in (FOLDER / "structural_tags" / "cases.json", FOLDER / "tool_calls" / "cases.json"):
+    plain = xgrammar.GrammarCompiler(info)
+    vocabulary = [*info.decoded_vocab, *[name.encode() for name in SPECIAL]]
+    info = xgrammar.TokenizerInfo(vocabulary, vocab_type=xgrammar.VocabType.RAW, stop_token_ids=[STOP])
+    with_tokens = xgrammar.GrammarCompiler(info)
+    tags = FOLDER / "structural_tags"
+    for path in (tags / "cases.json", tags / "tokens.json", FOLDER / "tool_calls" / "cases.json"):
         cases = json.loads(path.read_text())
         for case in cases:
-            compare(compiler, case)
+            compare(with_tokens if path.name == "tokens.json" else plain, case)
         if write:
             path.write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n")
 

@@ -12,6 +12,9 @@ sequence are concerned.
 Of a text that is no sentence yet, a part that has read all of it and could go on takes more than any that has ended
 (`OPEN`, a place beyond the end), so it and what it is in are not told.
 
+Special tokens are shown by their names in the text that is read. A matcher knows where those are that it accepted; in a
+text from elsewhere, each name may be the token or text.
+
 Cost: with n bytes and no ambiguity, n look-ups in a table, or 2 us for each byte below a schema or a rule. A part that
 may end at each of n places, followed by one that may, takes n * n.
 
@@ -21,36 +24,38 @@ Source: POSIX.1-2017, Base Definitions, 9.1 (longest matches); the chart is Cock
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as InOrder
+from typing import Any, NamedTuple
 
+from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.compiled import Compiled, compile_grammar
-from ..automata.errors import GrammarError, UnsupportedError, nested_too_deeply
+from ..automata.errors import GrammarError, UnsatisfiableError, nested_too_deeply
 from ..automata.fragment import Target
 from ..automata.matcher import Matcher, encoded
+from .capture_states import Configurations, States, TableStates
 from .composition import read_freely
 from .grammar import Grammar
 from .rule_states import root_payload
 from .rules import Captured, Choice, Embedded, Node, Repeat, Rule, RuleSet, Sequence
-from .validation import Reading, byte_vocabulary, validate
+from .validation import Reading, byte_vocabulary, names_shown, validate
 
 __all__ = ["Spans", "captures", "names_in", "spans_of"]
 
 Spans = list[tuple[str, int, int]]  # name, offsets of its first byte and behind its last one; outer ones first
+Tokens = InOrder[tuple[int, int, bytes]]  # where the name of each special token begins and ends, and its spelling
 
 
-def captures(grammar: Grammar, text: str | bytes) -> dict[str, str | list[str]]:
-    """As Grammar.captures says. UnsupportedError where there are names beside special tokens."""
+def captures(grammar: Grammar, text: str | bytes, tokens: Tokens | None = None) -> dict[str, str | list[str]]:
+    """As Grammar.captures says. tokens : the special tokens in the text; None where that is not known."""
     if grammar.parts is None:
         return {}
-    if grammar.special_tokens and names_in(grammar.parts):
-        names = ", ".join(str(token.key) for token in grammar.special_tokens[:3])
-        reason = f"the text alone does not tell where those are that the grammar names ({names})"
-        raise UnsupportedError("captures beside special tokens", reason)
     data = encoded(text)
     try:
         several = names_in(grammar.parts)
-        spans = spans_of(grammar, data) if several else []
+        spans = spans_of(grammar, data, tokens) if several else []
     except RecursionError:
         raise nested_too_deeply("a composed grammar") from None
     found: dict[str, str | list[str]] = {}
@@ -110,22 +115,41 @@ def _summed(each: list[dict[str, int | None]]) -> dict[str, int | None]:
 _leaves: weakref.WeakKeyDictionary[Grammar, _Leaves] = weakref.WeakKeyDictionary()
 
 
-def spans_of(grammar: Grammar, data: bytes) -> Spans:
+def spans_of(grammar: Grammar, data: bytes, tokens: Tokens | None = None) -> Spans:
     """The captures of a text in the order in which they begin. Raises GrammarError where no sentence begins with it."""
     assert grammar.parts is not None
     leaves = _leaves.setdefault(grammar, _Leaves())
-    reading = _Reading(data, leaves)
+    reading = _Reading(data, leaves, _names(grammar, data, tokens))
     for tree in leaves.trees(grammar.parts):
         ends = reading.ends(tree, 0)
         goal = len(data) if len(data) in ends else reading.open
         if goal in ends:
             return list(reading.spans(tree, 0, goal))
-    verdict = validate(grammar, data)
+    verdict = validate(grammar, data, as_generated=bool(grammar.special_tokens))
     raise GrammarError(
         f"no sentence begins with this text: byte {verdict.offset} may not stand there",
         text=data.decode("utf-8", "replace"),
         offset=len(data[: verdict.offset].decode("utf-8", "ignore")),
     )
+
+
+class _Names(NamedTuple):
+    """at : by where the name of a special token stands, where it ends, and the token's spelling. certain : no name that
+    stands there is text."""
+
+    at: Mapping[int, list[tuple[int, bytes]]]
+    certain: bool
+
+
+def _names(grammar: Grammar, data: bytes, tokens: Tokens | None) -> _Names:
+    at: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
+    if tokens is None:
+        for begin, shown in names_shown(data, grammar.special_tokens).items():
+            at[begin] = [(end, token.spelling) for end, token in shown]
+    else:
+        for begin, end, spelling in tokens:
+            at[begin].append((end, spelling))
+    return _Names(dict(at), tokens is not None)
 
 
 class _Leaves:
@@ -158,7 +182,10 @@ class _Leaves:
             if isinstance(node, Embedded):
                 root = node.target
             else:
-                root, _ = root_payload(RuleSet({"part": Rule("part", node)}, "part"))
+                try:
+                    root, _ = root_payload(RuleSet({"part": Rule("part", node)}, "part"))
+                except UnsatisfiableError:
+                    root = regular.compile_regular(regular.EMPTY)
             compiled = root if isinstance(root, ByteDfa) else compile_grammar(Reading(root, ()), byte_vocabulary())
             found = self.of[id(node)] = compiled
         return found
@@ -170,8 +197,8 @@ class _Reading:
     A place is a byte offset; `open` is that of a part which has read all of the text and could go on.
     """
 
-    def __init__(self, data: bytes, leaves: _Leaves) -> None:
-        self.data, self.leaves = data, leaves
+    def __init__(self, data: bytes, leaves: _Leaves, names: _Names) -> None:
+        self.data, self.leaves, self.names = data, leaves, names
         self.open = len(data) + 1
         self.known: dict[tuple[int, int], frozenset[int]] = {}
 
@@ -188,6 +215,9 @@ class _Reading:
     def ends_anew(self, node: Node, begin: int) -> set[int] | frozenset[int]:
         if not self.leaves.is_named(node):
             leaf = self.leaves.leaf(node)
+            if self.names.at:
+                states: States = TableStates(leaf) if isinstance(leaf, ByteDfa) else Configurations(leaf)
+                return self.ends_with_names(states, begin)
             return self.ends_of_table(leaf, begin) if isinstance(leaf, ByteDfa) else self.ends_of_states(leaf, begin)
         match node:
             case Captured(item):
@@ -228,6 +258,27 @@ class _Reading:
                 found.add(at + 1)
         if matcher.next_bytes()[:256].any():
             found.add(self.open)
+        return found
+
+    def ends_with_names(self, states: States, begin: int) -> set[int]:
+        """As the above, where names of special tokens stand in the text: a place may be reached in several states."""
+        data, n = self.data, len(self.data)
+        found: set[int] = set()
+        waiting: dict[int, list[Any]] = {begin: [states.start]}
+        while waiting:
+            at = min(waiting)
+            names = self.names.at.get(at, ())
+            for state in states.distinct(waiting.pop(at)):
+                if states.accepts(state):
+                    found.add(at)
+                if at == n:
+                    if states.goes_on(state):
+                        found.add(self.open)
+                    continue
+                steps = [] if names and self.names.certain else [(at + 1, data[at : at + 1])]
+                for end, step in (*names, *steps):
+                    if (after := states.after(state, step)) is not None:
+                        waiting.setdefault(end, []).append(after)
         return found
 
     def layers(self, items: tuple[Node, ...], begin: int) -> list[set[int]]:

@@ -29,6 +29,7 @@ from ..automata.errors import GrammarError, SavedGrammarError
 from ..automata.fragment import Fragment, Target, Warmth
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
+from ..automata.vocabulary import Vocabulary
 from .arguments import expect_text
 from .empty_texts import accepts_empty
 from .grammar import Grammar, Later
@@ -40,8 +41,8 @@ from .schema_scan import Gap
 from .text_states import Padded
 
 __all__ = [
-    "Heat", "captured", "concatenated", "heated", "node_of", "of_node", "of_recipe", "read_freely", "repeated",
-    "root_of", "text_node", "united",
+    "Heat", "captured", "concatenated", "heated", "leaf_node", "node_of", "of_node", "of_recipe", "read_freely",
+    "repeated", "root_of", "text_node", "united",
 ]  # fmt: skip
 
 # A part that is nested deeper is compiled by itself: what is made of it is as deep as a leaf.
@@ -59,9 +60,9 @@ def node_of(part: Grammar | str) -> Node:
     if not isinstance(part, Grammar):
         raise TypeError(f"a part of a grammar is a Grammar, a Regex or a str, not {type(part).__name__}: {part!r}")
     if part.parts is None:
-        return _leaf(part.root, None, part.reading_root if part.is_json else None)
+        return leaf_node(part.root, None, part.reading_root if part.is_json else None)
     if part.depth > _DEPTH:
-        return _leaf(part.root, part.parts)
+        return leaf_node(part.root, part.parts)
     return part.parts
 
 
@@ -73,8 +74,9 @@ def text_node(text: str) -> Node:
         raise GrammarError("a lone surrogate cannot be generated", text=text, offset=error.start) from None
 
 
-def _leaf(root: Target, parts: Node | None, reading: Callable[[], Target] | None = None) -> Node:
-    """reading : of JSON, which is never the empty text: so nothing has to be expanded to know that."""
+def leaf_node(root: Target, parts: Node | None, reading: Callable[[], Target] | None = None) -> Node:
+    """The node of a state. reading : of JSON, which is never the empty text: so nothing has to be expanded to know
+    that."""
     if root is None:
         return Terminal(regular.EPSILON)
     if isinstance(root, ByteDfa) and parts is None:
@@ -95,7 +97,7 @@ def read_freely(node: Node) -> Node:
             return node if read_item is item else replace(node, item=read_item)
         case Embedded(parts=parts) if parts is not None:
             inner = read_freely(parts)
-            return node if inner is parts else _leaf(root_of(inner), inner)
+            return node if inner is parts else leaf_node(root_of(inner), inner)
         case Embedded(_, nullable, None, reading) if reading is not None:
             root = reading()
             if isinstance(root, Padded):  # white space without a count, so that it is one reading beside other such
@@ -223,6 +225,10 @@ def _composed(
     node: Node, parts: Sequence[Grammar | str], kind: str, depth: int = 1, **about: Any
 ) -> Grammar:
     grammars = [part for part in parts if isinstance(part, Grammar)]
+
+    def bound(vocabulary: Vocabulary) -> Grammar:
+        return _made(kind, [part.bound_to(vocabulary) if isinstance(part, Grammar) else part for part in parts], about)
+
     return Grammar(
         Later(lambda: root_of(node)),
         source=f"{kind} of {len(parts)} parts" if len(parts) != 1 else f"{kind}",
@@ -232,17 +238,21 @@ def _composed(
         recipe=_Recipe(kind, parts, about),
         parts=node,
         depth=depth,
+        bind=bound if any(grammar.is_late for grammar in grammars) else None,
     )
 
 
 def of_recipe(recipe: Mapping[str, Any], grammar_of: Callable[[Mapping[str, Any]], Grammar]) -> Grammar:
     """The grammar that a recipe of this module tells. grammar_of : makes the grammar of any recipe."""
-    kind = recipe["kind"]
+    parts = [part if isinstance(part, str) else grammar_of(part) for part in recipe["parts"]]
+    return _made(recipe["kind"], parts, recipe)
+
+
+def _made(kind: str, parts: Sequence[Grammar | str], about: Mapping[str, Any]) -> Grammar:
     if kind in ("concat", "union"):
-        parts = [part if isinstance(part, str) else grammar_of(part) for part in recipe["parts"]]
         return concatenated(parts) if kind == "concat" else united(parts)
-    (only,) = recipe["parts"]
-    part = grammar_of(only)
+    (part,) = parts
+    assert isinstance(part, Grammar)
     if kind == "repeat":
-        return repeated(part, recipe["least"], recipe["most"])
-    return captured(part, recipe["name"]) if kind == "capture" else heated(part, recipe["temperature"])
+        return repeated(part, about["least"], about["most"])
+    return captured(part, about["name"]) if kind == "capture" else heated(part, about["temperature"])

@@ -4,6 +4,7 @@ The text is cut into tokens first (ebnf_tokens.py), so that it is known which na
 then a recursive descent over the tokens. A rule begins where a name is followed by `::=`, so bodies may run over any
 number of lines.
 
+    name[lazy] ::= body      attributes, as llguidance has them: rule_attributes.py
     name ::= body            letters, digits, - and _; a name with dots is one if a rule is defined by it
     a | b    a b    (a)      alternatives, either of which may be empty; sequences; groups
     ? * + {m} {m,} {m,n} {,n}
@@ -52,7 +53,7 @@ _MAX_NESTING = 40
 def parse_ebnf(text: str, start: str = "root") -> RuleSet:
     """The rules of an EBNF text. Raises GrammarError (with line, column and caret), UnsupportedError, LimitError."""
     lexer = Lexer(text)
-    rules = _Parser(text, lexer.tokens(), lexer.notes).grammar(start)
+    rules = _Parser(text, lexer.tokens(), lexer).grammar(start)
     verify(rules)
     return rules
 
@@ -68,8 +69,9 @@ _OTHER_TOKEN = Terminal(RegularRepeat(ANY_CHAR, 0, None))
 class _Parser:
     """Recursive descent over the tokens."""
 
-    def __init__(self, text: str, tokens: list[Token], notes: list[str]) -> None:
-        self.text, self.tokens, self.at, self.notes = text, tokens, 0, dict.fromkeys(notes)
+    def __init__(self, text: str, tokens: list[Token], lexer: Lexer) -> None:
+        self.text, self.tokens, self.at, self.notes = text, tokens, 0, dict.fromkeys(lexer.notes)
+        self.attributes = lexer.attributes
         self.special: list[SpecialToken] = []  # of the rule that is being read
         self.others: list[int] = []  # offsets of `!<name>`
         self.schemas: dict[str, Node] = {}
@@ -114,7 +116,8 @@ class _Parser:
                 self.fail("expected a rule or the end of the text: no group is open for this ')'", self.token.offset)
         if not rules:
             self.fail("expected a rule (name ::= body), found the end of the text", 0)
-        return RuleSet(rules, start, self.text, tuple(self.notes))
+        attributes = {name: self.attributes[r.offset] for name, r in rules.items() if r.offset in self.attributes}
+        return RuleSet(rules, start, self.text, tuple(self.notes), attributes)
 
     def alternatives(self, nesting: int) -> Node:
         found = [self.sequence(nesting)]

@@ -18,6 +18,7 @@ from ..automata.errors import GrammarError, LimitError, UnsupportedError, line_a
 from ..automata.regular import ANY_CHAR, CharClass, Regular, char_class, literal
 from ..automata.special_tokens import SpecialToken
 from .regex_syntax import Dialect, fullmatch_language
+from .rule_attributes import Attributes, read_attributes
 
 __all__ = ["Lexer", "Token"]
 
@@ -25,6 +26,8 @@ _MAX_COUNT = 1_000_000
 
 _SPACE = re.compile(r"[ \t\r\n\f\v]+")
 _NAME = re.compile(r"[\w-]*\w[\w-]*(?:\.[\w-]*\w[\w-]*)*")
+# No class stands before `::=`.
+_ATTRIBUTED = re.compile(r"""\[(?:[^\]"\n]|"(?:\\.|[^"\\\n])*")*\][ \t\r\n]*::=""")
 _CODE = re.compile(r"#x([0-9A-Fa-f]+)(?![\w-])")
 _NO_CODE = re.compile(r"#x\w{1,8}[ \t]*(?:(?=[|()?*+\"'\[{])|(?P<last>\r?$))", re.MULTILINE)
 _CODES = re.compile(r"\^?(?:#x[0-9A-Fa-f]+(?:-#x[0-9A-Fa-f]+)?)+")
@@ -82,6 +85,7 @@ class Lexer:
         self.comment: int | None = None  # the first `#` that can be nothing but a comment
         self.code: int | None = None  # the first `#x20` outside a class
         self.notes: list[str] = []
+        self.attributes: dict[int, Attributes] = {}  # by where the name of the rule stands
         self._defined: frozenset[str] | None = None
 
     def fail(self, message: str, offset: int) -> NoReturn:
@@ -157,6 +161,8 @@ class Lexer:
             return self.macro(found[1], found.end())
         if found := _NAME.match(self.text, begin):
             self.at = found.end()
+            if _ATTRIBUTED.match(self.text, self.at):
+                self.attributes[begin], self.at = read_attributes(self.text, self.at)
             return "name", found[0]
         if found := _CODE.match(self.text, begin):
             self.code = begin if self.code is None else self.code

@@ -15,6 +15,7 @@ from .arguments import expect_counts, expect_iterable, expect_source, expect_tex
 from .schema_scan import Gap
 
 if TYPE_CHECKING:
+    from ..automata.vocabulary import Vocabulary
     from .agent_spec import AgentSpec
     from .lark_grammar import ReadLark
     from .regex import Regex
@@ -38,11 +39,12 @@ class Grammar:
     unenforced : (JSON pointer, keyword, reason) of every constraint that is not enforced; empty unless reported.
     source : what it was made from, for people. parse : what makes a value of a text, given the grammar itself, too.
     special_tokens : the tokens of no text that it names, which a vocabulary must have.
+    bind : makes it for a vocabulary, where something in it depends on which special tokens there are (`bound_to`).
     """
 
     __slots__ = (
-        "__weakref__", "_depth", "_parse", "_reading", "_recipe", "_root", "notes", "parts", "source",
-        "special_tokens", "unenforced",
+        "__weakref__", "_bind", "_bound", "_depth", "_parse", "_reading", "_recipe", "_root", "_vocabulary", "notes",
+        "parts", "source", "special_tokens", "unenforced",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +60,7 @@ class Grammar:
         parts: Node | None = None,
         depth: int | None = None,
         parse: Callable[[Grammar, str], Any] | None = None,
+        bind: Callable[[Vocabulary], Grammar | None] | None = None,
     ) -> None:
         self._root = root
         self.source = source
@@ -67,6 +70,9 @@ class Grammar:
         self._reading = reading
         self._recipe = recipe
         self._parse = parse
+        self._bind = bind
+        self._bound: tuple[Vocabulary, Grammar] | None = None
+        self._vocabulary: Vocabulary | None = None
         self.parts = parts
         self._depth = depth
 
@@ -112,10 +118,35 @@ class Grammar:
         from .saved_grammars import grammar_of
 
         try:
-            recipe = self.recipe
+            made = grammar_of(self.recipe)
         except SavedGrammarError:
             return self
-        return grammar_of(recipe)
+        return made if self._vocabulary is None else made.bound_to(self._vocabulary)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a vocabulary may make a difference: whether `bound_to` may be another grammar."""
+        return self._bind is not None and self._vocabulary is None
+
+    def bound_to(self, vocabulary: Vocabulary) -> Grammar:
+        """The grammar with the special tokens that a vocabulary has; compiling calls this.
+
+        Itself, unless it has structural tags (or tool calls) whose marks show special tokens of the vocabulary, or name
+        tokens that are ordinary text in it (tag_marks.py). Raises GrammarError for a token that the vocabulary lacks.
+        """
+        if self._bind is None or self._vocabulary is not None:
+            return self
+        if self._bound is not None and self._bound[0] == vocabulary:
+            return self._bound[1]  # whose states are known, where this vocabulary has met them
+        made = self._bind(vocabulary)
+        if made is None:
+            return self
+        made.source, made.unenforced, made._parse, made._recipe = (
+            self.source, self.unenforced, self._parse, self._recipe,
+        )  # fmt: skip
+        made._vocabulary = vocabulary
+        self._bound = vocabulary, made
+        return made
 
     def reading_root(self) -> Target:
         """The first state for reading texts that something else has written: more ways of writing, the same values."""
@@ -190,11 +221,22 @@ class Grammar:
         A text that could be read in several ways is read so that each part from left to right takes as much as it can
         and, of alternatives that take the same, the first one is meant. In a text that is no sentence yet, parts that
         could still go on are not told. Names that have no text are not there. Takes 2 to 8 us for a byte.
+        Special tokens that the grammar names are shown by name, `<|im_end|>`, or as `<[7]>` where it names the id; a
+        name is read as the token or as text, whatever makes a sentence.
         Raises GrammarError for a text that no sentence begins with.
         """
         from .captures import captures
 
         return captures(self, text)
+
+    def captures_of(self, text: bytes, tokens: Sequence[tuple[int, int, bytes]]) -> dict[str, str | list[str]]:
+        """As `captures`, where it is known which special tokens there are. For Matcher.captures.
+
+        tokens : where in the text the name of each begins and ends, and its spelling (automata/special_tokens.py).
+        """
+        from .captures import captures
+
+        return captures(self, text, tokens)
 
     def parse(self, text: str | bytes) -> Any:
         """The value of a text: what a Python type or a template makes of it, a JSON value, else the text itself.
@@ -307,6 +349,7 @@ class Grammar:
         """The texts of a context-free grammar as llama.cpp (GBNF) and XGrammar write it.
 
         start : the name of the rule that a text is. `<|name|>` and `<[id]>` are special tokens of the vocabulary.
+            `name[capture, temperature=0.5] ::=` gives a rule attributes (grammar/rule_attributes.py).
         Raises GrammarError with line, column and caret.
         """
         from .ebnf import parse_ebnf
@@ -315,12 +358,19 @@ class Grammar:
 
         text, start = expect_source(text, "an EBNF grammar"), expect_text(start, "the start rule's name")
         rules = parse_ebnf(text, start)
-        root, notes = root_payload(rules)
+        parts: Node | None = None
+        if rules.attributes:
+            from .attributed_rules import read_rules
+
+            root, notes, parts = read_rules(rules)
+        else:
+            root, notes = root_payload(rules)
         recipe = {"kind": "ebnf", "text": text, "start": start}
         return cls(
             root,
             source=f"EBNF, start rule {start}",
             notes=tuple(notes),
+            parts=parts,
             special_tokens=special_tokens_of(rules),
             recipe=lambda: recipe,
         )
@@ -390,18 +440,23 @@ class Grammar:
         return cls(leaf, source=f"spans by {by} of {size} characters", recipe=recipe)
 
     @classmethod
-    def from_structural_tag(cls, tag: dict[str, Any] | str | bytes, **options: Any) -> Grammar:
+    def from_structural_tag(
+        cls, tag: dict[str, Any] | str | bytes, *, special_tokens: Iterable[str] | None = None, **options: Any
+    ) -> Grammar:
         """Free text in which marks begin what follows a schema or a grammar; JSON as XGrammar describes it.
 
         tag : {"type": "structural_tag", "format": …}, or a format by itself, as a dict or as JSON text: triggered_tags,
             tag, sequence, or, any_text, const_string, json_schema, regex, grammar, tags_with_separator and others. In
             a dict, a Grammar may stand for a format.
+        special_tokens : which special tokens marks may show (`<tool_call>` in "<tool_call>\\n"). None, any that the
+            vocabulary has; (), marks are texts. What a vocabulary lacks is text. {"type": "token", "token": name or id}
+            is a token whatever is said here, and an error in a vocabulary without it. Neither ever is in free text.
         options : those of from_json_schema, for the schemas in it.
         Raises GrammarError (malformed), UnsupportedError, UnsatisfiableError, all with the JSON pointer; LimitError.
         """
         from .structural_tags import from_structural_tag
 
-        return from_structural_tag(tag, **options)
+        return from_structural_tag(tag, special_tokens, **options)
 
     @classmethod
     def from_template(cls, template: str, /, **holes: Any) -> Grammar:
@@ -441,6 +496,20 @@ class Grammar:
         return cls(root, source=f"text until {until!r}" if until else "any text", recipe=lambda: recipe)
 
     @classmethod
+    def special_token(cls, token: str | int) -> Grammar:
+        """One special token of the vocabulary, by its name or its id: for parts, in which a str is always text.
+
+        Where the vocabulary has it as ordinary text, it is that text. No free text holds one: `free_text("</think>")`
+        before `special_token("</think>")` ends at the token or, in a vocabulary of that kind, at the text.
+        Raises GrammarError when it is compiled for a vocabulary that lacks it.
+        """
+        from .structural_tags import from_structural_tag
+
+        grammar = from_structural_tag({"type": "token", "token": token})
+        grammar.source = f"special token {token!r}"
+        return grammar
+
+    @classmethod
     def from_lark(
         cls, text: str, *, start: str = "start", import_paths: Sequence[str | os.PathLike[str]] = ()
     ) -> Grammar:
@@ -462,7 +531,13 @@ class Grammar:
     @classmethod
     def _of_lark(cls, read: ReadLark, text: str, start: str) -> Grammar:
         recipe = {"kind": "lark", "text": text, "start": start, "imported": read.imported}
-        return cls(read.root, source=f"Lark, start rule {start}", notes=tuple(read.notes), recipe=lambda: recipe)
+        return cls(
+            read.root,
+            source=f"Lark, start rule {start}",
+            notes=tuple(read.notes),
+            special_tokens=read.special_tokens,
+            recipe=lambda: recipe,
+        )
 
 
 def _is_part(other: Any) -> bool:

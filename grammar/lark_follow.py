@@ -26,6 +26,7 @@ from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import UnsatisfiableError
 from ..automata.fragment import Payload
 from ..automata.greedy_dfa import ASCII, GreedyDfa, made
+from ..automata.special_tokens import SpecialToken
 from .greedy_ends import ALL_CLASSES, as_set, first_bytes, trimmed
 from .lark_states import Production, Productions, Token, Tokens, merged
 from .rule_states import Apart
@@ -241,7 +242,7 @@ class _Trimming:
             names.append(self.old.names[rule])
             found = [self.production(items, follows, number) for items in self.old.bodies[rule]]
             bodies.append(tuple(dict.fromkeys(items for items in found if items is not None)))
-        return Productions(names, bodies, self.old.tokens) if self.changed else None
+        return self.old._replace(names=names, bodies=bodies) if self.changed else None
 
     def production(self, items: Production, follows: int, number: Callable[[int, int], int]) -> Production | None:
         out: list[Token | int] = []
@@ -382,8 +383,13 @@ def _lenient(leaf: GreedyDfa) -> GreedyDfa:
 # ---------------------------------------------------------------------------------------------- the IR
 
 
-def rule_set(rules: Productions, text: str, offsets: dict[str, int]) -> RuleSet:
-    """The rules as an IR. offsets : where rules are defined in the text, by name."""
+def rule_set(
+    rules: Productions, text: str, offsets: dict[str, int], special_tokens: tuple[SpecialToken, ...] = ()
+) -> RuleSet:
+    """The rules as an IR, the copies of `a` named `a`, `a (2)` and so on.
+
+    offsets : where rules are defined in the text, by name. special_tokens : those that some rule names.
+    """
     names, count = [], dict.fromkeys(rules.names, 0)
     for name in rules.names:
         count[name] += 1
@@ -402,7 +408,8 @@ def rule_set(rules: Productions, text: str, offsets: dict[str, int]) -> RuleSet:
     for number, body in enumerate(rules.bodies):
         alternatives = [Sequence(tuple([node for item in items for node in nodes(item)])) for items in body]
         node = alternatives[0] if len(alternatives) == 1 else Choice(tuple(alternatives))
-        out[names[number]] = Rule(names[number], node, offsets.get(rules.names[number]))
+        named = special_tokens if number == 0 else ()
+        out[names[number]] = Rule(names[number], node, offsets.get(rules.names[number]), named)
     return RuleSet(out, names[0], text)
 
 

@@ -1,6 +1,7 @@
 """Lark grammars: a text becomes rules over greedy leaves that read it as Lark's LALR parser with its contextual lexer.
 
     lark_text       what lark does not know is taken out, places are kept
+    lark_embedded   what that is: schemas, spans of a text, special tokens
     lark_loading    lark's own loader makes rules and terminals; nothing is read that the caller does not give
     preferred_match the text that `re` takes, for each terminal
     lark_lexer      terminals that compete, as greedy leaves
@@ -17,8 +18,6 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import (
@@ -31,14 +30,18 @@ from ..automata.errors import (
 )
 from ..automata.fragment import Payload, Target
 from ..automata.greedy_dfa import GreedyDfa
+from ..automata.special_tokens import SpecialToken
+from .lark_embedded import embedded_leaf, first_bytes_of
 from .lark_follow import followable, rule_set
 from .lark_lexer import LarkLexer
 from .lark_loading import Imports, Loaded, load_rules
 from .lark_states import annotated
-from .lark_text import Attributes, LarkText, read_text
+from .lark_text import LarkText, Tokens, read_text
 from .preferred_match import PreferredMatch, preferred_match
+from .rule_attributes import shortest
 from .rule_reduction import reduced_bodies
-from .rules import Choice, Node, Rule, RuleRef, RuleSet, Terminal, facts_of
+from .rule_temperatures import with_temperatures
+from .rules import Choice, Node, Rule, RuleRef, RuleSet, Terminal, facts_of, special_tokens_of
 from .rules import Sequence as InARow
 
 __all__ = ["ReadLark", "read_lark", "read_lark_rules"]
@@ -50,6 +53,7 @@ class ReadLark(NamedTuple):
     root: Target
     notes: list[str]
     imported: dict[str, str]
+    special_tokens: tuple[SpecialToken, ...]
 
 
 def read_lark(
@@ -67,31 +71,43 @@ def read_lark(
     imports = Imports(import_paths, imported)
     rules, notes = read_lark_rules(text, start, imports)
     root, _ = root_payload(rules, joined=True)
-    return ReadLark(root, notes, imports.texts)
+    return ReadLark(root, notes, imports.texts, special_tokens_of(rules))
 
 
 def read_lark_rules(text: str, start: str, imports: Imports) -> tuple[RuleSet, list[str]]:
     """The rules of a Lark grammar over greedy leaves, and notes for its author."""
     source = read_text(text)
     loaded = load_rules(source, start, imports)
-    embedded = {name: _schema(*found, source) for name, found in source.schemas.items()}
+    embedded = {name: embedded_leaf(found, source) for name, found in source.embedded.items()}
     rules = _with_lazy_rules(loaded, source, embedded)
     used = {symbol.name for rule in rules for symbol in rule.expansion} | set(loaded.ignored)
     terminals = [terminal for terminal in loaded.terminals if terminal.name in used]
     lexer = LarkLexer(terminals, {terminal.name: _match(terminal, source) for terminal in terminals}, loaded.ignored)
 
-    def leaf(name: str, context: frozenset[str]) -> GreedyDfa | Payload | None:
+    def leaf(name: str, context: frozenset[str]) -> GreedyDfa | ByteDfa | Payload | None:
         target = embedded.get(name)
         return lexer.leaf(name, context) if target is None else target
 
     try:
-        productions, notes = annotated(rules, start, loaded.ignored, leaf)
-        productions = followable(productions, _first_bytes)
+        hot = {name: a.temperature for name, a in source.attributes.items() if a.temperature is not None}
+        productions, notes = annotated(rules, start, loaded.ignored, leaf, frozenset(hot))
+        productions = followable(productions, first_bytes_of)
     except RecursionError:
         raise nested_too_deeply("a Lark grammar") from None
     except UnsatisfiableError as error:
         raise UnsatisfiableError(error.message, text=text, offset=source.defined.get(start, 0)) from None
-    return rule_set(productions, text, source.defined), notes
+    made = rule_set(productions, text, source.defined, _special_tokens(loaded, source))
+    if hot:
+        copies = {name: hot[rule] for name in made.rules if (rule := name.partition(" (")[0]) in hot}
+        made = with_temperatures(made, copies, joined=True)
+    return made, notes
+
+
+def _special_tokens(loaded: Loaded, source: LarkText) -> tuple[SpecialToken, ...]:
+    """Those that a text may need."""
+    used = dict.fromkeys(symbol.name for rule in loaded.rules for symbol in rule.expansion)
+    found = (source.embedded.get(name) for name in used)
+    return tuple(dict.fromkeys(token for one in found if isinstance(one, Tokens) for token in one.tokens))
 
 
 # ---------------------------------------------------------------------------------------------- terminals
@@ -130,51 +146,20 @@ def _match(terminal: Any, source: LarkText) -> PreferredMatch:
         raise
 
 
-def _schema(schema: str, offset: int, source: LarkText) -> Payload:
-    from .json_schema import SchemaOptions, read_schema
-
-    try:
-        root = read_schema(schema, SchemaOptions()).root
-    except UnsupportedError as error:
-        place = f" at {error.pointer or 'the root'}"
-        raise UnsupportedError(
-            f"{error.what} (%json{place})", error.reason, text=source.original, offset=offset
-        ) from error
-    except GrammarError as error:
-        place = f" at {error.pointer or 'the root'}" if error.pointer is not None else ""
-        raise type(error)(f"%json: {error.message}{place}", text=source.original, offset=offset) from error
-    assert root is not None
-    return root  # type: ignore[return-value]
-
-
-def _first_bytes(payload: Payload) -> frozenset[int]:
-    """The bytes that the texts of a state of another front end begin with."""
-    from ..automata.compiled import compile_grammar
-    from ..automata.matcher import Matcher
-    from ..automata.vocabulary import Vocabulary
-
-    class Root(NamedTuple):
-        root: Target
-        notes: tuple[str, ...] = ()
-
-    vocabulary = Vocabulary([bytes((b,)) for b in range(256)] + [b""], stop_token_ids=256)
-    return frozenset(Matcher(compile_grammar(Root(payload), vocabulary)).next_bytes())
-
-
 # ---------------------------------------------------------------------------------------------- lazy rules
 
 
-def _with_lazy_rules(loaded: Loaded, source: LarkText, embedded: dict[str, Payload]) -> list[Any]:
-    """The rules, with one terminal as the body of each that has attributes; its automaton goes into `embedded`."""
+def _with_lazy_rules(loaded: Loaded, source: LarkText, embedded: dict[str, ByteDfa | Payload]) -> list[Any]:
+    """The rules, with one terminal as the body of each whose texts end early; its automaton goes into `embedded`."""
     from lark.grammar import NonTerminal, RuleOptions
     from lark.grammar import Rule as LarkRule
     from lark.grammar import Terminal as LarkTerminal
 
     rules = list(loaded.rules)
     for name, attributes in source.attributes.items():
-        if not any(rule.origin.name == name for rule in rules):
-            continue  # never used
-        language = _shortest(_regular_body(name, loaded, source, attributes), attributes)
+        if not attributes.shape or not any(rule.origin.name == name for rule in rules):
+            continue  # the language is the same, or never used
+        language = shortest(_regular_body(name, loaded, source, embedded), attributes)
         if language.is_empty:
             raise UnsatisfiableError(f"rule {name!r} has no text", text=source.original, offset=attributes.offset)
         rules = [rule for rule in rules if rule.origin.name != name]
@@ -184,24 +169,29 @@ def _with_lazy_rules(loaded: Loaded, source: LarkText, embedded: dict[str, Paylo
             language, order = regular.difference(language, regular.compile_regular(regular.EPSILON)), 1
         if not language.is_empty:
             terminal = f"LAZY__{name.upper()}"
-            embedded[terminal] = language  # type: ignore[assignment]
+            embedded[terminal] = language
             rules.append(LarkRule(origin, [LarkTerminal(terminal)], order, None, RuleOptions()))
     return rules
 
 
-def _regular_body(name: str, loaded: Loaded, source: LarkText, attributes: Attributes) -> ByteDfa:
+def _regular_body(
+    name: str, loaded: Loaded, source: LarkText, embedded: Mapping[str, ByteDfa | Payload]
+) -> ByteDfa:
     """The language of a rule that needs no recursion; nothing is ignored in it, and nothing competes."""
     from .regex_syntax import fullmatch_language
 
     terminals = {t.name: t.pattern.to_regexp() for t in loaded.terminals}
+    offset = source.attributes[name].offset
 
     def node(symbol: Any) -> Node:
         if not symbol.is_term:
             return RuleRef(symbol.name)
         if symbol.name in terminals:
             return Terminal(fullmatch_language(terminals[symbol.name], "python"))
+        if isinstance(found := embedded[symbol.name], ByteDfa):
+            return Terminal(regular.Language(found))
         source.unsupported(f"a JSON schema in rule {name!r}, which has attributes", "its texts are not regular",
-                           attributes.offset)  # fmt: skip
+                           offset)  # fmt: skip
 
     bodies: dict[str, list[Node]] = {}
     for rule in loaded.rules:
@@ -211,20 +201,5 @@ def _regular_body(name: str, loaded: Loaded, source: LarkText, attributes: Attri
     body = reduced[name]
     if not isinstance(body, Terminal):
         source.unsupported(f"the attributes of rule {name!r}", "its body is recursive, and not regular",
-                           attributes.offset)  # fmt: skip
+                           offset)  # fmt: skip
     return regular.compile_regular(body.language)
-
-
-def _shortest(body: ByteDfa, attributes: Attributes) -> ByteDfa:
-    """The texts of a language none of whose proper beginnings is in it; without the stop, where there is one."""
-    from ..automata.minimize import minimized
-
-    end = (attributes.suffix or attributes.stop or "").encode()
-    dfa = regular.compile_regular(regular.concatenation(regular.Language(body), regular.literal(end)))
-    table = dfa.table.copy()
-    table[dfa.accepting != 0] = 0
-    shortest = minimized(table, dfa.accepting.copy(), dfa.byte_class.copy())
-    if attributes.stop is None:
-        return shortest
-    before = np.array([shortest.accepting[shortest.state_after(end, s)] if s else 0 for s in range(shortest.n_states)])
-    return minimized(shortest.table.copy(), before.astype(np.uint8), shortest.byte_class.copy())

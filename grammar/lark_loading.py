@@ -196,7 +196,7 @@ def _productions(tree: Any) -> int:
 
 
 def _check_terminals(loaded: Loaded, source: LarkText, definitions: Mapping[str, Any]) -> None:
-    known = {terminal.name for terminal in loaded.terminals} | source.schemas.keys()
+    known = {terminal.name for terminal in loaded.terminals} | source.embedded.keys()
     origins = {rule.origin.name for rule in loaded.rules}
     for rule in loaded.rules:
         for symbol in rule.expansion:

@@ -48,7 +48,7 @@ class Token:
     PERF: compared by identity, since rules are hashed again and again; `Tokens` makes one of each.
     """
 
-    leaf: GreedyDfa | Payload | None
+    leaf: GreedyDfa | ByteDfa | Payload | None
     gap: tuple[GreedyDfa | ByteDfa, ...]
     once: bool = False
 
@@ -60,7 +60,7 @@ class Tokens:
         self._known: dict[tuple[object, object, bool], Token] = {}
 
     def token(
-        self, leaf: GreedyDfa | Payload | None, gap: tuple[GreedyDfa | ByteDfa, ...], once: bool = False
+        self, leaf: GreedyDfa | ByteDfa | Payload | None, gap: tuple[GreedyDfa | ByteDfa, ...], once: bool = False
     ) -> Token:
         key = (leaf, gap, once)
         found = self._known.get(key)
@@ -73,21 +73,28 @@ Production: TypeAlias = "tuple[Token | int, ...]"  # a rule's number is its plac
 
 
 class Productions(NamedTuple):
-    """Rules by number, the first one being the start. names : what they were in the grammar."""
+    """Rules by number, the first one being the start. names : what they were in the grammar.
+
+    apart : names of rules that are not merged with others, however alike.
+    """
 
     names: list[str]
     bodies: list[tuple[Production, ...]]
     tokens: Tokens
+    apart: frozenset[str] = frozenset()
 
 
-Loose = TypeVar("Loose", bound="GreedyDfa | Payload")
-Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | Payload | None]"
+Loose = TypeVar("Loose", bound="GreedyDfa | ByteDfa | Payload")
+Leaf: TypeAlias = "Callable[[str, frozenset[str]], GreedyDfa | ByteDfa | Payload | None]"
 
 
-def annotated(rules: list[Any], start: str, ignored: Iterable[str], leaf: Leaf) -> tuple[Productions, list[str]]:
+def annotated(
+    rules: list[Any], start: str, ignored: Iterable[str], leaf: Leaf, apart: frozenset[str] = frozenset()
+) -> tuple[Productions, list[str]]:
     """The annotated rules, and what should be known about conflicts.
 
     rules : lark's Rule, as its grammar compiles to. leaf : the leaf of a terminal among others; None if it has none.
+    apart : names of rules that are to stay what they are.
     """
     from lark.common import ParserConf
     from lark.parsers.lalr_analysis import LALR_Analyzer
@@ -98,7 +105,7 @@ def annotated(rules: list[Any], start: str, ignored: Iterable[str], leaf: Leaf) 
     analyzer.compute_includes_lookback()
     analyzer.compute_lookaheads()
     states = _States(analyzer, start, frozenset(ignored), leaf)
-    productions = merged(Productions(*states.rules(start), states.tokens))
+    productions = merged(Productions(*states.rules(start), states.tokens, apart))
     notes = _conflicts(analyzer)
     if states.united:
         notes.append(
@@ -169,7 +176,7 @@ class _States:
         self.contexts = {state: met.setdefault(context, context) for state in self.states
                          for context in [_accepted(state) | ignored]}  # fmt: skip
         self.gaps: dict[frozenset[str], tuple[GreedyDfa, ...]] = {}
-        self.known: dict[tuple[Any, str], dict[frozenset[str], GreedyDfa | Payload]] = {}
+        self.known: dict[tuple[Any, str], dict[frozenset[str], GreedyDfa | ByteDfa | Payload]] = {}
         self.first_bytes: dict[str, int] = {}
         self.after: dict[frozenset[str], int] = {}
         self.loosened: dict[tuple[GreedyDfa, int], GreedyDfa] = {}
@@ -233,7 +240,7 @@ class _States:
                 out.setdefault(self.contexts[state], []).append(state)
         return out
 
-    def leaves(self, state: Any, terminal: str) -> dict[frozenset[str], GreedyDfa | Payload]:
+    def leaves(self, state: Any, terminal: str) -> dict[frozenset[str], GreedyDfa | ByteDfa | Payload]:
         """The leaf of a terminal that is shifted at a state, by the context of the state in which the lexer read it."""
         found = self.known.get((state, terminal))
         if found is None:
@@ -271,7 +278,7 @@ class _States:
             self.first_bytes[terminal] = reduce(
                 or_,
                 (
-                    first_bytes(leaf) if isinstance(leaf, GreedyDfa) else ALL_BYTES
+                    first_bytes(leaf) if isinstance(leaf, GreedyDfa | ByteDfa) else ALL_BYTES
                     for context in dict.fromkeys(self.contexts.values())
                     if terminal in context and (leaf := self.leaf_of(terminal, context)) is not None
                 ),
@@ -449,14 +456,15 @@ def _in_order(first: Any) -> list[Any]:
 
 def merged(rules: Productions) -> Productions:
     """The same rules with one for all that are alike: a refinement of the partition that puts all into one class."""
-    names, bodies, tokens = rules
-    group = [0] * len(bodies)
-    count = 1
+    names, bodies, *_ = rules
+    kinds = dict.fromkeys([None, *(name for name in names if name in rules.apart)])
+    group = [[*kinds].index(name if name in rules.apart else None) for name in names]
+    count = len({*group})
     while True:
         seen: dict[object, int] = {}
         refined = []
-        for body in bodies:
-            shape = frozenset([tuple([group[s] if isinstance(s, int) else s for s in items]) for items in body])
+        for kind, body in zip(group, bodies, strict=True):
+            shape = kind, frozenset([tuple([group[s] if isinstance(s, int) else s for s in items]) for items in body])
             refined.append(seen.setdefault(shape, len(seen)))
         group = refined
         if len(seen) == count:
@@ -467,4 +475,4 @@ def merged(rules: Productions) -> Productions:
         tuple(dict.fromkeys([tuple([group[s] if isinstance(s, int) else s for s in items]) for items in bodies[old]]))
         for old in kept
     ]
-    return Productions([names[old] for old in kept], renumbered, tokens)
+    return rules._replace(names=[names[old] for old in kept], bodies=renumbered)

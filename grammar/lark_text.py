@@ -4,12 +4,15 @@ The text is cut into pieces as lark's own lexer does (strings, patterns, comment
 are none. What is llguidance's is taken out and replaced by a name that lark can read:
 
     rule: %json {…}                     texts of a JSON schema            → a terminal EMBEDDED__0
+    rule: %regex {"substring_words": …} spans of a text, or nothing       → (EMBEDDED__1?)
+    rule: <|name|> <[7]> <[1,4-6]>      one special token, by name or id  → EMBEDDED__2
+    rule[temperature=0.5]: …            the temperature of its texts; the language is the same
     rule[lazy]: …                       the shortest texts, none of which goes on as another: the attributes are cut out
     rule[suffix="x"]: …                 the body, then x, as early as x comes
     rule[stop="x"]: …                   the same without the x
     rule[capture="name"]: …             read and ignored: only the language matters
 
-Refused by name: %declare, %regex, %llguidance with options, <special tokens>, max_tokens and temperature.
+Refused by name: %declare, %llguidance with options, any token but some (`<[^7]>`), max_tokens.
 
 INVARIANT: `place` gives the offset in the text as it was written for one in the text that lark reads.
 Cost: 1 us for a character.
@@ -22,12 +25,15 @@ import json
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..automata.errors import GrammarError, UnsupportedError
+from ..automata.special_tokens import SpecialToken
 from .regex_syntax import parse
+from .rule_attributes import Attributes, read_attributes
+from .substring import Boundary
 
-__all__ = ["Attributes", "LarkText", "bracket_open_at", "read_text"]
+__all__ = ["LarkText", "Schema", "Spans", "Tokens", "bracket_open_at", "read_text"]
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|\#[^\n]*)
@@ -41,20 +47,29 @@ _PIECE = re.compile(
     re.VERBOSE,
 )
 _LINE_START = re.compile(r"[ \t!?]*")
-_ATTRIBUTE = re.compile(
-    r"""\s*(?P<name>[a-z_]+)\s*(?:=\s*(?P<value>"(?:\\.|[^"\\\n])*"|/(?:\\/|\\\\|[^/])*/|[\w.]+))?\s*"""
-)
+_IDS = re.compile(r"<\[((?:\d+(?:-\d+)?)(?:,\d+(?:-\d+)?)*)\]>")
+_BY: dict[str, Boundary] = {"substring_chars": "char", "substring_words": "word", "substring_lines": "line"}
+_MAX_IDS = 256  # of one range of special tokens
 _DEFINES = re.compile(r"\s*(?:\{[^{}]*\}\s*)?(?:\.[ \t]*-?\d+[ \t]*)?[:\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """How a rule's texts end. suffix, stop : a string; None where there is none."""
-
-    lazy: bool
-    suffix: str | None
-    stop: str | None
+class Schema(NamedTuple):
+    text: str
     offset: int
+    what: str = "%json"
+
+
+class Spans(NamedTuple):
+    documents: list[str]
+    by: Boundary
+    offset: int
+    what: str = "%regex"
+
+
+class Tokens(NamedTuple):
+    """Any one of these."""
+
+    tokens: tuple[SpecialToken, ...]
 
 
 @dataclass(slots=True)
@@ -63,7 +78,7 @@ class LarkText:
 
     defined, first : offsets of the names' definitions, and of where each name, string or pattern stands first.
     again : of second definitions. imports : what is imported from, and where that stands.
-    schemas : by the name of a terminal, the text of a schema and its offset. attributes : by rule.
+    embedded : what stands for a terminal, by its name. attributes : by rule.
     """
 
     original: str
@@ -72,7 +87,7 @@ class LarkText:
     first: dict[str, int] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
     imports: list[tuple[str, int]] = field(default_factory=list)
-    schemas: dict[str, tuple[str, int]] = field(default_factory=dict)
+    embedded: dict[str, Schema | Spans | Tokens] = field(default_factory=dict)
     attributes: dict[str, Attributes] = field(default_factory=dict)
     _cuts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
 
@@ -93,6 +108,7 @@ def read_text(original: str) -> LarkText:
     out = LarkText(original)
     parts: list[str] = []
     length = copied = at = 0
+    definition = ""  # what is being defined, or %ignore
 
     def replace(start: int, end: int, by: str) -> None:
         nonlocal length, copied
@@ -105,11 +121,18 @@ def read_text(original: str) -> LarkText:
         at, start, kind, piece = found.end(), found.start(), found.lastgroup, found[0]
         if kind in ("comment", "line"):
             continue
+        if kind == "special" or piece in ("%json", "%regex"):
+            if definition == "%ignore" or definition.lstrip("_")[:1].isupper():
+                what = "a special token" if kind == "special" else piece
+                where = definition if definition == "%ignore" else f"the terminal {definition}"
+                out.unsupported(f"{what} in {where}", "write it in a rule", start)
         if kind == "special":
-            _refuse_special_token(out, piece, start)
+            replace(start, at, f" {_embed(out, Tokens(_special_tokens(out, piece, start)))} ")
+            continue
         if kind == "regexp":
             _check_pattern(out, piece, start)
         if kind == "directive":
+            definition = piece if piece == "%ignore" else definition
             at = _directive(out, piece, start, at, replace)
             continue
         out.first.setdefault(piece, start)
@@ -117,14 +140,17 @@ def read_text(original: str) -> LarkText:
         if kind != "name" or _LINE_START.fullmatch(original, line, start) is None:
             continue
         if _DEFINES.match(original, at):
+            definition = piece
             (out.again if piece in out.defined else out.defined).setdefault(piece, start)
             if original.startswith("[", at):
-                end = _attributes(out, piece, at)
+                if not piece[piece.startswith("_") :][:1].islower():
+                    out.fail("only rules have attributes", at)
+                out.attributes[piece], end = read_attributes(original, at)
                 replace(at, end, "")
                 at = end
     parts.append(original[copied:])
-    if out.schemas:
-        parts.append("\n%declare " + " ".join(out.schemas))
+    if out.embedded:
+        parts.append("\n%declare " + " ".join(out.embedded))
     out.text = "".join(parts)
     return out
 
@@ -141,8 +167,35 @@ def bracket_open_at(source: LarkText, offset: int) -> int | None:
     return opened[-1] if opened else None
 
 
-def _refuse_special_token(out: LarkText, piece: str, offset: int) -> NoReturn:
-    out.unsupported(f"the special token {piece}", "terminals of a Lark grammar are texts", offset)
+def _embed(out: LarkText, found: Schema | Spans | Tokens) -> str:
+    """The name of the terminal that stands for something; one for what is named again."""
+    if isinstance(found, Tokens):
+        known = next((name for name, other in out.embedded.items() if other == found), None)
+        if known is not None:
+            return known
+    name = f"EMBEDDED__{len(out.embedded)}"
+    out.embedded[name] = found
+    return name
+
+
+def _special_tokens(out: LarkText, piece: str, offset: int) -> tuple[SpecialToken, ...]:
+    """The tokens any of which `<…>` is: one by its name, or some by their ids."""
+    if piece.startswith(("<[^", "<[*")):
+        reason = "how much text a token is depends on the vocabulary; write a pattern, such as /[^<]+/"
+        out.unsupported(f"any token but some ({piece})", reason, offset)
+    found = _IDS.fullmatch(piece)
+    if found is None:  # <[NAME]> is the one named [NAME]
+        name = piece[1:-1] if piece.startswith("<[") and piece.endswith("]>") else piece
+        return (SpecialToken(name, out.original, offset),)
+    ids: dict[int, None] = {}
+    for item in found[1].split(","):
+        if max(map(len, item.split("-"))) > 10:
+            out.fail(f"no vocabulary has so many tokens as {item[:20]}", offset)
+        low, high = (int(bound) for bound in (item.split("-") * 2)[:2])
+        if not 0 <= high - low < _MAX_IDS:
+            out.fail(f"a range of ids is one of 1 to {_MAX_IDS}, not of {high - low + 1}", offset)
+        ids.update(dict.fromkeys(range(low, high + 1)))
+    return tuple(SpecialToken(id_, out.original, offset) for id_ in ids)
 
 
 def _check_pattern(out: LarkText, piece: str, offset: int) -> None:
@@ -176,9 +229,11 @@ def _directive(out: LarkText, piece: str, start: int, at: int, replace: object) 
         )
     elif piece == "%json":
         end = _json_end(out, at)
-        name = f"EMBEDDED__{len(out.schemas)}"
-        out.schemas[name] = (original[at:end], at)
-        replace(start, end, f" {name} ")
+        replace(start, end, f" {_embed(out, Schema(original[at:end], at))} ")
+        return end
+    elif piece == "%regex":
+        end = _json_end(out, at) if original[at:].lstrip().startswith("{") else at
+        replace(start, end, f" ({_embed(out, _spans(out, original[at:end], start))}?) ")
         return end
     elif piece == "%llguidance":
         end = _json_end(out, at)
@@ -187,8 +242,21 @@ def _directive(out: LarkText, piece: str, start: int, at: int, replace: object) 
         replace(start, end, "")
         return end
     elif piece not in ("%ignore", "%override", "%extend"):
-        out.unsupported(piece, "Lark has %import, %ignore, %override and %extend; %json is read as well", start)
+        out.unsupported(piece, "there are %import, %ignore, %override, %extend, %json and %regex", start)
     return at
+
+
+def _spans(out: LarkText, text: str, offset: int) -> Spans:
+    """What `%regex {…}` describes."""
+    if not text:
+        reason = "a pattern is written /…/, and %regex {…} is spans of a text"
+        out.unsupported("%regex before anything but {", reason, offset)
+    found: dict[str, Any] = json.loads(text)
+    (name, value), *more = found.items() or [("", None)]
+    if more or name not in _BY or not isinstance(value, str):
+        known = ", ".join(f'{{"{name}": "…"}}' for name in _BY)
+        out.unsupported(f"%regex {text.strip():.60}", f"there are {known}; a pattern is written /…/", offset)
+    return Spans([value], _BY[name], offset)
 
 
 def _json_end(out: LarkText, at: int) -> int:
@@ -201,46 +269,3 @@ def _json_end(out: LarkText, at: int) -> int:
         out.fail(f"expected a JSON text: {error.msg}", error.pos)
     except RecursionError:
         out.fail("this JSON text is nested too deeply", begin.end())
-
-
-def _attributes(out: LarkText, name: str, at: int) -> int:
-    """Reads `[…]` after a rule's name; the offset after it."""
-    begin = at
-    at += 1
-    found: dict[str, str | None] = {}
-    while True:
-        item = _ATTRIBUTE.match(out.original, at)
-        if item is None:
-            out.fail("expected an attribute: lazy, suffix=\"…\", stop=\"…\" or capture", at)
-        key, value = item["name"], item["value"]
-        if key in ("max_tokens", "temperature"):
-            reason = "tokens are counted by the matcher" if key == "max_tokens" else "it does not shape the language"
-            out.unsupported(f"the attribute {key}", reason, item.start("name"))
-        if key not in ("lazy", "suffix", "stop", "capture", "stop_capture"):
-            out.fail(f"unknown attribute {key!r}; there are lazy, suffix, stop and capture", item.start("name"))
-        if key in ("suffix", "stop"):
-            if value is None or not value.startswith('"'):
-                out.unsupported(f"{key} that is no string", "write it as \"…\"", item.start("name"))
-            value = _string(out, value, item.start("value"))
-        found[key] = value
-        at = item.end()
-        if out.original.startswith("]", at):
-            break
-        if not out.original.startswith(",", at):
-            out.fail("expected ',' or ']' after an attribute", at)
-        at += 1
-    if "suffix" in found and "stop" in found:
-        out.fail("a rule has a suffix or a stop, not both", begin)
-    if not name[name.startswith("_") :][:1].islower():
-        out.fail("only rules have attributes", begin)
-    if "lazy" in found or found.get("suffix") or found.get("stop"):
-        suffix, stop = found.get("suffix") or None, found.get("stop") or None
-        out.attributes[name] = Attributes("lazy" in found, suffix, stop, begin)
-    return at + 1
-
-
-def _string(out: LarkText, literal: str, offset: int) -> str:
-    try:
-        return str(json.loads(literal))
-    except json.JSONDecodeError as error:
-        out.fail(f"malformed string: {error.msg}", offset + error.pos)

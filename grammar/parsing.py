@@ -28,7 +28,7 @@ def parsed(grammar: Grammar, text: str | bytes) -> Any:
 def check_sentence(grammar: Grammar, text: str) -> None:
     """Raises ParseError with the place unless a text is a sentence."""
     data = text.encode("utf-8", "surrogatepass")
-    verdict = validate(grammar, data)
+    verdict = validate(grammar, data, as_generated=bool(grammar.special_tokens))  # else they could not be shown
     if not verdict.ok:
         fault = "the text ends too early" if verdict.offset == len(data) else "this may not stand here"
         at = len(data[: verdict.offset].decode("utf-8", "ignore"))

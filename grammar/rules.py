@@ -26,11 +26,12 @@ from ..automata.errors import GrammarError, LimitError, UnsatisfiableError, line
 from ..automata.fragment import Payload, Target
 from ..automata.regular import Regular
 from ..automata.special_tokens import SpecialToken
+from .rule_attributes import Attributes
 
 __all__ = [
     "MAX_DEPTH", "Captured", "Choice", "Embedded", "Facts", "Node", "Repeat", "Rule", "RuleRef", "RuleSet", "Sequence",
     "Terminal", "depth_of", "facts_of", "left_corners", "left_recursion", "notes_of", "references", "special_tokens_of",
-    "strongly_connected", "verify",
+    "strongly_connected", "substituted", "verify",
 ]  # fmt: skip
 
 # Nesting of a body. A pass uses up to four Python frames for a level, and there are 1,000.
@@ -118,12 +119,14 @@ class RuleSet:
     """Rules by name and the one that sentences are of. Compared by identity, which makes states of it cheap to hash.
 
     text : what the offsets are about. notes : what its author should know, beside what `notes_of` finds.
+    attributes : of the rules that have some (attributed_rules.py); root_payload knows nothing of them.
     """
 
     rules: Mapping[str, Rule]
     start: str
     text: str | None = None
     notes: tuple[str, ...] = ()
+    attributes: Mapping[str, Attributes] = field(default_factory=dict)
 
     def place(self, name: str) -> str:
         """A rule and where it stands, for messages."""
@@ -179,6 +182,21 @@ def references(body: Node) -> Iterator[RuleRef]:
         if isinstance(node, RuleRef):
             yield node
         waiting.extend(reversed(_children(node)))
+
+
+def substituted(body: Node, by: Callable[[RuleRef], Node]) -> Node:
+    """The body with something in the place of each rule that it names; the body itself where nothing changes."""
+    match body:
+        case RuleRef():
+            return by(body)
+        case Sequence(items) | Choice(items):
+            found = tuple([substituted(item, by) for item in items])
+            return body if found == items else type(body)(found)
+        case Repeat(item, least, most):
+            return Repeat(substituted(item, by), least, most)
+        case Captured(item, name):
+            return Captured(substituted(item, by), name)
+    return body
 
 
 # ---------------------------------------------------------------------------------------------- facts

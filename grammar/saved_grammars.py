@@ -33,7 +33,7 @@ def load(path: str | os.PathLike[str], vocabulary: Vocabulary) -> Compiled:
     recipe = saved.recipe
     if recipe.get("kind") not in _MAKERS:
         raise SavedGrammarError(f"{os.fspath(path)} holds an unknown kind of grammar, {recipe.get('kind')!r}")
-    return Compiled.of_saved(saved, vocabulary, lambda: grammar_of(recipe))
+    return Compiled.of_saved(saved, vocabulary, lambda: grammar_of(recipe).bound_to(vocabulary))
 
 
 def grammar_of(recipe: Mapping[str, Any]) -> Grammar:
@@ -87,6 +87,8 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Grammar]] = {
     "ebnf": lambda recipe: Grammar.from_ebnf(recipe["text"], start=recipe["start"]),
     "lark": _from_lark,
     "free_text": lambda recipe: Grammar.free_text(recipe["until"]),
-    "structural_tag": lambda recipe: Grammar.from_structural_tag(recipe["tag"], **_options(recipe)),
+    "structural_tag": lambda recipe: Grammar.from_structural_tag(
+        recipe["tag"], special_tokens=recipe["special_tokens"], **_options(recipe)
+    ),
     **dict.fromkeys(("concat", "union", "repeat", "capture", "temperature"), _composed),
 }

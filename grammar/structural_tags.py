@@ -5,19 +5,25 @@ node of the rules' IR, so that marks and free text are automata and schemas are 
 
     const_string value                       regex pattern            grammar grammar (EBNF)
     json_schema json_schema [style any_order max_whitespace_cnt]      qwen_xml_parameter json_schema
-    any_text [excludes max_chars]            token token (a text: as a const_string)
+    any_text [excludes max_chars]            token token (a name or an id)    any_tokens [exclude_tokens]
     sequence elements    or elements    optional | star | plus content    repeat min max content
-    tag begin content end                    end: a text, or a list of texts of which any ends it
+    tag begin content end                    each a text or a token; several ends, of which any ends it, in a list
     triggered_tags triggers tags [at_least_one stop_after_first excludes]
     tags_with_separator tags separator [at_least_one stop_after_first]
     dispatch rules [loop excludes]           rules: [mark, content] pairs; tags without an end
+    token_triggered_tags trigger_tokens tags [at_least_one stop_after_first exclude_tokens]
+    token_dispatch rules [loop exclude_tokens]
+
+Marks are texts, in which names of special tokens are these tokens where the vocabulary has them as such, and text where
+it has not; or {"type": "token"}, which is that token and nothing else (tag_marks.py). In free text no special token
+comes; where tokens are excluded from it, that is said twice, unless the vocabulary has one as ordinary text.
 
 Free text contains no trigger, no excluded text, and no end of the tag that it is in; what begins first counts
 (free_text.py). So a text is read in one way where XGrammar would follow several, and begins a tag wherever a trigger
 stands. With `at_least_one`, the first tag comes at once, without free text before it, as in XGrammar.
 
-Not supported, by name: what counts or names tokens (`max_tokens`, token ids, `exclude_token`, `any_tokens`, …), which
-is no property of a text; other XML styles. Unknown members are refused. Marks are plain text here (`_Reader.mark`).
+Not supported, by name: what counts tokens or is about one token of any text (`max_tokens`, `exclude_token`), which is
+no property of a text; other XML styles. Unknown members are refused.
 
 Source: XGrammar 0.2.8, structural_tag.py and its documentation; tests/cases/structural_tags holds its verdicts.
 """
@@ -25,59 +31,81 @@ Source: XGrammar 0.2.8, structural_tag.py and its documentation; tests/cases/str
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..automata import regular
-from ..automata.byte_dfa import ByteDfa
 from ..automata.errors import GrammarError, LimitError, UnsupportedError, nested_too_deeply
 from ..automata.special_tokens import SpecialToken
+from ..automata.vocabulary import Vocabulary
 from .arguments import expect_source
-from .composition import node_of, of_node, text_node
-from .free_text import free_text
+from .composition import node_of, of_node
 from .grammar import Grammar
-from .rule_states import Apart
-from .rules import Choice, Embedded, Node, Repeat, Sequence, Terminal
+from .rules import Choice, Node, Repeat, Sequence, Terminal
 from .schema_scan import Gap
+from .tag_marks import Mark, Marks
 from .tag_members import Members, shown
+from .tagged_text import Stops, Tags, by_beginning, free, mark_node, texts_of, with_free_text
 
 __all__ = ["from_structural_tag"]
 
-Stops: TypeAlias = "frozenset[str]"
 _NONE: Stops = frozenset()
-_EMPTY = Terminal(regular.EPSILON)
-# Beginnings that tags have in common are read once; so many times within each other.
-_PREFIXES = 12
 
 
-def from_structural_tag(tag: dict[str, Any] | str | bytes, **options: Any) -> Grammar:
+def from_structural_tag(
+    tag: dict[str, Any] | str | bytes, special_tokens: Iterable[str] | None = None, **options: Any
+) -> Grammar:
     """As Grammar.from_structural_tag says."""
-    description = _parsed(tag)
-    reader = _Reader(options)
+    return _grammar(_parsed(tag), _Reader(options, Marks(special_tokens)))
+
+
+def _grammar(description: Any, reader: _Reader) -> Grammar:
+    """The grammar of a description, for no vocabulary or for that of the reader."""
+    marks = reader.marks
     try:
         node = reader.node(*_format_of(description), _NONE, "")
-        recipe = _recipe(description, options)
+        recipe = _recipe(description, marks, reader.options)
+        kept = _copied(description) if recipe is None else None
     except RecursionError:
         raise nested_too_deeply("a structural tag") from None
+
+    def bound(vocabulary: Vocabulary) -> Grammar | None:
+        missing = marks.missing_in(vocabulary)
+        if not (marks.exact or missing or reader.has_late_parts or marks.shown_in(vocabulary)):
+            return None
+        again = _Reader(reader.options, marks.of(vocabulary), reader.made)
+        if missing:
+            again.notes.append(f"the vocabulary has no special tokens {', '.join(missing)}: they are text here")
+        return _grammar(json.loads(recipe["tag"]) if recipe is not None else kept, again)
+
     return of_node(
         node,
         source="structural tag",
         notes=tuple(dict.fromkeys(reader.notes)),
         unenforced=tuple(reader.unenforced),
-        special_tokens=tuple(dict.fromkeys(reader.special_tokens)),
+        special_tokens=tuple(dict.fromkeys((*reader.special_tokens, *marks.named))),
         recipe=lambda: recipe,
+        bind=bound,
     )
 
 
-def _recipe(description: Any, options: dict[str, Any]) -> dict[str, Any] | None:
+def _copied(description: Any) -> Any:
+    """What a description is now, as its author may change it."""
+    if isinstance(description, Mapping):
+        return {name: _copied(value) for name, value in description.items()}
+    return [*map(_copied, description)] if isinstance(description, list) else description
+
+
+def _recipe(description: Any, marks: Marks, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """What makes the grammar again; None if that is not all JSON."""
     try:
-        recipe = {"kind": "structural_tag", "tag": json.dumps(description, allow_nan=False), "options": options}
+        tag = json.dumps(description, allow_nan=False)
         json.dumps(options)
     except (TypeError, ValueError):
         return None
-    return recipe
+    names = None if marks.names is None else list(marks.names)
+    return {"kind": "structural_tag", "tag": tag, "special_tokens": names, "options": options}
 
 
 def _parsed(tag: Any) -> Any:
@@ -120,10 +148,16 @@ def _legacy(tag: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Reader:
-    """Makes nodes of formats. notes, unenforced, special_tokens : of the schemas and grammars in them."""
+    """Makes nodes of formats. notes, unenforced, special_tokens : of the schemas and grammars in them.
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    made : what other front ends made of members, by pointer; the same for any vocabulary.
+    """
+
+    def __init__(self, options: Mapping[str, Any], marks: Marks, made: dict[str, Grammar] | None = None) -> None:
         self.options = options
+        self.marks = marks
+        self.made: dict[str, Grammar] = {} if made is None else made
+        self.has_late_parts = False
         self.notes: list[str] = []
         self.unenforced: list[Gap] = []
         self.special_tokens: list[SpecialToken] = []
@@ -131,7 +165,7 @@ class _Reader:
     def node(self, found: Any, pointer: str, stops: Stops, then: str) -> Node:
         """The node of a format. stops : ends of the tag that it is in. then : what certainly follows, "" if unknown."""
         if isinstance(found, Grammar):
-            return self.grammar(lambda: found, pointer)
+            return self.part(found, pointer)
         kind = found.get("type") if isinstance(found, Mapping) else None
         if isinstance(kind, str) and kind in _UNSUPPORTED:
             raise UnsupportedError(f"{kind!r}", _UNSUPPORTED[kind], pointer=pointer, keyword="type")
@@ -154,24 +188,61 @@ class _Reader:
             error.pointer = pointer if error.pointer is None else error.pointer
             raise
 
-    def mark(self, text: str, pointer: str) -> Node:
-        """A text that begins, ends or separates something. Special tokens are spelled as they are shown."""
+    def mark(self, text: str, pointer: str) -> Mark:
+        """A text that begins, ends or separates something."""
         try:
-            return text_node(text)
+            return self.marks.text(text)
         except GrammarError as error:
             error.pointer = pointer
             raise
 
+    def token(self, key: Any, pointer: str) -> Mark:
+        """A token that is named as such."""
+        if isinstance(key, bool) or not isinstance(key, (str, int)) or key == "":
+            raise GrammarError(
+                f"a token is named by a text that is not empty, or by its id, not {shown(key)}", pointer=pointer
+            )
+        try:
+            return self.marks.token(key)
+        except GrammarError as error:
+            error.pointer = pointer
+            raise
+
+    def mark_at(self, at: Members, name: str) -> Mark:
+        """A member that is a mark: a text, or a token format."""
+        return self.mark_of(at.needed(name), at, name)
+
+    def mark_of(self, value: Any, at: Members, name: str) -> Mark:
+        if isinstance(value, Mapping):
+            token = Members(value, at.at(name), "token", {"type", "token"})
+            if token.needed("type") != "token":
+                raise token.wrong("type", '"token"')
+            return self.token(token.needed("token"), token.at("token"))
+        return self.mark(at.text(name) if not isinstance(value, str) else value, at.at(name))
+
+    def tokens_at(self, at: Members, name: str, *, needed: bool = False) -> list[Mark]:
+        """A list of tokens."""
+        keys = at.listed(name, empty=not needed) if needed or at.found.get(name) is not None else []
+        return [self.token(key, f"{at.at(name)}/{i}") for i, key in enumerate(keys)]
+
     def grammar(self, make: Callable[[], Grammar], pointer: str) -> Node:
         """What another front end makes of a member; its faults get the place here."""
-        try:
-            grammar = make()
-        except GrammarError as error:
-            error.pointer = pointer + (error.pointer or "")
-            raise
-        except LimitError as error:
-            error.place = f"{pointer}, {error.place}" if error.place else pointer
-            raise
+        if pointer not in self.made:
+            try:
+                self.made[pointer] = make()
+            except GrammarError as error:
+                error.pointer = pointer + (error.pointer or "")
+                raise
+            except LimitError as error:
+                error.place = f"{pointer}, {error.place}" if error.place else pointer
+                raise
+        return self.part(self.made[pointer], pointer)
+
+    def part(self, grammar: Grammar, pointer: str) -> Node:
+        """A grammar as a part of this one."""
+        self.has_late_parts = self.has_late_parts or grammar.is_late
+        if self.marks.vocabulary is not None:
+            grammar = grammar.bound_to(self.marks.vocabulary)
         self.notes += grammar.notes
         self.special_tokens += grammar.special_tokens
         self.unenforced += [gap._replace(pointer=pointer + gap.pointer) for gap in grammar.unenforced]
@@ -180,12 +251,10 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- leaves
 
     def const_string(self, at: Members, stops: Stops, then: str) -> Node:
-        return self.mark(at.text("value"), at.at("value"))
+        return mark_node(self.mark(at.text("value"), at.at("value")).units)
 
-    def token(self, at: Members, stops: Stops, then: str) -> Node:
-        if not isinstance(at.needed("token"), str):
-            raise UnsupportedError("a token by its id", "give the text that it stands for", pointer=at.at("token"))
-        return self.mark(at.text("token"), at.at("token"))
+    def one_token(self, at: Members, stops: Stops, then: str) -> Node:
+        return mark_node(self.token(at.needed("token"), at.at("token")).units)
 
     def regex(self, at: Members, stops: Stops, then: str) -> Node:
         pattern = at.text("pattern")
@@ -223,21 +292,17 @@ class _Reader:
         return self.grammar(lambda: xml_parameters(schema, options), pointer)
 
     def any_text(self, at: Members, stops: Stops, then: str) -> Node:
-        if at.found.get("max_tokens") is not None:
-            raise UnsupportedError(
-                '"max_tokens"', "how many tokens a text has is no property of the text", pointer=at.at("max_tokens")
-            )
+        _refuse_count(at)
         marks, most = stops.union(at.texts("excludes")), at.count("max_chars")
-        text = self.free(marks, then)
+        text = free(marks, then)
         if most is None:
             return text
         short = regular.Repeat(regular.ANY_CHAR, 0, most)
         return Terminal(regular.Intersection((text.language, short)) if marks else short)
 
-    def free(self, marks: Stops, then: str) -> Terminal:
-        if not marks:
-            return Terminal(regular.ANY_TEXT)
-        return Terminal(regular.Language(free_text(marks, then)))
+    def any_tokens(self, at: Members, stops: Stops, then: str) -> Node:
+        _refuse_count(at)
+        return free(stops.union(texts_of(self.tokens_at(at, "exclude_tokens"))), then)
 
     # -------------------------------------------------------------------------------------------- compositions
 
@@ -275,165 +340,110 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- tags
 
     def tag(self, at: Members, stops: Stops, then: str) -> Node:
-        return Sequence((self.mark(_text_of(at, "begin"), at.at("begin")), self.rest_of_tag(at)))
+        return Sequence((mark_node(self.mark_at(at, "begin").units), self.rest_of_tag(at)))
 
-    def tags(self, at: Members, *, begin_with: list[str] | None = None) -> dict[str, list[tuple[str, Node]]]:
-        """By trigger, the begin of each tag and what follows it; by "" where there are no triggers."""
-        found: dict[str, list[tuple[str, Node]]] = {}
+    def tags(self, at: Members, triggers_of: Callable[[Mark], list[Mark]]) -> Tags:
+        """By trigger, the begin of each tag and what follows it. triggers_of : those that a tag begins with."""
+        found: Tags = {}
+        for inner in self.each_tag(at):
+            begin = self.mark_at(inner, "begin")
+            its = triggers_of(begin)
+            if len(its) != 1:
+                told = f"several triggers, {', '.join(map(repr, map(str, its)))}" if its else "none of the triggers"
+                raise GrammarError(
+                    f"a tag begins with exactly one trigger; {str(begin)!r} begins with {told}",
+                    pointer=inner.at("begin"),
+                )
+            found.setdefault(its[0], []).append((begin.units, self.rest_of_tag(inner)))
+        return found
+
+    def each_tag(self, at: Members) -> Iterator[Members]:
         for i, tag in enumerate(at.listed("tags")):
             inner = Members(tag, f"{at.pointer}/tags/{i}", "tag", {"type", *_FORMATS["tag"][1]})
             if inner.found.get("type", "tag") != "tag":
                 raise inner.wrong("type", '"tag"')
-            begin = _text_of(inner, "begin")
-            triggers = [""] if begin_with is None else [t for t in begin_with if begin.startswith(t)]
-            if len(triggers) != 1:
-                told = "none of the triggers" if not triggers else f"several triggers, {', '.join(map(repr, triggers))}"
-                raise GrammarError(
-                    f"a tag begins with exactly one trigger; {begin!r} begins with {told}", pointer=inner.at("begin")
-                )
-            self.mark(begin, inner.at("begin"))
-            found.setdefault(triggers[0], []).append((begin, self.rest_of_tag(inner)))
-        return found
+            yield inner
 
     def rest_of_tag(self, at: Members) -> Node:
         """What follows the begin of a tag: its content and its end."""
-        if isinstance(at.needed("end"), list):
+        given = at.needed("end")
+        if isinstance(given, list):
             at.listed("end")
-            ends = list(dict.fromkeys(at.found["end"]))
-            if not all(isinstance(end, str) for end in ends):
+            if not all(isinstance(end, (str, Mapping)) for end in given):
                 raise at.wrong("end", "a text or a list of texts")
-        else:
-            ends = [_text_of(at, "end")]
-        stops = frozenset(filter(None, ends))
+        ends = [self.mark_of(end, at, "end") for end in (given if isinstance(given, list) else [given])]
+        ends = list(dict.fromkeys(ends))
         # Of several ends it is not known which comes; then only what stands before them is free of all.
-        then = ends[0] if len(ends) == 1 else ""
-        content = self.node(at.needed("content"), at.at("content"), stops, then)
-        return Sequence((content, Choice(tuple(self.mark(end, at.at("end")) for end in ends))))
+        then = ends[0].text if len(ends) == 1 else ""
+        content = self.node(at.needed("content"), at.at("content"), texts_of(ends), then)
+        return Sequence((content, Choice(tuple(mark_node(end.units) for end in ends))))
 
     def triggered_tags(self, at: Members, stops: Stops, then: str) -> Node:
-        triggers = at.texts("triggers", needed=True)
-        return self.with_free_text(
-            self.tags(at, begin_with=triggers),
-            stops.union(triggers, at.texts("excludes")),
-            then,
-            at_once=at.flag("at_least_one"),
-            once=at.flag("stop_after_first"),
-        )
+        triggers = [self.mark(text, at.at("triggers")) for text in at.texts("triggers", needed=True)]
+        tags = self.tags(at, lambda begin: [trigger for trigger in triggers if begin.text.startswith(trigger.text)])
+        return self.triggered(at, tags, stops.union(texts_of(triggers), at.texts("excludes")), then)
+
+    def token_triggered_tags(self, at: Members, stops: Stops, then: str) -> Node:
+        triggers = self.tokens_at(at, "trigger_tokens", needed=True)
+        tags = self.tags(at, lambda begin: self.marks.token_triggers(begin, triggers))
+        return self.triggered(at, tags, stops | texts_of([*triggers, *self.tokens_at(at, "exclude_tokens")]), then)
+
+    def triggered(self, at: Members, tags: Tags, marks: Stops, then: str) -> Node:
+        at_once, once = at.flag("at_least_one"), at.flag("stop_after_first")
+        return with_free_text(tags, marks, then, at_once=at_once, once=once)
 
     def dispatch(self, at: Members, stops: Stops, then: str) -> Node:
-        contents: dict[str, list[tuple[str, Node]]] = {}
-        for i, rule in enumerate(at.listed("rules")):
-            pointer = f"{at.pointer}/rules/{i}"
-            if not isinstance(rule, (list, tuple)) or len(rule) != 2 or not isinstance(rule[0], str) or not rule[0]:
-                raise GrammarError(
-                    f"a rule of dispatch is a text that is not empty and a format, not {shown(rule)}", pointer=pointer
-                )
-            self.mark(rule[0], f"{pointer}/0")
-            content = self.node(rule[1], f"{pointer}/1", stops, "")
-            contents.setdefault(rule[0], []).append((rule[0], content))
-        marks = stops.union(contents, at.texts("excludes"))
-        return self.with_free_text(contents, marks, then, at_once=False, once=not at.flag("loop", default=True))
+        contents: Tags = {}
+        for pointer, text, content in _rules(at):
+            if not isinstance(text, str) or not text:
+                raise GrammarError(f"a rule begins with a text that is not empty, not {shown(text)}", pointer=pointer)
+            begin = self.mark(text, f"{pointer}/0")
+            contents.setdefault(begin, []).append((begin.units, self.node(content, f"{pointer}/1", stops, "")))
+        return self.dispatched(at, contents, stops.union(at.texts("excludes")), then)
 
-    def with_free_text(
-        self, tags: Mapping[str, list[tuple[str, Node]]], marks: Stops, then: str, *, at_once: bool, once: bool
-    ) -> Node:
-        """Free text and tags in turn.
+    def token_dispatch(self, at: Members, stops: Stops, then: str) -> Node:
+        contents: Tags = {}
+        for pointer, key, content in _rules(at):
+            begin = self.token(key, f"{pointer}/0")
+            contents.setdefault(begin, []).append((begin.units, self.node(content, f"{pointer}/1", stops, "")))
+        return self.dispatched(at, contents, stops | texts_of(self.tokens_at(at, "exclude_tokens")), then)
 
-        tags : by the mark that begins them, each tag's begin and what follows it. marks : what free text does not
-        contain. at_once : the first one is a tag. once : there is one at the most, and no free text behind it.
-        """
-        first = _by_beginning([tag for group in tags.values() for tag in group])
-        if at_once and once:
-            return first
-        last = self.free(marks, then)
-        tagged = self.tagged(tags, marks)
-        if once:
-            return Choice((last, tagged))
-        more = (Repeat(tagged, 0, None), last)
-        return Sequence((first, *more) if at_once else more)
-
-    def tagged(self, tags: Mapping[str, list[tuple[str, Node]]], marks: Stops) -> Node:
-        """Free text and one tag.
-
-        PERF: free text and the beginning of the mark behind it are one automaton, apart from the one of free text that
-        no tag follows. Neither can be left but at a mark or at the end of the text; an automaton of free text alone
-        could be left anywhere, and each token of the vocabulary would have to be tried on what comes after it (40 ms
-        for a mask, instead of 0.1).
-        """
-        groups: dict[tuple[ByteDfa, str], list[str]] = {}
-        for mark in tags:
-            groups.setdefault((free_text(marks, mark), mark[0]), []).append(mark)
-        found: list[Node] = []
-        for (text, _), together in groups.items():
-            shared = _shared_beginning(together)
-            until = regular.compile_regular(regular.Concat((regular.Language(text), regular.literal(shared))))
-            rests = [(begin[len(shared) :], rest) for mark in together for begin, rest in tags[mark]]
-            found.append(Sequence((Embedded(Apart(until), False), _by_beginning(rests))))
-        return _choice(found)
+    def dispatched(self, at: Members, contents: Tags, marks: Stops, then: str) -> Node:
+        once = not at.flag("loop", default=True)
+        return with_free_text(contents, marks | texts_of(contents), then, at_once=False, once=once)
 
     def tags_with_separator(self, at: Members, stops: Stops, then: str) -> Node:
-        tag = _by_beginning(self.tags(at)[""])
+        tag = by_beginning([(self.mark_at(tag, "begin").units, self.rest_of_tag(tag)) for tag in self.each_tag(at)])
         least = 1 if at.flag("at_least_one") else 0
-        separator = self.mark(at.text("separator"), at.at("separator"))
+        separator = mark_node(self.mark_at(at, "separator").units)
         if at.flag("stop_after_first"):
             return Repeat(tag, least, 1)
         several = Sequence((tag, Repeat(Sequence((separator, tag)), 0, None)))
         return several if least else Repeat(several, 0, 1)
 
 
-def _text_of(at: Members, name: str) -> str:
-    """A text, or that of a token format."""
-    value = at.needed(name)
-    if isinstance(value, Mapping):
-        token = Members(value, at.at(name), "token", {"type", "token"})
-        if not isinstance(token.needed("token"), str):
-            raise UnsupportedError("a token by its id", "give the text that it stands for", pointer=token.at("token"))
-        return token.text("token")
-    return at.text(name)
+def _rules(at: Members) -> Iterator[tuple[str, Any, Any]]:
+    """The pointer to each rule of a dispatch, its mark and its format."""
+    for i, rule in enumerate(at.listed("rules")):
+        pointer = f"{at.pointer}/rules/{i}"
+        if not isinstance(rule, (list, tuple)) or len(rule) != 2:
+            raise GrammarError(f"a rule is a text that is not empty and a format, not {shown(rule)}", pointer=pointer)
+        yield pointer, *rule
 
 
-def _choice(nodes: list[Node]) -> Node:
-    return nodes[0] if len(nodes) == 1 else Choice(tuple(nodes))
+def _refuse_count(at: Members) -> None:
+    if at.found.get("max_tokens") is not None:
+        reason = "how many tokens a text has is no property of the text"
+        raise UnsupportedError('"max_tokens"', reason, pointer=at.at("max_tokens"))
 
 
-def _by_beginning(tags: list[tuple[str, Node]], depth: int = 0) -> Node:
-    """A choice between texts and what follows them, with what several texts begin with before the choice.
-
-    PERF: a hundred tools whose calls begin alike are one place, not a hundred beside each other.
-    """
-    if depth == _PREFIXES or len(tags) == 1:
-        return _choice([Sequence((text_node(begin), rest)) for begin, rest in tags])
-    groups: dict[str, list[tuple[str, Node]]] = {}
-    for begin, rest in tags:
-        groups.setdefault(begin[:1], []).append((begin, rest))
-    found: list[Node] = []
-    for group in groups.values():
-        shared = _shared_beginning([begin for begin, _ in group])
-        if len(group) == 1 or not shared:
-            found += [Sequence((text_node(begin), rest)) for begin, rest in group]
-            continue
-        inner = _by_beginning([(begin[len(shared) :], rest) for begin, rest in group], depth + 1)
-        found.append(Sequence((text_node(shared), inner)))
-    return _choice(found)
-
-
-def _shared_beginning(texts: list[str]) -> str:
-    """What all texts begin with: what the first and the last of them in order do."""
-    first, last = min(texts), max(texts)
-    n = next((i for i, (one, other) in enumerate(zip(first, last)) if one != other), min(len(first), len(last)))
-    return first[:n]
-
-
-_OF_TOKENS = "it is about tokens, not about the text that they stand for"
 _UNSUPPORTED = {
-    "exclude_token": _OF_TOKENS,
-    "any_tokens": _OF_TOKENS,
-    "token_triggered_tags": f"{_OF_TOKENS}; triggered_tags takes the texts of special tokens",
-    "token_dispatch": f"{_OF_TOKENS}; dispatch takes the texts of special tokens",
+    "exclude_token": "how much text a token is depends on the vocabulary; any_tokens is any number of them",
 }
 _FORMATS: dict[str, tuple[Callable[[_Reader, Members, Stops, str], Node], tuple[str, ...]]] = {
     "const_string": (_Reader.const_string, ("value",)),
-    "token": (_Reader.token, ("token",)),
+    "token": (_Reader.one_token, ("token",)),
+    "any_tokens": (_Reader.any_tokens, ("exclude_tokens", "max_tokens")),
     "regex": (_Reader.regex, ("pattern",)),
     "grammar": (_Reader.ebnf, ("grammar",)),
     "json_schema": (
@@ -458,4 +468,9 @@ _FORMATS: dict[str, tuple[Callable[[_Reader, Members, Stops, str], Node], tuple[
         ("tags", "separator", "at_least_one", "stop_after_first"),
     ),
     "dispatch": (_Reader.dispatch, ("rules", "loop", "excludes")),
+    "token_triggered_tags": (
+        _Reader.token_triggered_tags,
+        ("trigger_tokens", "tags", "at_least_one", "stop_after_first", "exclude_tokens"),
+    ),
+    "token_dispatch": (_Reader.token_dispatch, ("rules", "loop", "exclude_tokens")),
 }

@@ -1,7 +1,7 @@
 """Tool calls in the formats that models were trained on, as structural tags with the user's tools filled in.
 
-A format is a file in tool_formats/: its title, its sources, how reasoning is marked (if it is a block before the
-answer), and the structural tag. In that,
+A format is a file in tool_formats/: its title, its sources, the special tokens that its marks show, how reasoning is
+marked (if it is a block before the answer), and the structural tag. In that,
 
     {"for_each_tool": [tags…]}      in a list: the tags once for each tool, ${name} and "${parameters}" filled in
     {"with_reasoning": […]}         in a list: what is there only if the model may reason
@@ -9,7 +9,9 @@ answer), and the structural tag. In that,
 
 `required` and `one`, where a file has them, are the structural tags to be used for these.
 
-Marks that a tokenizer has special tokens for are spelled as they are shown (structural_tags.py).
+Marks are spelled as they are shown. Where the vocabulary has the format's special tokens as such, they are these tokens
+when the grammar is compiled; where it has not (`<tool_call>` is ordinary text in Qwen's), they are text (tag_marks.py).
+No other special token ever comes, whatever a tool is named.
 Adding a format: add a file. Its name is the format's.
 """
 
@@ -21,9 +23,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from ..automata.errors import GrammarError
+from ..automata.errors import GrammarError, LimitError
 from .grammar import Grammar
 
 __all__ = ["named_tools", "tool_calls", "tool_formats"]
@@ -69,8 +71,10 @@ def tool_calls(
     parallel : whether there may be several calls; if not, a call is the end.
     reasoning : True, a block of it comes first, or there are messages of it; "optional"; "opened", a block that the
         prompt has begun; False, none.
-    options : those of Grammar.from_json_schema, for the parameters.
-    Raises GrammarError and what Grammar.from_structural_tag raises; the place is in the structural tag that was made.
+    options : those of Grammar.from_structural_tag and Grammar.from_json_schema, for the parameters. With
+        special_tokens=() all marks are text in any vocabulary; by default those are tokens that the model has as such.
+    Raises GrammarError and what Grammar.from_structural_tag raises. What is wrong with a tool has a pointer into
+    {"tools": tools}: /tools/0/function/parameters/type.
     """
     known = tool_formats()
     if format not in known:
@@ -80,7 +84,7 @@ def tool_calls(
     if reasoning not in (False, True, "optional", "opened"):
         raise GrammarError(f'reasoning is True, False, "optional" or "opened", not {reasoning!r}')
     about = _format(format)
-    named = named_tools(tools)
+    named = _named(tools)
     if choice not in ("auto", "required"):
         if choice not in named:
             raise GrammarError(f"choice is auto, required or one of the tools {', '.join(named)}, not {choice!r}")
@@ -88,34 +92,50 @@ def tool_calls(
     required = choice != "auto"
     parallel = parallel and choice in ("auto", "required")
     which = "required" if required else "format" if parallel else "one"
-    filled = _Filling(named, {"${required}": required, "${one}": not parallel}, reasoning is not False)
-    answer = filled.value(about.get(which, about["format"]))
-    grammar = Grammar.from_structural_tag(_after_reasoning(format, about, reasoning, answer), **options)
+    parameters = {name: tool.parameters for name, tool in named.items()}
+    filled = _Filling(parameters, {"${required}": required, "${one}": not parallel}, reasoning is not False)
+    tag = _after_reasoning(format, about, reasoning, filled.value(about.get(which, about["format"])))
+    options.setdefault("special_tokens", about["special_tokens"])
+    grammar = _with_places(tag, named, options)
     grammar.source = f"tool calls as {format} writes them: {', '.join(named)}"
     return grammar
 
 
+class _Tool(NamedTuple):
+    """parameters : the schema of its arguments. pointer : where that is."""
+
+    parameters: Any
+    pointer: str
+
+
 def named_tools(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The parameters of each tool by its name. Raises GrammarError for what is no tool, and for a name that recurs."""
-    found: dict[str, Any] = {}
+    return {name: tool.parameters for name, tool in _named(tools).items()}
+
+
+def _named(tools: Sequence[Mapping[str, Any]]) -> dict[str, _Tool]:
+    """The tools by name. Raises as named_tools does."""
+    found: dict[str, _Tool] = {}
     for i, tool in enumerate(tools):
-        inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        inner, pointer = tool, f"/tools/{i}"
+        if isinstance(tool, Mapping) and "function" in tool:
+            inner, pointer = tool["function"], f"{pointer}/function"
         name = inner.get("name") if isinstance(inner, Mapping) else None
         if not isinstance(inner, Mapping) or not isinstance(name, str):
-            raise GrammarError('a tool is a dict with a "name" and "parameters"', pointer=f"/{i}")
+            raise GrammarError('a tool is a dict with a "name" and "parameters"', pointer=pointer)
         if _NAME.fullmatch(name) is None:
             raise GrammarError(
-                f"the name {name!r} of a tool is not of letters, digits and _.:/- alone", pointer=f"/{i}/name"
+                f"the name {name!r} of a tool is not of letters, digits and _.:/- alone", pointer=f"{pointer}/name"
             )
         if name in found:
-            raise GrammarError(f"two tools are named {name!r}", pointer=f"/{i}/name")
-        found[name] = _parameters_of(inner, f"/{i}")
+            raise GrammarError(f"two tools are named {name!r}", pointer=f"{pointer}/name")
+        found[name] = _parameters_of(inner, pointer)
     if not found:
         raise GrammarError("there are no tools: where none is to be called, any text will do")
     return found
 
 
-def _parameters_of(tool: Mapping[str, Any], pointer: str) -> Any:
+def _parameters_of(tool: Mapping[str, Any], pointer: str) -> _Tool:
     """The schema of a tool's arguments. Raises GrammarError for one that is misnamed, or is not of objects."""
     key = next((key for key in _PARAMETERS if tool.get(key) is not None), None)
     if key is None:
@@ -123,14 +143,48 @@ def _parameters_of(tool: Mapping[str, Any], pointer: str) -> Any:
         misnamed = [other for other in near if other not in _PARAMETERS]
         if misnamed:
             raise GrammarError(f'{misnamed[0]!r} is no part of a tool: did you mean "parameters"?', pointer=pointer)
-        return _ANY_OBJECT
+        return _Tool(_ANY_OBJECT, pointer)
     schema = tool[key]
     if isinstance(schema, Mapping) and schema.get("type", "object") not in ("object", ["object"]):
         raise GrammarError(
             f'the arguments of a tool are an object: its schema has "type": "object", not {schema["type"]!r}',
             pointer=f"{pointer}/{key}/type",
         )
-    return schema
+    return _Tool(schema, f"{pointer}/{key}")
+
+
+def _with_places(tag: dict[str, Any], tools: Mapping[str, _Tool], options: dict[str, Any]) -> Grammar:
+    """The grammar of a filled template. What is told of a schema in it is told of the tool that it is of."""
+    try:
+        grammar = Grammar.from_structural_tag(tag, **options)
+    except GrammarError as error:
+        name, error.pointer = _place_in_tools(tag, tools, error.pointer)
+        if name is not None:
+            error.message = f"tool {name!r}: {error.message}"
+        raise
+    except LimitError as error:
+        place, *more = (error.place or "").split(", ", 1)
+        name, pointer = _place_in_tools(tag, tools, place)
+        if name is not None:
+            error.place = ", ".join([f"{pointer} (tool {name!r})", *more])
+        raise
+    gaps = [gap._replace(pointer=_place_in_tools(tag, tools, gap.pointer)[1] or "") for gap in grammar.unenforced]
+    grammar.unenforced = tuple(dict.fromkeys(gaps))
+    return grammar
+
+
+def _place_in_tools(tag: Any, tools: Mapping[str, _Tool], pointer: str | None) -> tuple[str | None, str | None]:
+    """The tool whose schema a pointer into the structural tag leads into, and the pointer into the tools."""
+    steps = (pointer or "").split("/")[1:]
+    found = tag
+    for i, step in enumerate(steps, 1):
+        found = found[int(step)] if isinstance(found, list) else found.get(step)
+        for name, tool in tools.items():
+            if found is tool.parameters and found is not _ANY_OBJECT:
+                return name, "/".join([tool.pointer, *steps[i:]])
+        if not isinstance(found, (dict, list)):
+            break
+    return None, pointer
 
 
 class _Filling:

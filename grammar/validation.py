@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar
 from .regex import Regex
 
-__all__ = ["Verdict", "reading_of", "validate"]
+__all__ = ["Reading", "Verdict", "byte_vocabulary", "distinct", "names_shown", "reading_of", "validate"]
 
 
 class Verdict(NamedTuple):
@@ -98,16 +98,12 @@ def validate(grammar: Grammar | Regex, text: str | bytes, *, as_generated: bool 
 
 def _verdict_of_readings(matcher: Matcher, data: bytes, named: tuple[SpecialToken, ...], as_generated: bool) -> Verdict:
     """The verdict on a text in which special tokens may be shown."""
-    shown = defaultdict[int, list[tuple[int, SpecialToken]]](list)  # by where a name stands: its end, the token
-    for token in named if as_generated else ():
-        name = str(token).encode("utf-8", "surrogatepass")
-        for at in _places(data, name):
-            shown[at].append((at + len(name), token))
+    shown = names_shown(data, named if as_generated else ())
     cuts = sorted({0, len(data), *shown, *(end for several in shown.values() for end, _ in several)})
     readings = {0: [matcher]}
     farthest, there = -1, [matcher]
     for begin, end in itertools.pairwise(cuts):
-        for reading in _distinct(readings.pop(begin, [])):
+        for reading in distinct(readings.pop(begin, [])):
             for after_name, token in shown.get(begin, ()):
                 if (after := reading.fork()).accept_special(token):
                     readings.setdefault(after_name, []).append(after)
@@ -118,12 +114,22 @@ def _verdict_of_readings(matcher: Matcher, data: bytes, named: tuple[SpecialToke
                 there = [*there, reading] if begin + length == farthest else [reading]
                 farthest = begin + length
     if len(data) in readings:
-        farthest, there = len(data), _distinct(readings[len(data)])
+        farthest, there = len(data), distinct(readings[len(data)])
         if any(reading.is_accepting() for reading in there):
             return Verdict(True, farthest, *_line_and_column(data, farthest), (), "")
     allowed = np.maximum.reduce([reading.next_bytes() for reading in there])
     names = [str(token) for token in named if any(reading.fork().accept_special(token) for reading in there)]
     return Verdict(False, farthest, *_line_and_column(data, farthest), describe_bytes(allowed, names), "")
+
+
+def names_shown(data: bytes, named: Iterable[SpecialToken]) -> dict[int, list[tuple[int, SpecialToken]]]:
+    """By where the name of a special token stands in a text: where it ends, and the token."""
+    shown = defaultdict[int, list[tuple[int, SpecialToken]]](list)
+    for token in named:
+        name = str(token).encode("utf-8", "surrogatepass")
+        for at in _places(data, name):
+            shown[at].append((at + len(name), token))
+    return shown
 
 
 def _places(data: bytes, name: bytes) -> Iterator[int]:
@@ -134,7 +140,7 @@ def _places(data: bytes, name: bytes) -> Iterator[int]:
         at = data.find(name, at + 1)
 
 
-def _distinct(readings: list[Matcher]) -> list[Matcher]:
+def distinct(readings: list[Matcher]) -> list[Matcher]:
     """One matcher for each configuration."""
     return list({reading.configuration: reading for reading in readings}.values())
 

@@ -423,10 +423,109 @@ def test_temperatures_are_told_within_and_behind_choices_with_sparse_rows(monkey
     assert matcher.accept_bytes(b"q") and matcher.temperature() == 0.9
 
 
-def test_captures_beside_special_tokens_are_refused():
-    grammar = Grammar.from_ebnf('root ::= <|t|> "a"').capture("x") + "b"
-    with pytest.raises(bridle.UnsupportedError, match="captures beside special tokens"):
-        grammar.captures("ab")
+MARK = "§"  # stands for a special token in the oracle's texts
+WITH_TOKEN = bridle.Vocabulary(
+    [bytes((b,)) for b in range(256)], stop_token_ids=256, special_tokens={"<a>": 257}, size=258
+)
+
+
+def with_marks(tree):
+    """The tree with a special token for each of its leaves that is an `a`."""
+    if tree == ("text", "a"):
+        return ("ebnf", "root ::= <a>")
+    return (tree[0], *[with_marks(item) if isinstance(item, tuple) else item for item in tree[1:]])
+
+
+def marked(tree):
+    if tree == ("text", "a"):
+        return ("text", MARK)
+    if tree[0] == "regex":  # no class of text holds the token
+        return ("regex", tree[1].replace(".", f"[^\\n{MARK}]"))
+    return (tree[0], *[marked(item) if isinstance(item, tuple) else item for item in tree[1:]])
+
+
+@EXAMPLES
+@given(trees)
+def test_captures_beside_special_tokens_are_those_that_the_oracle_finds(tree) -> None:
+    grammar = Grammar.concat(grammar_of_tree(with_marks(tree)))
+    compiled = bridle.compile(grammar, WITH_TOKEN)
+    n = Composed(marked(tree), LETTERS + "." + MARK)
+    for text in ("".join(word) for k in range(4) for word in product(LETTERS + MARK, repeat=k)):
+        matcher = bridle.Matcher(compiled)
+        taken = all(matcher.accept_token(257) if c == MARK else matcher.accept_bytes(c) for c in text)
+        assert taken == n.is_prefix(text), text
+        if not taken:
+            continue
+        wanted: dict = {}
+        for name, value in n.captures(text):
+            wanted.setdefault(name, []).append(value.replace(MARK, "<a>"))
+        found = matcher.captures()
+        assert {name: v if isinstance(v, list) else [v] for name, v in found.items()} == wanted, text
+
+
+def test_a_name_in_a_text_is_a_special_token_or_text_whatever_makes_a_sentence():
+    part = Grammar.from_regex("[<ab>]*").capture("text") + Grammar.from_ebnf("root ::= <a>").capture("token")
+    assert part.captures("b<a>") == {"text": "b", "token": "<a>"}
+    assert part.captures("<a><a>") == {"text": "<a>", "token": "<a>"}
+    assert part.captures("<a>") == {"text": "", "token": "<a>"}
+    assert part.captures("<a>b") == {}  # a token has yet to come
+    matcher = bridle.Matcher(bridle.compile(part, WITH_TOKEN))
+    assert matcher.accept_bytes("<a>") and matcher.captures() == {}
+    assert matcher.accept_token(257) and matcher.captures() == {"text": "<a>", "token": "<a>"}
+    by_id = Grammar.from_ebnf("root ::= <[257]>").capture("id") + "!"
+    assert by_id.captures("<[257]>!") == {"id": "<[257]>"}
+    matcher = bridle.Matcher(bridle.compile(by_id, WITH_TOKEN))
+    assert matcher.accept_token(257) and matcher.captures() == {"id": "<a>"}
+    rules = Grammar.from_ebnf('root ::= "(" root ")" | <a> | "<a>"').capture("x") + "."
+    assert rules.captures("((<a>)).") == {"x": "((<a>))"}
+    with pytest.raises(bridle.GrammarError, match="no sentence"):
+        rules.captures("((<b>)).")
+
+
+def test_a_special_token_is_a_part_and_text_where_the_vocabulary_has_it_as_text(tmp_path):
+    def part(name):
+        return Grammar.special_token(name)
+
+    grammar = part("<a>") + Grammar.free_text("</a>").capture("x") + part("</a>") + "!"
+    assert grammar.captures("<a>b<a></a>!") == {"x": "b<a>"}
+    bytes_ = [bytes((b,)) for b in range(256)]
+    special = bridle.Vocabulary(bytes_, stop_token_ids=259, special_tokens={"<a>": 257, "</a>": 258}, size=260)
+    half = bridle.Vocabulary([*bytes_, b"", b"", b"</a>"], stop_token_ids=256, special_tokens={"<a>": 257})
+    bridle.compile(grammar, special).save(tmp_path / "parts")
+    for compiled in (bridle.compile(grammar, special), bridle.load(tmp_path / "parts", special)):
+        matcher = bridle.Matcher(compiled)
+        assert not matcher.accept_bytes("<a>") and matcher.accept_token(257) and matcher.accept_bytes("b<a>")
+        assert not matcher.accept_bytes("</a>") and matcher.accept_token(258) and matcher.accept_bytes("!")
+        assert matcher.is_accepting() and matcher.captures() == {"x": "b<a>"}
+    matcher = bridle.Matcher(bridle.compile(grammar, half))
+    assert matcher.accept_token(257) and matcher.accept_bytes("b</") and matcher.accept_bytes("a>!")
+    assert matcher.is_accepting() and matcher.captures() == {"x": "b"}
+    with pytest.raises(bridle.GrammarError, match="no special token '</a>'"):
+        bridle.compile(grammar, WITH_TOKEN)
+
+
+def test_stop_tokens_are_captured_where_they_are_a_part_of_the_sentence():
+    ends = bridle.Vocabulary([b"a", b"b"], stop_token_ids=2, special_tokens={"<end>": 2}, size=3)
+    for text, steps, wanted in (
+        ('"a" <end>', [0, 2], "a<end>"),
+        ('"a" <end> "b"', [0, 2, 1, 2], "a<end>b"),
+        ('"a"', [0, 2], "a"),
+        ("<end>* <end>", [2], "<end>"),
+    ):
+        grammar = Grammar.from_ebnf(f"root ::= {text}").capture("x") + ""
+        matcher = bridle.Matcher(bridle.compile(grammar, ends))
+        assert all(map(matcher.accept_token, steps))
+        assert matcher.captures() == {"x": wanted}
+
+
+def test_templates_with_special_tokens_have_values():
+    calls = Grammar.from_structural_tag({"type": "tag", "begin": "<a>", "content": {"type": "any_text"}, "end": "b"})
+    grammar = Grammar.from_template("{call}: {n}", call=calls, n=int)
+    wanted = {"call": "<a>xb", "n": 3}
+    assert grammar.parse("<a>xb: 3") == wanted and grammar.bound_to(WITH_TOKEN).parse("<a>xb: 3") == wanted
+    matcher = bridle.Matcher(bridle.compile(grammar, WITH_TOKEN))
+    assert matcher.accept_token(257) and matcher.accept_bytes("xb: 3")
+    assert matcher.captures() == {"call": "<a>xb", "n": "3"} and matcher.text() == b"xb: 3"
 
 
 def test_automata_without_the_empty_text_count_as_their_originals_do():

@@ -20,6 +20,7 @@ from bridle.grammar.rules import Embedded, Repeat
 from bridle.grammar.saved_grammars import grammar_of
 from bridle.grammar.validation import reading_of
 from naive_lark import NaiveLark
+from oracle import allowed_tokens
 from rules_by_earley import NaiveRules
 
 CASES = Path(__file__).parent / "cases" / "lark"
@@ -163,6 +164,106 @@ def test_rules_with_attributes_end_as_early_as_they_can() -> None:
         'start: (call)* TEXT?\ncall: head "=" /[0-9]+/ ";"\nhead[lazy]: TEXT? "<f"\nTEXT: /(.|\\n)+/\n'
     )
     assert bridle.validate(trigger, "hello <f=12; and <f=3; bye")
+
+
+SPECIAL = {"<|x|>": 257, "<tool>": 258, "[INST]": 259}
+WITH_SPECIAL = bridle.Vocabulary(
+    [*[bytes((b,)) for b in range(256)], *[b""] * 4, b"<tool>", b"ab", b"12"],
+    stop_token_ids=256,
+    special_tokens=SPECIAL,
+)
+SPECIAL_CASES = json.loads((CASES / "special_tokens.json").read_text())
+
+
+def steps_of(text: str) -> list[int]:
+    """The bytes of a text, and ids of the special tokens that stand in it as «<|x|>»."""
+    pieces = re.split("«(.*?)»", text)
+    return [step for i, piece in enumerate(pieces) for step in ([SPECIAL[piece]] if i % 2 else piece.encode())]
+
+
+@pytest.mark.parametrize("case", SPECIAL_CASES, ids=[case["rule"] for case in SPECIAL_CASES])
+def test_special_tokens_stand_in_rules(case: dict) -> None:
+    grammar = bridle.Grammar.from_lark(case["grammar"])
+    compiled = bridle.compile(grammar, WITH_SPECIAL)
+    reference = bridle.allocate_token_bitmask(1, WITH_SPECIAL.size)
+    found = {}
+    for text in case["texts"]:
+        matcher, steps, at = Matcher(compiled), steps_of(text), 0
+        for at in range(len(steps) + 1):
+            allowed = allowed_tokens(matcher)
+            matcher.fill_reference_bitmask(reference)
+            assert allowed == {i for i in range(WITH_SPECIAL.size) if reference[0, i >> 5] >> (i & 31) & 1}
+            if at == len(steps) or not matcher.accept_token(steps[at]):
+                break
+        found[text] = at if at < len(steps) else "sentence" if 256 in allowed else "beginning"
+        if found[text] == "sentence" and "<[" not in case["grammar"]:
+            assert bridle.validate(grammar, re.sub("[«»]", "", text), as_generated=True)
+    assert found == case["texts"]
+
+
+def test_where_llguidance_judges_otherwise_the_case_says_why() -> None:
+    assert [case["rule"] for case in SPECIAL_CASES if ("llguidance" in case) != ("because" in case)] == []
+
+
+def test_a_special_token_that_the_vocabulary_lacks_is_told_with_its_place() -> None:
+    grammar = bridle.Grammar.from_lark('start: "a" x\nx: "b" <|y|>\nunused: <|z|>\n')
+    assert [token.key for token in grammar.special_tokens] == ["<|y|>"]
+    with pytest.raises(bridle.GrammarError, match=r"no special token '<\|y\|>'") as caught:
+        bridle.compile(grammar, WITH_SPECIAL)
+    assert (caught.value.line, caught.value.column) == (2, 8)
+    again = grammar_of(json.loads(json.dumps(grammar.recipe)))
+    assert again.special_tokens == grammar.special_tokens
+
+
+def test_spans_of_a_text_stand_in_rules() -> None:
+    words = bridle.Grammar.from_lark(
+        'start: "<" %regex {"substring_words": "to be, or not"} ">"\n%ignore " "\n'
+    )
+    for text, ok in (("<to be>", True), ("<be, or not>", True), ("<>", True), ("< or >", True), ("<to or>", False)):
+        assert bridle.validate(words, text).ok == ok, text
+    assert not bridle.validate(words, "<o be>")
+    for name, good in (("chars", "o b"), ("lines", "to be")):
+        text = f'start: (%regex {{"substring_{name}": "to be\\nor"}} ";")+'
+        grammar = bridle.Grammar.from_lark(text)
+        assert bridle.validate(grammar, f"{good};;") and not bridle.validate(grammar, "x;")
+    large = json.dumps("word " * 5000 + "".join(chr(0x4E00 + i) for i in range(20_000)))
+    grammar = bridle.Grammar.from_lark(f'start: "<" %regex {{"substring_chars": {large}}} ">"')
+    assert bridle.validate(grammar, "<ord wor>") and not bridle.validate(grammar, "<worrd>")
+
+
+def test_a_token_before_a_schema_does_not_end_where_it_would_be_longer() -> None:
+    for body in ('%json {"type": "integer"}', '%regex {"substring_chars": "-12"}'):
+        grammar = bridle.Grammar.from_lark(f"start: NAME {body}\nNAME: /[a-z][a-z0-9]*/\n")
+        assert bridle.validate(grammar, "ab-12") and not bridle.validate(grammar, "-12")
+        verdict = bridle.validate(grammar, "ab12")
+        assert verdict.ok == ("%regex" in body)  # the span may be empty; an integer has yet to come
+
+
+def test_a_token_after_which_a_schema_could_only_make_it_longer_is_no_dead_end() -> None:
+    with pytest.raises(bridle.UnsatisfiableError):
+        bridle.Grammar.from_lark('start: NAME %json {"enum": ["a", "b"]}\nNAME: /[a-z"]+/\n')
+
+
+def test_rules_may_have_a_temperature() -> None:
+    text = (
+        'start: "a" x y "!"\nx[temperature=0.5]: NAME | "[" y "]"\ny[temperature=2, lazy]: /[0-9]+;/\nz: NAME\n'
+        'NAME: /[a-z]+/\n%ignore " "\n'
+    )
+    grammar = bridle.Grammar.from_lark(text)
+    plain = bridle.Grammar.from_lark(re.sub(r"temperature=[0-9.]+,? ?", "", text).replace("[]", ""))
+    for sentence in ("a bc 12;!", "a [ 1; ] 2; !", "abc 1;!", "a b c 1;!", "a 1;!", "a b 1;2;!"):
+        assert bridle.validate(grammar, sentence).offset == bridle.validate(plain, sentence).offset, sentence
+    matcher = Matcher(bridle.compile(grammar, WITH_SPECIAL))
+    # What is ignored behind a rule's last token belongs to the rule, which goes on until something else comes.
+    steps = [("a", 0.5), (" ", 0.5), ("[", 2), ("1", 2), (";", 2), ("]", 2), ("2", 2), (";", 2), ("!", None)]
+    for step, wanted in steps:
+        assert matcher.accept_bytes(step) and matcher.temperature() == wanted, step
+    alike = bridle.Grammar.from_lark('start: x y\nx[temperature=0.5]: "a"+\ny[temperature=0.1]: "b" z\nz: "a"+\n')
+    matcher = Matcher(bridle.compile(alike, WITH_SPECIAL))
+    assert matcher.temperature() == 0.5 and matcher.accept_bytes("ab") and matcher.temperature() == 0.1
+    whole = bridle.Grammar.from_lark('start[temperature=0.25]: "a" "b"\n')
+    matcher = Matcher(bridle.compile(whole, WITH_SPECIAL))
+    assert matcher.temperature() == 0.25 and matcher.accept_bytes("ab") and matcher.is_accepting()
 
 
 def test_conflicts_and_contexts_that_bridle_reads_otherwise_are_noted() -> None:

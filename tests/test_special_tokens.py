@@ -310,6 +310,24 @@ def test_special_tokens_stand_wherever_text_may(text, steps):
     assert matcher.is_accepting() and {END, STOP} <= allowed(matcher)
 
 
+def test_tags_and_lark_rules_name_special_tokens_as_ebnf_does():
+    tag = {"type": "tag", "begin": "xa<s>", "content": {"type": "const_string", "value": "bab"}, "end": "<|t|>!"}
+    grammars = [
+        bridle.Grammar.from_structural_tag(tag),
+        bridle.Grammar.from_lark('start: "xa" <s> "bab" <[265]> "!"'),
+        bridle.Grammar.from_ebnf('root ::= "xa" <s> "bab" <|t|> "!"'),
+    ]
+    for grammar in grammars:
+        matcher = bridle.Matcher(bridle.compile(grammar, VOCABULARY))
+        forced = [ord("x"), ord("a"), S, ord("b"), TOKENS.index(b"ab"), T, ord("!")]
+        assert matcher.forced_tokens(Letters()) == forced[:-1] and matcher.accept_bytes("xa")
+        assert matcher.explain("c").expected == ("<s>",) and allowed(matcher) == {S}
+        assert matcher.explain(T).reason == "the special token <|t|> may not come here"
+        assert matcher.validate_tokens(forced[2:]) == len(forced) - 2
+        assert bridle.validate(grammar, "xa<s>bab<|t|>!", as_generated=True).ok == (grammar is not grammars[1])
+    assert bridle.validate(grammars[1], "xa<s>bab<[265]>!", as_generated=True)
+
+
 def test_vocabularies_with_special_tokens_can_be_pickled_and_compared():
     again = pickle.loads(pickle.dumps(VOCABULARY))
     assert again == VOCABULARY and [again.reading(i) for i in range(280)] == [VOCABULARY.reading(i) for i in range(280)]
