@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 from .errors import SavedGrammarError
 from .fragment import Target
@@ -218,7 +218,8 @@ def compile_grammar(grammar: Source | HasSource, vocabulary: Vocabulary, *, limi
     The kernels were loaded when the vocabulary was made (0.3 s; the first time on a machine they are compiled, under a
     minute). Raises GrammarError, with the place, where the grammar names a special token that the vocabulary lacks.
     """
-    source: Source = getattr(grammar, "grammar", grammar)
+    given: Any = grammar
+    source: Source = getattr(given, "grammar", given)
     if not hasattr(source, "root"):
         raise TypeError(f"what is compiled is a Grammar or a Regex, not {type(grammar).__name__}: {grammar!r:.80}")
     if not isinstance(vocabulary, Vocabulary):

@@ -50,8 +50,7 @@ def _unexpected(source: LarkText, found: re.Match[str], position: int | None) ->
     text, at = source.original, position or 0
     opened = bracket_open_at(source, at)
     if opened is not None and (not text[at:].strip() or text[at] in "\r\n" or text[at] in ")]}"):
-        line, column = line_and_column(text, opened)
-        return Told(f"the {text[opened]!r} of line {line}, column {column} is not closed", opened)
+        return Told(f"this {text[opened]!r} is not closed", opened)
     if at >= len(text) or text[at] in "\r\n":
         return Told(f"the {'text' if at >= len(text) else 'line'} ends where something is missing", at)
     if text[at] == '"':

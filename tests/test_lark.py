@@ -359,7 +359,7 @@ def test_a_limit_that_a_grammar_meets_is_told_with_its_place(grammar: str, place
 
 def test_what_is_wrong_in_an_imported_file_is_told_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "words.lark").write_text("WORD: (\n")
-    says = r"the '\(' of line 1, column 7 is not closed \(in words\.lark, which"
+    says = r"this '\(' is not closed \(in words\.lark, which is imported, line 1, column 7\)"
     with pytest.raises(bridle.GrammarError, match=says) as caught:
         bridle.Grammar.from_lark("start: WORD\n%import words.WORD\n", import_paths=[tmp_path])
     assert (caught.value.line, caught.value.column) == (2, 9)
