@@ -46,6 +46,12 @@ class AgentGrammar(Grammar):
         return {name: contents[0] if len(contents) == 1 else contents for name, contents in found.items()}
 
 
+def _ambiguous(text: str, offset: int) -> GrammarError:
+    """The error for a turn that was generated otherwise than it is read: only contents of whole grammars can be."""
+    message = "the content before this can be read in several ways, of which the shortest leads nowhere"
+    return GrammarError(message, text=text, offset=offset)
+
+
 def _refused() -> None:
     raise SavedGrammarError("the grammar of an agent cannot be saved: keep its specification, it is compiled quickly")
 
@@ -122,13 +128,15 @@ class AgentTurns:
         plan, start = self.plan, place or self._start
         written = text.decode()
         steps, cut = read_steps(plan, written, is_first=start.is_first)
-        assert cut is None, f"a turn that was generated cannot be read: {cut}"
+        if cut is not None:
+            raise _ambiguous(written, cut.offset)
         now = start
         calls: list[tuple[int, str]] = []
         for step in steps:
             i = step.state
             entered = plan.entered(now.place, i)
-            assert entered is not None, f"a turn that was generated has a step that may not come: {step}"
+            if entered is None:
+                raise _ambiguous(written, step.offset)
             if plan.states[i].env:
                 return _Turn(steps, After(plan, start.known, entered, is_closed=True), i, calls, True)
             now = self._behind(start.known, entered, step, written[step.begin : step.end], calls)

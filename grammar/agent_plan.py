@@ -373,14 +373,16 @@ class Plan:
 
     def _check(self) -> None:
         """Raises GrammarError, UnsatisfiableError for what the whole specification contradicts."""
-        begins = (self.spec.separator or "".join(mark.text[0] for mark in self.marks))[:1]
+        begins = [self.spec.separator[0]] if self.spec.separator else [mark.text[0] for mark in self.marks]
         notes = []
         for i, state in enumerate(self.states):
             content = state.content
             if isinstance(content, ToolName) and not self.offered(i):
                 raise GrammarError(f"{state.name} names a tool, and there are none; see with_tools, or --tools")
-            if isinstance(content, Whole) and content.grammar.is_json and begins in _IN_NUMBERS and not state.env:
-                raise GrammarError(f"a number in {state.name} could go on with the separator {begins!r}")
+            if isinstance(content, Whole) and content.grammar.is_json and _IN_NUMBERS.intersection(begins):
+                raise GrammarError(f"a number in {state.name} could go on with what separates it from the next step")
+            if isinstance(content, Whole) and not content.grammar.is_json:
+                notes.append(f"{state.name}: its contents end at the first delimiter behind a sentence")
             if isinstance(content, Pattern | ToolName):
                 notes += self._check_pattern(i)
             if isinstance(content, ToolArguments) and content.once:

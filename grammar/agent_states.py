@@ -11,7 +11,8 @@ changes between two turns of the model, when the text so far is known, and belon
 INVARIANT: no dead ends. The automaton never enters a state from which no trace can be finished; where contents can be
 used up, or are not there yet, `Plan.can_finish` searches the automaton and an abstraction of what contents depend on.
 INVARIANT: the language of a turn can be read in one way: no content contains a delimiter, and no delimiter can begin in
-a content and end behind it, which the plan checks.
+a content and end behind it, which the plan checks. Contents of whole grammars that are not JSON are an exception, which
+the grammar's notes tell: they are taken to end at the first delimiter behind a sentence.
 
 Rejected: to carry every call's arguments in the states, so that none is repeated within a turn either: what a token
 adds would have to be known before it is chosen. Instead each tool is called at most once in a turn where calls may not

@@ -347,3 +347,10 @@ PAGE = (Path(__file__).parent.parent / "docs" / "agents.md").read_text()
 def test_the_pages_examples_print_what_they_say(example, capsys):
     exec(example, {})
     assert capsys.readouterr().out.splitlines() == re.findall(r"^print\(.*\)  # (.*)$", example, re.MULTILINE)
+
+
+def test_a_number_that_could_go_on_with_a_delimiter_is_refused():
+    for separator, text in (("", "1:"), ("e", "B:")):
+        states = (AgentState("a", "A:", {"type": "integer"}), AgentState("b", text))
+        with pytest.raises(bridle.GrammarError, match="a number in a could go on"):
+            _ = AgentSpec("x", states, separator=separator).grammar

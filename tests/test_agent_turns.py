@@ -302,3 +302,18 @@ def test_an_agent_in_python_is_made_of_public_names():
     )
     spec = bridle.AgentSpec("x", states, {"once": "count(tool) = 1"}, "ask tool a", {"f": {"type": "object"}})
     assert spec.validate("Q: x\nT: f\nA: 1").ok
+
+
+def test_contents_may_be_whole_grammars():
+    nested = bridle.Grammar.from_ebnf('root ::= "(" root? ")" | "(\\nO: x)"')
+    states = (AgentState("a", "A:", nested), AgentState("o", "O:", env=True), AgentState("e", "E:", final=True))
+    spec = AgentSpec("nested", states, {}, "(a o)+ e")
+    assert spec.grammar.notes == ("a: its contents end at the first delimiter behind a sentence",)
+    matcher = bridle.Matcher(compiled(spec))
+    for text in ("A: (())\nO:", "\nA: ()\nO:"):
+        check_mask(matcher)
+        assert matcher.accept_bytes(text) and matcher.pending_state() == "o"
+        matcher.feed("x")
+    assert matcher.accept_bytes("\nE: y") and spec.validate(matcher.text().decode()).ok
+    matcher.reset()
+    assert matcher.accept_bytes("A: (\nO: x)\nO:") and matcher.pending_state() == "o"
