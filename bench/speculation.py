@@ -11,6 +11,7 @@ so refused, and those on it accepted, as by a model that writes this text. Texts
     tools       three tool calls of a turn, under the format of Qwen 3; the user's request names the arguments
     retrieval   answers that quote documents of the prompt, one to three sentences each time, without a grammar
     random      words that nothing predicts, without a grammar
+    box         what the model in the box itself writes, greedily, under a schema; fresh for each text, or kept
 
 The prompt holds neither the text nor its schema, but where the text says so; every text is decoded by a Speculation of
 its own, so no trie holds another text, unless `--keep` is given. Rows are ways to draft:
@@ -43,6 +44,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bridle
+from bridle.integrations import hf
 from bridle.integrations.hf import GrammarLogitsProcessor, Speculation
 from bridle.speculative.draft_model import DraftModelSource
 from bridle.speculative.grammar_source import GrammarSource
@@ -286,8 +288,54 @@ def main() -> None:
     print("| text | drafts | texts | tokens | tokens a forward | time | drafting, us a step | right / drafted | by |")
     print("|---|---|--:|--:|--:|--:|--:|--:|---|")
     for name in options.text.split(","):
+        if name == "box":
+            compare_box(options.slope)
+            continue
         cases = list(chosen(texts[name], options.number, vocabulary, tokens))
         compare(name, cases, ways, model, vocabulary, tokens, small, options)
+
+
+THINGS = ("person", "customer", "dog", "book", "city", "product", "recipe", "song", "team", "movie")
+RECORD = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"}, "id": {"type": "integer"}, "active": {"type": "boolean"},
+        "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 4},
+        "address": {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+                    "required": ["street", "city"], "additionalProperties": False},
+        "email": {"type": "string"},
+    },
+    "required": ["name", "id", "active", "address", "email"],
+    "additionalProperties": False,
+}  # fmt: skip
+
+
+def compare_box(slope: float | None) -> None:
+    """The model in the box, whose texts are its own."""
+    model, tokenizer = hf.load()
+    compiled = bridle.compile(bridle.Grammar.from_json_schema(RECORD), hf.vocabulary_of(model, tokenizer))
+    kept = Speculation(tokenizer=tokenizer, cost_slope=slope)
+    total = {way: [0, 0, 0.0] for way in ("plain", "fresh", "kept")}
+    for round_ in range(2):  # the first is for what is made once
+        for thing in THINGS:
+            speculations: dict[str, Any] = {
+                "plain": False, "fresh": Speculation(tokenizer=tokenizer, cost_slope=slope), "kept": kept,
+            }  # fmt: skip
+            texts = set()
+            for way, speculation in speculations.items():
+                if way == "kept" and not round_:
+                    continue
+                prompt, started = f"Describe a {thing} as JSON:\n", time.perf_counter()
+                result = hf.generate(model, tokenizer, prompt, compiled, max_new_tokens=200, speculate=speculation)[0]
+                if round_:
+                    total[way][2] += time.perf_counter() - started
+                    total[way][0] += result.stats.tokens
+                    total[way][1] += result.stats.forwards
+                texts.add(result.text)
+            assert len(texts) == 1, "speculation has changed a text"
+    for way, (n, forwards, seconds) in total.items():
+        ratio = seconds / total["plain"][2]
+        print(f"| box | {way} | {len(THINGS)} | {n} | {n / forwards:.2f} | {ratio:.2f} | | | |", flush=True)
 
 
 def chosen(cases: Iterator[Case], n: int, vocabulary: Any, tokens: Tokens) -> Iterator[Case]:

@@ -24,24 +24,42 @@ _LEAST = 0.01
 
 
 class Acceptance:
-    """Rates by source and band of scores. rates : float32[sources, BANDS], kept up to date for `merge_drafts`."""
+    """Rates by source and band of scores. rates : float32[sources, BANDS], for `merge_drafts`.
+
+    A band of which little is known is worth its score times the source's skill: how much was right over all its bands,
+    of what its scores promised. So a text that nothing predicts is found out by a few wrong nodes, not by a few a band.
+    """
 
     def __init__(self, sources: int) -> None:
-        scores = (np.arange(BANDS) + 0.5) / BANDS
-        self._right = np.tile(_PRIOR * scores, (sources, 1))
-        self._seen = np.full((sources, BANDS), _PRIOR)
+        self._scores = (np.arange(BANDS) + 0.5) / BANDS
+        self._right, self._seen = np.zeros((sources, BANDS)), np.zeros((sources, BANDS))
+        self._promised, self._kept = np.full(sources, _PRIOR / 2), np.full(sources, _PRIOR / 2)
         self.rates: npt.NDArray[np.float32] = np.empty((sources, BANDS), np.float32)
-        self.rates[:] = self._right / self._seen
+        self._changed = set(range(sources))
+        self.settle()
 
     def learn(self, source: int, score: float, right: bool) -> None:
-        """One node whose parent was right: was it, too?"""
+        """One node whose parent was right: was it, too? Counts once `settle` is called."""
         band = min(BANDS - 1, int(score * BANDS))
         if self._seen[source, band] > _MEMORY:
             self._seen[source, band] *= 0.5
             self._right[source, band] *= 0.5
+        if self._promised[source] > _MEMORY / 4:
+            self._promised[source] *= 0.5
+            self._kept[source] *= 0.5
         self._seen[source, band] += 1
         self._right[source, band] += right
-        self.rates[source, band] = max(_LEAST, self._right[source, band] / self._seen[source, band])
+        self._promised[source] += score
+        self._kept[source] += right
+        self._changed.add(source)
+
+    def settle(self) -> None:
+        """Brings the rates up to date."""
+        for source in self._changed:
+            skill = min(1.0, self._kept[source] / self._promised[source])
+            known = self._right[source] + _PRIOR * skill * self._scores
+            self.rates[source] = np.maximum(_LEAST, known / (self._seen[source] + _PRIOR))
+        self._changed.clear()
 
 
 class ForwardCost:
@@ -72,7 +90,7 @@ class ForwardCost:
             steep = (n * wt - w * t) / spread if spread > 1e-9 else 0.0
             base = max((t - steep * w) / n, 1e-9)
             measured = min(max(steep / base, 1e-4), 1.0) if spread > n * n / 4 else self.slope
-            self.slope += 0.1 * (measured - self.slope)
+            self.slope += 0.25 * (measured - self.slope)
         self.seconds = t / (n + self.slope * w)
 
     def threshold(self, gain: float, width: int) -> float:

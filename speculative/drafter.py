@@ -230,6 +230,7 @@ class TextDrafter:
             learn(sources[i], scores[i], is_right)
             if is_right:
                 right[i] = done + 1
+        self._drafter.acceptance.settle()
 
     def end(self) -> None:
         """The text is finished."""

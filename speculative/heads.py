@@ -30,9 +30,9 @@ class HeadsSource:
     def __init__(self, heads: Callable[[Any], Any] | Sequence[Callable[[Any], Any]], top: int = 5) -> None:
         if top < 1:
             raise ValueError(f"top is at least 1, not {top}")
-        self._heads: Any = heads
+        self._heads: Any = heads  # a function of the hidden state
         if isinstance(heads, Sequence | torch.nn.ModuleList):
-            several = list(heads)
+            several: list[Any] = list(heads)
             self._heads = lambda hidden: torch.stack([head(hidden) for head in several])
         self._top = top
 

@@ -104,12 +104,23 @@ def test_scores_become_what_they_were_worth() -> None:
     for _ in range(2000):
         rates.learn(0, 0.9, bool(rng.random() < 0.25))
         rates.learn(1, 0.1, bool(rng.random() < 0.8))
+    rates.settle()
     assert rates.rates[0, 18] == pytest.approx(0.25, abs=0.08)
     assert rates.rates[1, 2] == pytest.approx(0.8, abs=0.08)
     assert rates.rates[1, 18] > 0.9  # of which nothing is known yet
     for _ in range(2000):
         rates.learn(0, 0.9, True)
+    rates.settle()
     assert rates.rates[0, 18] > 0.95  # older outcomes fade
+
+
+def test_a_source_that_is_wrong_in_one_band_is_trusted_less_in_those_of_which_nothing_is_known() -> None:
+    rates = Acceptance(1)
+    before = rates.rates[0].copy()
+    for _ in range(12):
+        rates.learn(0, 0.4, False)
+    rates.settle()
+    assert (rates.rates[0, 2:] < 0.5 * before[2:]).all()
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.003, 0.1])
