@@ -466,3 +466,23 @@ def test_the_model_in_the_box_writes_what_a_schema_admits(box: tuple[Any, Any], 
         with torch.inference_mode():
             rows = model(ids).logits[0, len(prompt) - 1 : -1].double().log_softmax(-1)
         assert one.log_prob == pytest.approx(float(rows[range(len(one.token_ids)), one.token_ids].sum()), abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("method", METHODS)
+def test_a_gpu_samples_sentences_with_the_log_probabilities_of_the_cpu(box: tuple[Any, Any], method: str) -> None:
+    import copy
+
+    from bridle.integrations import hf
+
+    model, tokenizer = box
+    prompt = tokenizer('Describe a person as JSON:\n{"name": "Vera", "age":')["input_ids"]
+    grammar = bridle.Grammar.from_regex(r" [0-9]{2}\}")
+    compiled = bridle.compile(grammar, hf.vocabulary_of(model, tokenizer))
+    on_gpu = copy.deepcopy(model).cuda()
+    for one in sample(on_gpu, compiled, prompt, n=3, method=method, max_new_tokens=24, seed=0, max_attempts=10**4):
+        assert bridle.validate(grammar, one.text).ok
+        with torch.inference_mode():
+            rows = model(torch.tensor([[*prompt, *one.token_ids]])).logits[0, len(prompt) - 1 : -1].double()
+        expected = rows.log_softmax(-1)[range(len(one.token_ids)), one.token_ids].sum()
+        assert one.log_prob == pytest.approx(float(expected), abs=0.05)
