@@ -4,6 +4,7 @@
     ├── GrammarError            malformed: a pattern, schema, grammar or specification, with the place
     │   ├── UnsupportedError    well formed, but not enforced by bridle: what, where and why
     │   ├── UnsatisfiableError  well formed, but no text is a sentence of it
+    │   │   └── ConflictingFormulasError    (grammar.ltlf_automaton) temporal formulas that no trace satisfies together
     │   └── ParseError          (grammar.python_types) a text whose value a Python type does not admit
     ├── LimitError              a counted budget was met: which one, the number given and the number allowed
     ├── SavedGrammarError       a file that is no saved grammar, is damaged, or was written by another version of bridle

@@ -89,7 +89,7 @@ class Blame:
 class TraceAutomaton:
     """The traces over some states that satisfy all formulas, are read by an expression, and end in a final state.
 
-    letters : the states' names
+    letters : the states' names, at least one
     formulas : by name, as messages show them
     final : states in one of which a trace ends; none, or None, for any
     Raises GrammarError for a formula or expression that names another state, ConflictingFormulasError if no trace
@@ -105,7 +105,9 @@ class TraceAutomaton:
         *,
         limits: TraceLimits | None = None,
     ) -> None:
-        self.alphabet = tuple(letters)
+        self.alphabet = tuple(dict.fromkeys(letters))
+        if not self.alphabet:
+            raise GrammarError("a specification has at least one state: traces are not empty")
         self.formulas, self.expression, self.final = dict(formulas), expression, frozenset(final or ())
         self.limits = limits or TraceLimits()
         self._index = {letter: at for at, letter in enumerate(self.alphabet)}

@@ -9,7 +9,7 @@ A formula's component is explored at once if that takes few states; then it is m
 are few) and its distances are exact, so that all its dead states are known. Larger ones stay lazy: their distance is 1
 where they are unsatisfied.
 
-INVARIANT: state 0 is the initial one; a dead state's distance is infinite; a state is accepting iff its distance is 0.
+INVARIANT: state 0 is the initial one; a state of infinite distance is dead; a state is accepting iff its distance is 0.
 """
 
 from __future__ import annotations

@@ -184,6 +184,12 @@ def test_without_any_formula_every_trace_that_has_a_step_is_one() -> None:
     assert str(automaton.blame("")) == "the trace ends too early for the rule that a trace has steps; expected: a, b"
 
 
+def test_a_specification_has_a_state() -> None:
+    with pytest.raises(GrammarError, match="at least one state"):
+        TraceAutomaton((), {})
+    assert TraceAutomaton("aab", {}).alphabet == ("a", "b")
+
+
 def test_a_letter_that_is_none_is_an_error_that_names_what_is_near() -> None:
     automaton = TraceAutomaton(["action", "answer"], {"f": parse("F answer")})
     with pytest.raises(GrammarError, match="no state 'actoin'; did you mean 'action'"):
