@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 import engines
+import grammars_beside
 import maskbench
 
 
@@ -114,3 +115,41 @@ def test_the_distributions_are_drawn(tmp_path):
     times = {name: {metric: np.array([1.0, 5.0, 80.0]) for metric in maskbench.METRICS} for name in engines.ENGINES}
     plot(times, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_grammars_beside_leaves_out_what_one_engine_refuses_and_compares_with_the_better_peer():
+    n = len(grammars_beside.texts_of("json"))
+
+    def times(us):
+        return {"mask": 10 * us, "first": [[us, us]] * n, "second": [[us / 2]] * n}
+
+    found = {
+        "faults": [("XGrammar, GBNF", 1, "token 0 of 2 is refused")],
+        "engines": {"llguidance, Lark": times(10.0), "XGrammar, GBNF": times(40.0), "bridle, Lark": times(5.0)},
+    }
+    told = grammars_beside.report("json", found)
+    assert told.startswith(f"json, {n - 1} texts, {2 * (n - 1)} masks")
+    assert "| bridle, Lark | 0.1 (0.50) | 5.0 (0.50) | 5.0 (0.50) |" in told
+    assert "- XGrammar, GBNF on" in told and "token 0 of 2 is refused" in told
+
+
+def test_grammars_beside_runs_bridle_along_a_text():
+    tokens = Bytes()
+    engine = grammars_beside.BridleEbnf(tokens)
+    grammar = engine.compile('root ::= "a"+')
+    times, fault = grammars_beside.along(engine, grammar, tokens.cut("aaa"), tokens.stop)
+    assert len(times) == 3 and fault == ""
+    assert grammars_beside.along(engine, grammar, tokens.cut("ab"), tokens.stop)[1] == "token 1 of 2 is refused"
+    assert grammars_beside.along(engine, grammar, [], tokens.stop)[1] == "it may not end"
+
+
+class Bytes:
+    """A token for each byte, and a stop token."""
+
+    stop = 256
+
+    def __init__(self):
+        self.tokens = [*(bytes((b,)) for b in range(256)), b""]
+
+    def cut(self, text):
+        return list(text.encode())
