@@ -214,8 +214,9 @@ class _Reader:
             while place not in self.places and place:
                 place = place[:-1]
             begin, end = self.places.get(place, (0, 0))
-            inner = error.text and self.text.find(error.text, begin, end)
-            if error.text and inner is not None and inner != -1 and isinstance(inner, int):
+            # What the value says stands there as it is, unless it is quoted or folded with escapes.
+            inner = self.text.find(error.text, begin, end) if error.text else -1
+            if inner >= 0:
                 begin = inner + (error.offset or 0)
             raise error.moved(self.text, begin) from None
 
