@@ -290,9 +290,9 @@ def test_states_of_rows_are_those_of_a_replay_whatever_rows_come() -> None:
             ids = ids[:, : rng.integers(2, ids.shape[1] + 1)]
         elif kind < 9:
             ids = np.concatenate([ids[:2][rng.permutation(2)], ids[2:][rng.permutation(2)]])
-        else:
-            ids = ids[rng.choice([[0, 2], [0, 1, 2, 3]][rng.integers(2)], 4)] if len(ids) == 4 else ids
-            ids = np.concatenate([ids[:2], ids[2:]])
+        else:  # as beams do: another past, and a token more
+            ids = ids[[1, 1, 3, 2]]
+            ids = np.concatenate([ids, rng.choice(letters, (len(ids), 1))], axis=1)
         assert not rows.begins(ids)
         if rng.random() < 0.5:
             rows.continued(ids)
