@@ -32,6 +32,7 @@ from .draft_tree import NO_DRAFT, DraftTree
 from .json_names import JsonNames
 from .json_style import JsonStyle
 from .sources import DraftContext, Request
+from .text_cutting import cutter_of
 
 __all__ = ["GrammarSource"]
 
@@ -88,7 +89,7 @@ class _Knowledge:
             recipe = getattr(grammar, "recipe", None)
         except BridleError:  # what it was made from is not all JSON
             recipe = None
-        return cls(_cutter(vocabulary, encode), encode, JsonNames.of(recipe), vocabulary)
+        return cls(cutter_of(vocabulary, encode), encode, JsonNames.of(recipe), vocabulary)
 
 
 class _GrammarStream:
@@ -399,46 +400,3 @@ def _likelihood(guess: _Guess) -> float:
     for _, score in guess.parts:
         likely *= score
     return likely
-
-
-# ---------------------------------------------------------------------------------------------- cutting texts
-
-_longest_first: WeakKeyDictionary[Vocabulary, tuple[dict[bytes, int], int]] = WeakKeyDictionary()
-
-
-def _cutter(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None) -> Callable[[bytes], list[int]]:
-    """bytes -> ids whose texts are those bytes: the tokenizer's where it says so, else the longest that there are."""
-    known: dict[bytes, list[int]] = {}
-
-    def cut(text: bytes) -> list[int]:
-        ids = known.get(text)
-        if ids is None:
-            ids = _encoded(vocabulary, encode, text)
-            if len(known) >= _KEPT:
-                known.clear()
-            known[text] = ids
-        return ids
-
-    return cut
-
-
-def _encoded(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None, text: bytes) -> list[int]:
-    if encode is not None:
-        try:
-            ids = list(encode(text.decode()))
-        except UnicodeDecodeError:
-            ids = []
-        if b"".join(vocabulary.tokens[i] if i < len(vocabulary.tokens) else b"" for i in ids) == text:
-            return ids
-    if vocabulary not in _longest_first:
-        by_text = {data: i for i, data in reversed(list(enumerate(vocabulary.tokens))) if data}
-        _longest_first[vocabulary] = by_text, max(map(len, by_text), default=0)
-    by_text, longest = _longest_first[vocabulary]
-    found, at = [], 0
-    while at < len(text):
-        length = next((n for n in range(min(longest, len(text) - at), 0, -1) if text[at : at + n] in by_text), 0)
-        if not length:
-            break
-        found.append(by_text[text[at : at + length]])
-        at += length
-    return found

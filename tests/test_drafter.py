@@ -20,6 +20,7 @@ from bridle.speculative.grammar_source import GrammarSource
 from bridle.speculative.json_names import JsonNames
 from bridle.speculative.json_style import JsonStyle
 from bridle.speculative.sources import DraftContext, Request
+from bridle.speculative.text_cutting import cutter_of
 
 STOP = 0
 PET = {
@@ -297,6 +298,18 @@ def test_what_is_no_json_is_drafted_where_it_is_forced() -> None:
     stream = GrammarSource().begin(Request(np.zeros(0, np.int32), c, None))
     draft = stream.propose(context(bridle.Matcher(c)), 64)
     assert [words().tokens[t] for t in draft.tokens] == [b"a", b"b", b"c"]
+
+
+def test_texts_are_cut_as_the_tokenizer_does_it_unless_that_spells_another_text() -> None:
+    tokens, letters = words().tokens, [words().tokens.index(b"n"), words().tokens.index(b"a")]
+    assert cutter_of(words(), lambda text: letters)(b"na") == letters
+    for wrong in ([], [*letters, 5], [10**6]):
+        assert [tokens[t] for t in cutter_of(words(), lambda text, ids=wrong: ids)(b'"name": ')] == [
+            b'"',
+            b"name",
+            b'": ',
+        ]
+    assert [tokens[t] for t in cutter_of(words(), None)("é".encode()[:1])] == ["é".encode()[:1]]
 
 
 @pytest.mark.parametrize("recipe", [None, {"schema": "{"}, {"properties": {"a": 3}}, {"required": [1]}, ["{]"]])

@@ -1,0 +1,57 @@
+"""Texts cut into tokens as the model would write them.
+
+The tokenizer decides where one is known and what it says spells the text (one that adds a space in front, or leaves out
+what it cannot read, does not); else each token is the longest that the vocabulary has, which is nearly what byte-pair
+encoding does. It is for drafts, so a wrong cut costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from ..automata.vocabulary import Vocabulary
+
+__all__ = ["cutter_of"]
+
+_KEPT = 4096  # texts remembered
+
+_longest_first: WeakKeyDictionary[Vocabulary, tuple[dict[bytes, int], int]] = WeakKeyDictionary()
+
+
+def cutter_of(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None) -> Callable[[bytes], list[int]]:
+    """bytes -> ids whose texts are those bytes: the tokenizer's where it says so, else the longest that there are."""
+    known: dict[bytes, list[int]] = {}
+
+    def cut(text: bytes) -> list[int]:
+        ids = known.get(text)
+        if ids is None:
+            ids = _encoded(vocabulary, encode, text)
+            if len(known) >= _KEPT:
+                known.clear()
+            known[text] = ids
+        return ids
+
+    return cut
+
+
+def _encoded(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None, text: bytes) -> list[int]:
+    if encode is not None:
+        try:
+            ids = list(encode(text.decode()))
+        except UnicodeDecodeError:
+            ids = []
+        if b"".join(vocabulary.tokens[i] if i < len(vocabulary.tokens) else b"" for i in ids) == text:
+            return ids
+    if vocabulary not in _longest_first:
+        by_text = {data: i for i, data in reversed(list(enumerate(vocabulary.tokens))) if data}
+        _longest_first[vocabulary] = by_text, max(map(len, by_text), default=0)
+    by_text, longest = _longest_first[vocabulary]
+    found, at = [], 0
+    while at < len(text):
+        length = next((n for n in range(min(longest, len(text) - at), 0, -1) if text[at : at + n] in by_text), 0)
+        if not length:
+            break
+        found.append(by_text[text[at : at + length]])
+        at += length
+    return found
