@@ -55,7 +55,8 @@ def fill_next_token_bitmasks(
     done = np.zeros(n, np.uint8)
     _fill_known(addresses, refs, array, places, done, _threads_for(n) if threads is None else min(threads, n))
     failed: LimitError | None = None
-    for i in np.flatnonzero(done == 0).tolist():
+    budgeted = [i for i, matcher in enumerate(matchers) if done[i] and matcher.remaining_tokens is not None]
+    for i in np.flatnonzero(done == 0).tolist() + budgeted:
         try:
             matchers[i].fill_next_token_bitmask(array, int(places[i]))
         except LimitError as error:

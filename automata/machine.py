@@ -125,12 +125,13 @@ class Machine:
     """States, stack and memos of one grammar over one store, and the sparse automata that it refers to.
 
     start : the configuration of the empty text. log : rows in the order of their expansion, which decides what number
-    every row has. temperatures : of configurations that were asked for, see temperature.py.
+    every row has. temperatures : of configurations that were asked for, see temperature.py. plans : what budgets of
+    tokens have found out, see token_budget.py.
     """
 
     __slots__ = (
         "_allowance", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address", "context",
-        "limits", "log", "sparse", "start", "store", "temperatures",
+        "limits", "log", "plans", "sparse", "start", "store", "temperatures",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
@@ -153,6 +154,7 @@ class Machine:
         self._selections: dict[int, tuple[Selection, int]] = {}
         self._warm_rows: dict[int, float] = {}
         self.temperatures: dict[int, float | None] = {}
+        self.plans: Any = None
         self.sparse: list[SparseDfa] = []
         self._held = 0
         self.log: list[int] = []
@@ -224,6 +226,11 @@ class Machine:
     def warm_rows(self) -> dict[int, float]:
         """Temperature by the row of each Warmth that there is."""
         return self._warm_rows
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether what follows some leaf depends on where it has ended."""
+        return bool(self._selections)
 
     @property
     def is_full(self) -> bool:
