@@ -15,8 +15,9 @@ What tokens need is found by a scan of the token tree, and kept by *context*, as
 the configuration itself needs, and a token changes only the frames that the mask's walk has looked at. Where what
 follows depends on where a leaf has ended (choices, greedy leaves), it is kept by configuration.
 
-Cost: 0.3 us a step far from the end; a new context up to 3 ms where nearly all of 128,256 tokens are allowed, a
-narrowed mask 0.1 ms, again 5 us.
+Cost, Llama 3: 1 us a step far from the end; for a new context 0.5 ms, and 2 to 6 where nearly all tokens are allowed,
+once for each grammar; a narrowed mask 60 to 400 us, again 20. With greedy leaves 10 ms and more for what is new, and
+seconds for the largest grammars.
 """
 
 from __future__ import annotations

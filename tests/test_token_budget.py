@@ -401,6 +401,53 @@ def test_leaf_distances_are_those_of_a_breadth_first_search(pattern):
     assert out.tolist() == naive.tolist()
 
 
+def test_sparse_distances_are_those_of_a_breadth_first_search():
+    # abc, abd, b: and from state 3 on a way back to 1.
+    first, label = np.array([0, 2, 3, 5, 6, 6], np.int32), np.frombuffer(b"abbcda", np.uint8)
+    target, accepting = np.array([1, 4, 2, 3, 4, 1], np.int32), np.array([0, 0, 0, 0, 1], np.uint8)
+    out, weights = np.zeros(5, np.int32), np.ones(256, np.int32)
+    completion_kernels.sparse_distances(first, label, target, accepting, weights, out)
+    assert out.tolist() == [1, 2, 1, 3, 0]
+    weights[ord("b")] = 5
+    completion_kernels.sparse_distances(first, label, target, accepting, weights, out)
+    assert out.tolist() == [5, 6, 1, 7, 0]
+
+
+COUNTED = [
+    {"type": "string", "minLength": 4, "maxLength": 6},
+    {"type": "string", "minLength": 3, "pattern": "^(é|x)*$", "maxLength": 3},
+    {"type": "string", "pattern": "^([0-9]{2}-){3,5}$"},
+    {"type": "string", "pattern": "^a{2,}b?$", "minLength": 5},
+]
+
+
+@pytest.mark.parametrize("schema", COUNTED, ids=json.dumps)
+def test_texts_of_counted_strings_are_the_shortest(schema):
+    machine = compiled(json.dumps(schema), wide=True).machine
+    rng = random.Random(11)
+    for _ in range(6):
+        ref = machine.start
+        for _ in range(8):
+            with machine.store.lock:
+                texts = token_budget.Plans(machine, byte_level()).texts
+                text = texts.completion(ref)
+            assert text == texts.read_completion(ref) and len(text) == _fewest_bytes(machine, ref)
+            allowed = np.flatnonzero(machine.next_bytes(ref)[:256]).tolist()
+            if not allowed:
+                break
+            ref, _ = machine.step_bytes(ref, bytes((rng.choice(allowed),)))
+
+
+def _fewest_bytes(machine: Any, ref: int) -> int:
+    layer, seen, n = [ref], {ref}, 0
+    while not any(machine.may_end(one) for one in layer):
+        bytes_ = ((one, b) for one in layer for b in np.flatnonzero(machine.next_bytes(one)[:256]).tolist())
+        layer = list({machine.step_bytes(one, bytes((b,)))[0] for one, b in bytes_} - seen)
+        seen.update(layer)
+        n += 1
+    return n
+
+
 @pytest.mark.parametrize("text", [b"", b"ab", b"abc", b"aaaa", b'"name": "the ing"', b"null, true", b"\x00\x01ab"])
 def test_covers_take_the_fewest_tokens(text):
     vocabulary = byte_level()

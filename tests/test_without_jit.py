@@ -18,6 +18,7 @@ import pytest
         ("test_reference_masks.py", "small_regexes or small_grammars or budget or between"),
         ("test_choices.py", "small"),
         ("test_matcher.py", "rollback or stop_token or batch or ambiguity"),
+        ("test_token_budget.py", "distances or covers or below_the_minimum or only_a_search"),
     ],
 )
 def test_the_kernels_do_the_same_as_plain_python(file, which):

@@ -68,6 +68,7 @@ def generate(
     seed: int | None = None,
     do_sample: bool | None = None,
     temperature: float | None = None,
+    budget: bool = True,
     streamer: Any = None,
     **options: Any,
 ) -> list[Result]:
@@ -77,6 +78,8 @@ def generate(
         list of either with one per prompt
     seed : draws are the same for the same seed, and the caller's random state is left alone
     do_sample : None: sample where a seed or a temperature above 0 is given, else as the model's generation config says
+    budget : whether the grammar closes each text within `max_new_tokens`, so that none is cut short; raises LimitError
+        where no text is so few tokens
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     Results are in the order of the prompts, `num_return_sequences` of them for each.
     """
@@ -85,7 +88,7 @@ def generate(
     compiled = _compiled(grammar, vocabulary, len(texts))
     if not texts:
         return []
-    processor = GrammarLogitsProcessor(compiled)
+    processor = GrammarLogitsProcessor(compiled, max_tokens=max_new_tokens if budget else None)
     options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     options |= _sampling(seed, do_sample, temperature)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocabulary.stop_token_ids[0]

@@ -79,19 +79,21 @@ class GrammarLogitsProcessor(LogitsProcessor):
         rows as `generate` lays them out, those of a prompt next to each other
     prompt_length : tokens of `input_ids` that are prompt, the same for all rows (padding on the left included); None:
         the length at the first call
+    max_tokens : tokens that each text may be, the stop token included: masks then close it in time (bridle.Matcher).
+        Give `generate` as many `max_new_tokens`
     stats : MaskStats of this instance, over all its generations
 
     Rows that have ended are left stop tokens only and never raise. Raises ConflictError where another processor left
     none of the allowed tokens, ValueError for a batch that is no multiple of the list.
     """
 
-    def __init__(self, compiled: Any, *, prompt_length: int | None = None) -> None:
+    def __init__(self, compiled: Any, *, prompt_length: int | None = None, max_tokens: int | None = None) -> None:
         self._compiled: list[Any] = list(compiled) if isinstance(compiled, (list, tuple)) else [compiled]
         sizes = {c.vocabulary.size for c in self._compiled}
         if len(sizes) != 1:
             raise ValueError(f"the grammars of a batch must share one vocabulary, but have the sizes {sorted(sizes)}")
         self._size: int = sizes.pop()
-        self._states = PrefixStates(self._compiled)
+        self._states = PrefixStates(self._compiled, max_tokens)
         self._given_length = prompt_length
         self._bitmask = allocate_token_bitmask(1, self._size)
         self.stats = MaskStats()
