@@ -79,7 +79,7 @@ def fill_known_bitmasks(
     addresses, refs = _configurations(matchers)
     done = np.zeros(n, np.uint8)
     _fill_known(addresses, refs, array, places, done, _threads_for(n) if threads is None else min(threads, n))
-    left = np.flatnonzero(done == 0).tolist()
+    left = [i for i in range(n) if not done[i] or matchers[i].is_narrowed]
     for i in left:
         if matchers[i].is_terminated():
             matchers[i].fill_next_token_bitmask(array, int(places[i]))
@@ -87,7 +87,8 @@ def fill_known_bitmasks(
 
 
 def mask_keys(matchers: Sequence[Matcher]) -> list[MaskKey | None]:
-    """Which mask each matcher is at: equal keys are equal masks for good; None where the mask is not made yet.
+    """Which mask each matcher is at: equal keys are equal masks for good; None where the mask is not made yet, and
+    where a budget of tokens narrows it.
 
     A key is the machine's number, which no other machine of the process ever gets, and the mask's in it, which never
     changes; so whoever keeps masks by their keys, as a table on a device does, never finds another one there. Different
@@ -97,7 +98,7 @@ def mask_keys(matchers: Sequence[Matcher]) -> list[MaskKey | None]:
     masks = np.zeros(len(matchers), np.int64)
     known_masks(addresses, refs, masks)
     return [
-        (matcher.machine_number, mask) if mask >= 0 else
+        (matcher.machine_number, mask) if mask >= 0 and not matcher.is_narrowed else
         ended_key(matcher.compiled.vocabulary) if matcher.is_terminated() else None
         for matcher, mask in zip(matchers, masks.tolist(), strict=True)
     ]  # fmt: skip

@@ -128,12 +128,12 @@ class Machine:
 
     start : the configuration of the empty text. log : rows in the order of their expansion, which decides what number
     every row has. number : this machine's, and no other's of the process. temperatures : of configurations that were
-    asked for, see temperature.py.
+    asked for, see temperature.py. plans : what budgets of tokens have found out, see token_budget.py.
     """
 
     __slots__ = (
         "_allowance", "_firsts", "_held", "_payloads", "_rows", "_selections", "_tables", "_warm_rows", "address",
-        "context", "limits", "log", "number", "sparse", "start", "store", "temperatures",
+        "context", "limits", "log", "number", "plans", "sparse", "start", "store", "temperatures",
     )  # fmt: skip
 
     def __init__(self, root: Target, store: Store, limits: Limits) -> None:
@@ -158,6 +158,7 @@ class Machine:
         self._warm_rows: dict[int, float] = {}
         self._firsts: dict[int, int] = {}
         self.temperatures: dict[int, float | None] = {}
+        self.plans: Any = None
         self.sparse: list[SparseDfa] = []
         self._held = 0
         self.log: list[int] = []
@@ -240,6 +241,11 @@ class Machine:
     def warm_rows(self) -> dict[int, float]:
         """Temperature by the row of each Warmth that there is."""
         return self._warm_rows
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether what follows some leaf depends on where it has ended."""
+        return bool(self._selections)
 
     @property
     def is_full(self) -> bool:

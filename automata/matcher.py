@@ -31,6 +31,7 @@ from .special_tokens import LEAST_MARK, SpecialToken, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
 from .temperature import temperature_of
+from .token_budget import Plans, TokenBudget, is_far
 from .turns import Fed, Turn, Turns
 
 __all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
@@ -54,11 +55,17 @@ class Rejection(NamedTuple):
 
 
 class Matcher:
-    """One text in a compiled grammar. Belongs to one thread at a time; any number may share the grammar."""
+    """One text in a compiled grammar. Belongs to one thread at a time; any number may share the grammar.
 
-    __slots__ = ("_address", "_history", "_machine", "_ref", "_terminated", "_turn", "compiled")
+    max_tokens : how many tokens the text may be, the stop token included (None: any number). Masks then leave out
+        tokens after which it could not be completed in time, as far as that is known (token_budget.py), and never all:
+        the text is complete when they are spent. Raises LimitError where no text is so few tokens, and warns where only
+        a search could tell.
+    """
 
-    def __init__(self, compiled: Compiled) -> None:
+    __slots__ = ("_address", "_budget", "_history", "_machine", "_ref", "_terminated", "_turn", "compiled")
+
+    def __init__(self, compiled: Compiled, *, max_tokens: int | None = None) -> None:
         self.compiled = compiled
         self._machine: Machine = compiled.machine
         self._address = self._machine.address
@@ -66,6 +73,9 @@ class Matcher:
         self._history: History = None
         self._terminated = 0  # stop tokens accepted
         self._turn = Turn(compiled)
+        self._budget: TokenBudget | None = None
+        if max_tokens is not None:
+            self._budget = self._plan(Plans.begin, self._ref, max_tokens)
 
     # ------------------------------------------------------------------------------------------------ masks
 
@@ -90,12 +100,16 @@ class Matcher:
             self._prepare()
             status = fill_known(self._address, self._ref, bitmask, row)
             assert status == OK, "a mask that was made is not there"
+        if self._budget is not None:
+            self._narrow(bitmask, row)
         return True
 
     def fill_known_bitmask(self, bitmask: Any, row: int = 0) -> bool:
         """As `fill_next_token_bitmask` where the mask is memoised; else writes nothing and returns False, at once."""
         if self._terminated:
             return self._fill_stops(as_array(bitmask), row)
+        if self.is_narrowed:
+            return False
         if type(bitmask) is not np.ndarray:
             bitmask = as_array(bitmask)
         try:
@@ -128,11 +142,36 @@ class Matcher:
         if self._terminated:
             stops = self.compiled.vocabulary.stop_token_ids
             return stops[0] if len(stops) == 1 else None
+        if self.is_narrowed:
+            bitmask = allocate_token_bitmask(1, self.compiled.vocabulary.size)
+            self.fill_next_token_bitmask(bitmask)
+            allowed = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little"))
+            return int(allowed[0]) if len(allowed) == 1 else None
         token = only_token(self._address, self._ref)
         if token == NOT_MADE:
             self._prepare()
             token = only_token(self._address, self._ref)
         return token if token >= 0 else None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the mask is not the grammar's alone: a budget leaves tokens out, or may do so for all that is known."""
+        budget = self._budget
+        return budget is not None and not self._terminated and not is_far(self._machine.plans, self._ref, budget.left)
+
+    def _narrow(self, bitmask: np.ndarray, row: int) -> None:
+        """Leaves out of a mask that was filled what the budget has no room for."""
+        if not self.is_narrowed:
+            return
+        allowed = self._plan(Plans.allowed, self._ref, self._budget)
+        if allowed is not None:
+            bitmask[row] = allowed
+
+    def _plan(self, question: Callable[..., _Answer], *arguments: Any) -> _Answer:
+        """Asks what configurations of the machine need."""
+        self._move()
+        with self._machine.store.lock:
+            return self._ask(question, Plans(self._machine, self.compiled.vocabulary), *arguments)
 
     def _prepare(self) -> None:
         """Makes the mask of the present state."""
@@ -154,7 +193,7 @@ class Matcher:
 
     def accept_token(self, token: int) -> bool:
         """One step by a token id. False leaves the state as it was."""
-        if self._terminated:
+        if self._terminated or (self._budget is not None and not self._budget.left):
             return False
         ref = self._ref
         try:
@@ -164,11 +203,29 @@ class Matcher:
         if to == UNKNOWN:
             to = self._step(token)
             ref = self._ref
-        if to == DEAD:
+        if to == DEAD or (self._budget is not None and not self._spend(token, to)):
             return False
         self._history = (self._history, ref, token)
         self._ref = to
         return True
+
+    def _spend(self, token: int, to: int) -> bool:
+        """Takes a token that leads to a configuration from the budget. False, and nothing taken, if it is left out."""
+        budget = self._budget
+        assert budget is not None
+        if self._terminated or is_far(self._machine.plans, self._ref, budget.left):
+            self._budget = TokenBudget(budget.left - 1, None, budget)
+            return True
+        spent = self._plan(Plans.after, self._ref, budget, token, to)
+        self._budget = spent or budget
+        return spent is not None
+
+    def _push(self, step: bytes, to: int, tokens: int = 0) -> None:
+        """A step by what is no token id, which counts for so many."""
+        self._history = (self._history, self._ref, step)
+        self._ref = to
+        if self._budget is not None:
+            self._budget = self._plan(Plans.entered, to, self._budget, tokens)
 
     def _step(self, token: int) -> int:
         """The configuration after a token that is not memoised; stop tokens and ids that no text has end up here."""
@@ -213,16 +270,18 @@ class Matcher:
             error.place = f"byte {len(self.text())} of the text"
         return error
 
-    def accept_bytes(self, data: bytes | str) -> bool:
-        """One step by text, however many tokens it would be. False leaves the state as it was."""
+    def accept_bytes(self, data: bytes | str, *, tokens: int = 0) -> bool:
+        """One step by text, however many tokens it would be. False leaves the state as it was.
+
+        tokens : what it counts for in a budget; what it leads to may need more than is left then (`least_tokens`).
+        """
         if self._terminated:
             return False
         data = encoded(data)
         to, length = self._step_bytes(data)
         if length < len(data):
             return False
-        self._history = (self._history, self._ref, data)
-        self._ref = to
+        self._push(data, to, tokens)
         return True
 
     def _step_bytes(self, data: bytes) -> tuple[int, int]:
@@ -246,8 +305,7 @@ class Matcher:
         to, length = self._ask(self._machine.step_bytes, self._ref, spelling)
         if length < len(spelling):
             return False
-        self._history = (self._history, self._ref, spelling)
-        self._ref = to
+        self._push(spelling, to, 1)
         return True
 
     def accept_prefix(self, data: bytes | str) -> int:
@@ -257,8 +315,7 @@ class Matcher:
         data = encoded(data)
         to, length = self._step_bytes(data)
         if length:
-            self._history = (self._history, self._ref, data[:length])
-            self._ref = to
+            self._push(data[:length], to)
         return length
 
     def validate_tokens(self, tokens: Sequence[int]) -> int:
@@ -275,16 +332,17 @@ class Matcher:
         """Takes back the last steps (accepted calls), stop tokens too. ValueError for more than there are."""
         if steps < 0:
             raise ValueError(f"cannot roll back {steps} steps")
-        history, ref = self._history, self._ref
+        history, ref, budget = self._history, self._ref, self._budget
         turn, machine, stops = self._turn, self._machine, self._terminated
         for taken in range(steps):
             if history is None:
                 raise ValueError(f"cannot roll back {steps} steps: only {taken} were accepted")
             history, ref, step = history
+            budget = None if budget is None else budget.before
             stops = 0
             if type(step) is Fed:
                 turn, machine, stops = step.turn, step.machine, step.terminated
-        self._history, self._ref, self._terminated = history, ref, stops
+        self._history, self._ref, self._budget, self._terminated = history, ref, budget, stops
         self._turn, self._machine, self._address = turn, machine, machine.address
 
     def fork(self) -> Matcher:
@@ -297,6 +355,7 @@ class Matcher:
         twin._history = self._history
         twin._terminated = self._terminated
         twin._turn = self._turn
+        twin._budget = self._budget
         return twin
 
     def reset(self) -> None:
@@ -307,6 +366,7 @@ class Matcher:
         self._history = None
         self._terminated = 0
         self._turn = Turn(self.compiled)
+        self._budget = None if self._budget is None else self._budget.first
 
     def text(self) -> bytes:
         """The text that was accepted so far, and fed; special tokens have none."""
@@ -411,8 +471,30 @@ class Matcher:
         self._history = (self._history, self._ref, Fed.of(outside.text, self._turn, self._machine, self._terminated))
         self._turn, self._machine, self._address, self._ref = turn, machine, machine.address, ref
         self._terminated = 0
+        if self._budget is not None:
+            self._budget = self._plan(Plans.entered, ref, self._budget, 0)
 
     # ------------------------------------------------------------------------------------------------ questions
+
+    @property
+    def remaining_tokens(self) -> int | None:
+        """Tokens that are left of `max_tokens`, for a stop token among them; None without a budget."""
+        return None if self._budget is None else self._budget.left
+
+    @property
+    def closes_slowly(self) -> bool:
+        """Whether masks near the end of a budget, or new ones before, may take many milliseconds: the text is cut by
+        greedy leaves, as those of Lark grammars are, so that completions are searched for. False without a budget."""
+        return self._budget is not None and bool(self._machine.plans.texts.leaves.has_greedy)
+
+    def least_tokens(self) -> int:
+        """Tokens that are enough to complete the text from here on, a stop token included; 0 once it has ended.
+
+        Fewer may do: an upper bound of the true minimum. Raises LimitError where no completion was found.
+        """
+        if self._terminated:
+            return 0
+        return self._plan(Plans.enough, self._ref, self._budget)
 
     def is_accepting(self) -> bool:
         """Whether the text so far is a sentence; where texts are written in turns, whether the turn may end."""
@@ -551,7 +633,10 @@ class Matcher:
         data = vocabulary.reading(token)
         to, length = self._machine.step_bytes(self._ref, data)
         if data and length == len(data):
-            return None
+            if self._budget is None or self.fork().accept_token(token):
+                return None
+            left = self._budget.left - 1
+            return Rejection(0, f"the text could not be completed with the {left} tokens that are left then", ())
         if token in vocabulary.stop_token_ids:
             if self._machine.may_end(self._ref):
                 return None

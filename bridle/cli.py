@@ -131,8 +131,8 @@ def generate(
 ) -> None:
     """Generate one text inside a grammar, on stdout while it comes into being.
 
-    Exits with 1 if the token budget was reached before the text was complete, and with 2 if the grammar is malformed
-    or something is missing.
+    The text is complete when the token budget is spent. Exits with 1 if the budget is too small for any text, or the
+    text was cut short, and with 2 if the grammar is malformed or something is missing.
     """
     grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
     hf = _hf()

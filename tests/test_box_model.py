@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+import bridle
+from bridle.integrations.hf import generate
 from bridle.integrations.hf.loading import BOX, load
 
 
@@ -68,3 +70,14 @@ def test_it_writes_without_a_grammar(box: tuple[Any, Any]) -> None:
     text = tokenizer.decode(ids[0, prompt["input_ids"].shape[1] :])
     assert text.startswith("{")
     assert '"' in text
+
+
+def test_long_strings_are_closed_within_the_budget(box: tuple[Any, Any]) -> None:
+    model, tokenizer = box
+    text = {"type": "string", "minLength": 5}
+    schema = {"type": "object", "properties": {"title": text, "story": text}, "required": ["title", "story"]}
+    grammar = bridle.Grammar.from_json_schema(schema)
+    for seed in range(8):
+        result = generate(model, tokenizer, "Describe a story as JSON:\n", grammar, max_new_tokens=40, seed=seed)[0]
+        assert result.complete and len(result.token_ids) <= 40
+        assert len(json.loads(result.text)["story"]) >= 5

@@ -399,13 +399,27 @@ def test_a_stop_token_that_a_grammar_names_last_ends_the_text() -> None:
 
 
 def test_a_text_that_is_cut_off_is_not_complete() -> None:
-    result = generate(llama(), tokenizer(), "a", compiled(r"[a-z]{50}"), max_new_tokens=3)[0]
+    result = generate(llama(), tokenizer(), "a", compiled(r"[a-z]{50}"), max_new_tokens=3, budget=False)[0]
     assert not result.complete
     assert len(result.token_ids) == 3
 
 
+@pytest.mark.parametrize("options", [{}, {"seed": 1}, {"num_beams": 3}, {"prompt_lookup_num_tokens": 4}])
+@pytest.mark.parametrize("n", [14, 15, 25])
+def test_a_text_is_complete_when_its_budget_is_spent(n, options) -> None:
+    # 13 characters and the stop token, if no token is several of them.
+    grammar = compiled(r"\([a-z ]{11,400}\)|\[[0-9]{12,}\]")
+    for result in generate(llama(), tokenizer(), "(b c", grammar, max_new_tokens=n, **options):
+        assert result.complete and len(result.token_ids) <= n
+
+
+def test_a_budget_that_no_text_fits_in_is_an_error_before_anything_is_generated() -> None:
+    with pytest.raises(bridle.LimitError, match=r"max_tokens .* given, 2 allowed"):
+        generate(llama(), tokenizer(), "a", compiled("[a-z]{200}"), max_new_tokens=2)
+
+
 def test_a_text_that_nothing_but_its_end_can_follow_is_complete() -> None:
-    result = generate(llama(), tokenizer(), "a", compiled("[ab]"), max_new_tokens=1)[0]
+    result = generate(llama(), tokenizer(), "a", compiled("[ab]"), max_new_tokens=1, budget=False)[0]
     assert result.complete
     assert result.text in ("a", "b")
 

@@ -19,6 +19,7 @@ import pytest
         ("test_choices.py", "small"),
         ("test_joined_places.py", "joined or members"),
         ("test_matcher.py", "rollback or stop_token or batch or ambiguity"),
+        ("test_token_budget.py", "distances or covers or below_the_minimum or only_a_search"),
     ],
 )
 def test_the_kernels_do_the_same_as_plain_python(file, which):

@@ -83,6 +83,7 @@ def generate(
     overlap: bool = True,
     runs: bool = True,
     shortlist: int = 0,
+    budget: bool | None = None,
     streamer: Any = None,
     speculate: bool | Speculation = False,
     **options: Any,
@@ -100,6 +101,8 @@ def generate(
     shortlist : where a step's masks allow no more tokens than this, all rows together, only their logits are computed;
         scores are equal up to rounding. 0: never. ValueError where something needs the logits of all tokens
         (shortlist.py says what)
+    budget : whether the grammar closes each text within `max_new_tokens`, so that none is cut short; raises LimitError
+        where no text is so few tokens. None: unless that would take long (`Matcher.closes_slowly`)
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     speculate : True, or a Speculation, which keeps what it learns: tokens are drafted and verified several at a time;
         the texts are the same (speculation.py). `stats.drafts` then says what came of it
@@ -115,7 +118,10 @@ def generate(
         raise ValueError("shortlist cannot be used with speculate: drafts are verified by the logits of all tokens")
     if shortlist:
         _check_shortlist(model, options, overlap=overlap)
-    processor = GrammarLogitsProcessor(compiled, temperature=_drawn_at(model, options), on_limit="end")
+    most = None if budget is False or (budget is None and _closes_slowly(compiled, max_new_tokens)) else max_new_tokens
+    processor = GrammarLogitsProcessor(
+        compiled, temperature=_drawn_at(model, options), on_limit="end", max_tokens=most
+    )
     options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     stats = Stats()
     if speculate:
@@ -222,6 +228,10 @@ def _config(model: Any, options: dict[str, Any]) -> Any:
         config.update(**{name: value for name, value in given.to_dict().items() if value is not None})
     config.update(**{name: value for name, value in options.items() if hasattr(config, name)})
     return config
+
+
+def _closes_slowly(compiled: Sequence[Compiled], max_tokens: int) -> bool:
+    return any(Matcher(c, max_tokens=max_tokens).closes_slowly for c in dict.fromkeys(compiled))
 
 
 def _check_shortlist(model: Any, options: dict[str, Any], *, overlap: bool) -> None:

@@ -67,8 +67,9 @@ class PrefixState:
 class PrefixStates:
     """The states of several grammars by prefix."""
 
-    def __init__(self, compiled: Sequence[Any]) -> None:
-        self._roots = [PrefixState(Matcher(c)) for c in compiled]
+    def __init__(self, compiled: Sequence[Any], max_tokens: int | None = None) -> None:
+        """max_tokens : as Matcher has it, of each text."""
+        self._roots = [PrefixState(Matcher(c, max_tokens=max_tokens)) for c in compiled]
         self._known: dict[tuple[int, bytes], PrefixState] = {}  # in the order of use
 
     def clear(self) -> None:

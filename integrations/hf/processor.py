@@ -79,6 +79,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
         rows as `generate` lays them out, those of a prompt next to each other
     prompt_length : tokens of `input_ids` that are prompt, the same for all rows (padding on the left included); None:
         the length at the first call. A loop that drops rows on its way must give it
+    max_tokens : tokens that each text may be, the stop token included: masks then close it in time (bridle.Matcher).
+        Give `generate` as many `max_new_tokens`
     temperature : what `generate` divides scores by behind this processor; a part of a grammar with a temperature of
         its own replaces it. None: such temperatures are not applied, as where nothing is drawn at random
     on_limit : what becomes of a row whose text meets a budget of its grammar: "raise" its LimitError, or "end" the row
@@ -99,6 +101,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         compiled: Any,
         *,
         prompt_length: int | None = None,
+        max_tokens: int | None = None,
         temperature: float | None = 1.0,
         on_limit: Literal["raise", "end"] = "raise",
         resident: bool | None = None,
@@ -109,9 +112,10 @@ class GrammarLogitsProcessor(LogitsProcessor):
             raise ValueError(f"the grammars of a batch must share one vocabulary, but have the sizes {sorted(sizes)}")
         if on_limit not in ("raise", "end"):
             raise ValueError(f"on_limit is 'raise' or 'end', not {on_limit!r}")
+        self.prompt_length, self.max_tokens = prompt_length, max_tokens
         self._vocabulary = self._compiled[0].vocabulary
         self._temperature, self._on_limit, self._resident = temperature, on_limit, resident
-        self._rows = RowStates(self._compiled, prompt_length)
+        self._rows = RowStates(self._compiled, prompt_length, max_tokens)
         self._bitmask: npt.NDArray[np.int32] | None = None
         self._foreseen: _Foreseen | None = None
         self._emptied: tuple[torch.Tensor, StepMasks] | None = None

@@ -31,11 +31,11 @@ _STATES_PER_ROW, _STATES = 4, 64
 
 
 class RowStates:
-    """The states of one generation's rows. prompt_length : as for GrammarLogitsProcessor."""
+    """The states of one generation's rows. prompt_length, max_tokens : as for GrammarLogitsProcessor."""
 
-    def __init__(self, compiled: Sequence[Any], prompt_length: int | None) -> None:
+    def __init__(self, compiled: Sequence[Any], prompt_length: int | None, max_tokens: int | None = None) -> None:
         self._grammars = len(compiled)
-        self._by_prefix = PrefixStates(compiled)
+        self._by_prefix = PrefixStates(compiled, max_tokens)
         self._given_length = prompt_length
         self.reset()
 

@@ -253,8 +253,8 @@ def _matcher(processor: GrammarLogitsProcessor, row: int, rows: int, ids: torch.
     grammars = processor._compiled
     if rows % len(grammars):
         raise ValueError(f"{rows} rows are no multiple of the {len(grammars)} grammars given")
-    matcher = Matcher(grammars[row // (rows // len(grammars))])
-    given = processor._given_length
+    matcher = Matcher(grammars[row // (rows // len(grammars))], max_tokens=processor.max_tokens)
+    given = processor.prompt_length
     for token in ids[len(ids) if given is None else given :].tolist():
         if not matcher.accept_token(token):
             raise ConflictError(f"token {token} of the text that is to be continued is outside the grammar", row)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +29,10 @@ from .prefix_states import PrefixState
 __all__ = ["MaskStats", "ResidentStepMasks", "StepMasks"]
 
 Bitmask: TypeAlias = "npt.NDArray[np.int32]"
+
+# Keys of masks that budgets narrow: a name that is no machine's number, and a number.
+_NARROWED = -1
+_numbers = count()
 
 
 @dataclass(slots=True)
@@ -139,7 +144,8 @@ class ResidentStepMasks(StepMasks):
         failed = {self._unmade[i]: error for i, error in self._pending.wait().items()}
         made = [i for i in self._unmade if i not in failed]
         for i, key in zip(made, mask_keys([self._matchers[i] for i in made]), strict=True):
-            self._keys[i] = key
+            # A mask that a budget narrows has no key: it gets one that never comes again.
+            self._keys[i] = key if key is not None else (_NARROWED, next(_numbers))
         return {self._live.index(i): error for i, error in failed.items()}
 
     def _written(self) -> Bitmask:
