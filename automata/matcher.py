@@ -155,7 +155,7 @@ class Matcher:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether the mask is not the grammar's alone: a budget leaves tokens out, or may do so for all that is known."""
+        """Whether a budget leaves tokens out of the grammar's mask, or may do so for all that is known."""
         budget = self._budget
         return budget is not None and not self._terminated and not is_far(self._machine.plans, self._ref, budget.left)
 
