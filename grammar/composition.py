@@ -98,11 +98,11 @@ def read_freely(node: Node) -> Node:
         case Embedded(parts=parts) if parts is not None:
             inner = read_freely(parts)
             return node if inner is parts else leaf_node(root_of(inner), inner)
-        case Embedded(_, nullable, None, reading) if reading is not None:
+        case Embedded(reading=reading) if reading is not None:
             root = reading()
             if isinstance(root, Padded):  # white space without a count, so that it is one reading beside other such
-                return InSequence((_SPACE, Embedded(root.inner, nullable), _SPACE))
-            return Embedded(root, nullable)
+                return InSequence((_SPACE, leaf_node(root.inner, None), _SPACE))
+            return leaf_node(root, None)
     return node
 
 
