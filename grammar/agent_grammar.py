@@ -7,6 +7,7 @@ whose states carry text (`Known`) are private to their matcher.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ class AgentGrammar(Grammar):
         for step in read_steps(self.turns.plan, text)[0]:
             found.setdefault(self.spec.states[step.state].name, []).append(text[step.begin : step.end])
         return {name: contents[0] if len(contents) == 1 else contents for name, contents in found.items()}
+
+    def captures_of(self, text: bytes, tokens: Sequence[tuple[int, int, bytes]]) -> dict[str, str | list[str]]:
+        return self.captures(text)
 
 
 def _ambiguous(text: str, offset: int) -> GrammarError:

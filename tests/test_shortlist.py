@@ -77,7 +77,7 @@ class Spy:
         {"seed": 2, "temperature": 2.0, "top_k": 4, "num_return_sequences": 2, "repetition_penalty": 1.5},
         {"runs": False},
         {"min_new_tokens": 3, "no_repeat_ngram_size": 9, "exponential_decay_length_penalty": (1, 1.5)},
-        {"max_new_tokens": 3},
+        {"max_new_tokens": 3, "budget": False},
     ],
     ids=str,
 )

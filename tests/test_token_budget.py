@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import bridle
 from bridle import Grammar
 from bridle.automata import completion_kernels, token_budget
-from naive_budget import Fewest
+from budgets_by_search import Fewest
 from oracle import allowed_tokens, vocabulary_of
 from random_walks import MIXED
 from schema_strategies import FOCI, schemas

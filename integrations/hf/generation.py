@@ -231,7 +231,10 @@ def _config(model: Any, options: dict[str, Any]) -> Any:
 
 
 def _closes_slowly(compiled: Sequence[Compiled], max_tokens: int) -> bool:
-    return any(Matcher(c, max_tokens=max_tokens).closes_slowly for c in dict.fromkeys(compiled))
+    try:
+        return any(Matcher(c, max_tokens=max_tokens).closes_slowly for c in dict.fromkeys(compiled))
+    except LimitError:
+        return False  # its row is told of it, or the caller
 
 
 def _check_shortlist(model: Any, options: dict[str, Any], *, overlap: bool) -> None:

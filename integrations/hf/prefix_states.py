@@ -64,12 +64,22 @@ class PrefixState:
         return PrefixState(matcher, ended=matcher.is_terminated())
 
 
+def _root(compiled: Any, max_tokens: int | None) -> PrefixState:
+    """The state of the empty text; one with an error, if a budget of the grammar is met in planning the text."""
+    try:
+        return PrefixState(Matcher(compiled, max_tokens=max_tokens))
+    except LimitError as error:
+        if error.limit.startswith("max_tokens"):
+            raise
+        return PrefixState(Matcher(compiled), error=error)
+
+
 class PrefixStates:
     """The states of several grammars by prefix."""
 
     def __init__(self, compiled: Sequence[Any], max_tokens: int | None = None) -> None:
-        """max_tokens : as Matcher has it, of each text."""
-        self._roots = [PrefixState(Matcher(c, max_tokens=max_tokens)) for c in compiled]
+        """max_tokens : as Matcher has it, of each text. Raises LimitError where no text is so few tokens."""
+        self._roots = [_root(c, max_tokens) for c in compiled]
         self._known: dict[tuple[int, bytes], PrefixState] = {}  # in the order of use
 
     def clear(self) -> None:
