@@ -63,14 +63,18 @@ from .rules import (
 
 __all__ = ["Apart", "Counted", "RuleLimits", "RuleState", "root_payload"]
 
+# PERF: bench/grammars_beside.py: C's fifteen levels are read faster when joined, SQL's seven are not.
+_MANY_LEVELS = 12
+
 
 def root_payload(
-    rules: RuleSet, limits: RuleLimits = DEFAULT_LIMITS, *, joined: bool = False
+    rules: RuleSet, limits: RuleLimits = DEFAULT_LIMITS, *, joined: bool | None = None
 ) -> tuple[Target, list[str]]:
     """The start state of a rule set, and notes for its author.
 
     joined : whether all that a rule may begin with is followed in its own frame (see `_States`). That suits grammars of
-        many levels, where it avoids a call, and a reading of its own, for each way through them.
+        many levels, where it avoids a call, and a reading of its own, for each way through them. None: if there are
+        that many.
 
     Raises GrammarError for a rule that is not defined, UnsatisfiableError if the start derives no text, LimitError for
     a body that is nested too deep or whose repetitions unroll to too much.
@@ -455,6 +459,15 @@ class _Builder:
                 self.add_table(compile_regular(language), source, target)
 
 
+def _levels(corners: dict[str, set[str]], components: list[list[str]]) -> int:
+    """How many rules may begin with each other, one below the next, at the most."""
+    deepest: dict[str, int] = {}
+    for component in components:  # those below come first
+        below = [deepest.get(corner, 0) for name in component for corner in corners[name] if corner not in component]
+        deepest.update(dict.fromkeys(component, 1 + max(below, default=0)))
+    return max(deepest.values(), default=0)
+
+
 class _States:
     """All states of a rule set: the groups of its rules.
 
@@ -465,14 +478,17 @@ class _States:
     """
 
     def __init__(
-        self, rules: RuleSet, facts: Facts, limits: RuleLimits, bodies: dict[str, Node], joined: bool = False
+        self, rules: RuleSet, facts: Facts, limits: RuleLimits, bodies: dict[str, Node], joined: bool | None = None
     ) -> None:
         self.rules, self.facts, self.limits, self.bodies = rules, facts, limits, bodies
         self._followers: dict[str, int] | None = None
         self._place: dict[str, tuple[_Group, int]] = {}
         corners = {name: left_corners(body, facts) for name, body in bodies.items()}
         below: dict[str, dict[str, None]] = {}
-        for component in strongly_connected(corners):
+        components = strongly_connected(corners)
+        if joined is None:
+            joined = _levels(corners, components) >= _MANY_LEVELS
+        for component in components:
             members = dict.fromkeys(component)
             if joined:
                 for corner in sorted(other for name in component for other in corners[name]):

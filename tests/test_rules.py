@@ -122,14 +122,18 @@ class Frames:
 
 
 def check(grammar: str, alphabet=ALPHABET, most: int = 3, limits: RuleLimits | None = None) -> None:
-    """All texts of a few letters are judged as the oracle judges them."""
+    """All texts of a few letters are judged as the oracle judges them, whether or not levels are joined."""
     n = naive.ebnf(grammar)
-    try:
-        root, _ = root_payload(parse_ebnf(grammar), limits or RuleLimits())
-    except UnsatisfiableError:
-        assert not n.is_prefix(b"")
-        return
-    frames = Frames(root)
+    for joined in (False, True):
+        try:
+            root, _ = root_payload(parse_ebnf(grammar), limits or RuleLimits(), joined=joined)
+        except UnsatisfiableError:
+            assert not n.is_prefix(b"")
+            return
+        compare(Frames(root), n, grammar, alphabet, most)
+
+
+def compare(frames: Frames, n: naive.Naive, grammar: str, alphabet, most: int) -> None:
     waiting = [(b"", frames.start, 0)]
     while waiting:
         text, stacks, length = waiting.pop()
@@ -274,6 +278,21 @@ def test_alternatives_that_begin_alike_share_their_beginning():
     assert isinstance(body, Sequence)
     assert body.items[0] == Terminal(regular.Repeat(regular.char_class([(97, 122)]), 1, None))
     assert isinstance(body.items[1], Choice)
+
+
+def test_grammars_of_many_levels_are_joined():
+    def calls(levels: int, joined: bool | None) -> int:
+        """How deep calls go before the first byte."""
+        rules = [f'e{i} ::= e{i + 1} ("{chr(48 + i)}" e{i})?' for i in range(levels)]
+        rules += ["root ::= e0", f'e{levels} ::= [a-z] | "(" e0 ")"']
+        payload, depth = root_payload(rules_of("\n".join(rules)), joined=joined)[0], 0
+        while payload is not None and not isinstance(payload, ByteDfa | GreedyDfa):
+            called = payload.expand().calls
+            payload, depth = called[0][0] if called else None, depth + 1
+        return depth
+
+    assert calls(14, None) == calls(14, True) < calls(14, False)
+    assert calls(5, None) == calls(5, False)
 
 
 def test_pieces_that_begin_alike_are_stepped_together():
