@@ -163,15 +163,19 @@ class Matcher:
         """Leaves out of a mask that was filled what the budget has no room for."""
         if not self.is_narrowed:
             return
+        self._move()
         allowed = self._plan(Plans.allowed, self._ref, self._budget)
         if allowed is not None:
             bitmask[row] = allowed
 
-    def _plan(self, question: Callable[..., _Answer], *arguments: Any) -> _Answer:
-        """Asks what configurations of the machine need."""
-        self._move()
-        with self._machine.store.lock:
-            return self._ask(question, Plans(self._machine, self.compiled.vocabulary), *arguments)
+    def _plan(self, question: Callable[..., _Answer], *arguments: Any, machine: Machine | None = None) -> _Answer:
+        """Asks what configurations of a machine need (None: of that which the matcher is on).
+
+        INVARIANT: the matcher does not move, as the arguments name configurations of this machine.
+        """
+        machine = machine or self._machine
+        with machine.store.lock:
+            return self._ask(question, Plans(machine, self.compiled.vocabulary), *arguments)
 
     def _prepare(self) -> None:
         """Makes the mask of the present state."""
@@ -222,10 +226,10 @@ class Matcher:
 
     def _push(self, step: bytes, to: int, tokens: int = 0) -> None:
         """A step by what is no token id, which counts for so many."""
-        self._history = (self._history, self._ref, step)
-        self._ref = to
         if self._budget is not None:
             self._budget = self._plan(Plans.entered, to, self._budget, tokens)
+        self._history = (self._history, self._ref, step)
+        self._ref = to
 
     def _step(self, token: int) -> int:
         """The configuration after a token that is not memoised; stop tokens and ids that no text has end up here."""
@@ -468,11 +472,11 @@ class Matcher:
         turn = Turn.behind(self.compiled, outside)
         machine = turn.compiled.machine
         ref = turn.start(machine)
+        if self._budget is not None:
+            self._budget = self._plan(Plans.entered, ref, self._budget, 0, machine=machine)
         self._history = (self._history, self._ref, Fed.of(outside.text, self._turn, self._machine, self._terminated))
         self._turn, self._machine, self._address, self._ref = turn, machine, machine.address, ref
         self._terminated = 0
-        if self._budget is not None:
-            self._budget = self._plan(Plans.entered, ref, self._budget, 0)
 
     # ------------------------------------------------------------------------------------------------ questions
 
@@ -485,7 +489,10 @@ class Matcher:
     def closes_slowly(self) -> bool:
         """Whether masks near the end of a budget, or new ones before, may take many milliseconds: the text is cut by
         greedy leaves, as those of Lark grammars are, so that completions are searched for. False without a budget."""
-        return self._budget is not None and bool(self._machine.plans.texts.leaves.has_greedy)
+        if self._budget is None:
+            return False
+        self._move()
+        return self._plan(Plans.is_slow, self._ref)
 
     def least_tokens(self) -> int:
         """Tokens that are enough to complete the text from here on, a stop token included; 0 once it has ended.
@@ -494,6 +501,7 @@ class Matcher:
         """
         if self._terminated:
             return 0
+        self._move()
         return self._plan(Plans.enough, self._ref, self._budget)
 
     def is_accepting(self) -> bool:

@@ -134,6 +134,11 @@ class Plans:
         plan = self.plan(ref)
         return NONE if plan is None else len(plan)
 
+    def is_slow(self, ref: int) -> bool:
+        """Whether the way from a configuration to the end has greedy leaves, so that completions are searched for."""
+        self.plan(ref)
+        return self.memo.texts.leaves.has_greedy
+
     def _searched(self, ref: int) -> bytes | None:
         """A completion byte by byte, for greedy leaves: what is near its end by its frames' texts comes first."""
         order = count()

@@ -315,6 +315,39 @@ def test_budgets_go_on_when_the_grammar_changes_over_to_another_machine(tmp_path
         assert again.is_terminated() and matcher.is_terminated()
 
 
+@pytest.mark.parametrize("question", ["mask", "accept", "bytes", "least", "slowly", "only"])
+def test_whatever_is_asked_first_on_another_machine_is_answered_there(question):
+    """Configurations of the machine before are numbered otherwise."""
+    grammar = bridle.compile(Grammar.from_json_schema(PERSON), MIXED)
+    for seed in range(8):
+        rng = random.Random(seed)
+        matcher = bridle.Matcher(grammar, max_tokens=18)
+        for _ in range(seed + 2):
+            matcher.accept_token(rng.choice(sorted(allowed_tokens(matcher))))
+        allowed, least = allowed_tokens(matcher), matcher.least_tokens()
+        only, token = matcher.only_token(), min(allowed)
+        twin = matcher.fork()
+        assert twin.accept_token(token)
+        after = allowed_tokens(twin)
+        grammar.precompute(states=30 + seed)
+        assert grammar.machine is not matcher._machine
+        if question == "mask":
+            assert allowed_tokens(matcher) == allowed
+        elif question == "least":
+            assert matcher.least_tokens() == least
+        elif question == "only":
+            assert matcher.only_token() == only
+        elif question == "slowly":
+            assert not matcher.closes_slowly
+        elif question == "bytes":
+            assert matcher.accept_bytes(b"") and allowed_tokens(matcher) == allowed
+        else:
+            assert matcher.accept_token(token) and allowed_tokens(matcher) == after
+            assert matcher.is_accepting() == twin.is_accepting()
+        walk(matcher, rng)
+        assert matcher.is_terminated()
+
+
 def test_batches_keep_each_matcher_within_its_own_budget():
     grammar = compiled(json.dumps(PERSON))
     matchers = [bridle.Matcher(grammar, max_tokens=n) for n in (14, 16, 90)] + [bridle.Matcher(grammar)]
