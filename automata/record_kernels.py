@@ -345,10 +345,11 @@ def scan_shared(s, t, q, bits, listed, left, states, waiting):
     """As scan_plain or scan_greedy, of a place that is shared: (tokens, exits), those of t itself included where the
     leaf is greedy; or (-1, -1) without room.
 
-    waiting : int32[2 * 256 * deepest], scratch: joined places to scan, and the states there.
+    left : int32[…], out: of any length, as members that are below one another are scanned once for each: there may be
+    more exits than nodes. waiting : int32[2 * 256 * deepest], scratch: joined places to scan, and the states there.
     """
     byte, below = u8(s, T_CHILD_BYTE), i32(s, T_CHILD_NODE)
-    first = i32(s, T_CHILD_FIRST)
+    first, end = i32(s, T_CHILD_FIRST), i32(s, T_END)
     greedy = leaf_flags(s, q) & GREEDY != 0
     tokens, exits, n = 0, 0, 2
     waiting[0], waiting[1] = t, q
@@ -360,12 +361,16 @@ def scan_shared(s, t, q, bits, listed, left, states, waiting):
         low, high = children(s, place)
         for k in range(low, high):
             to = leaf_step(s, state, byte[k])
+            c = below[k] + 0
+            # Its way, itself, and what is below it.
+            if exits + 2 + (0 if is_joined(s, c) else end[c] - c) > left.shape[0]:
+                room(s, OUT, 2 * s[3 * OUT + 1])  # which is not there
+                return -1, -1
             if greedy and leaf_flags(s, state) & ACCEPTS and not holds(s, state, byte[k]):
                 left[exits] = way(k)
                 exits += 1
             if to <= 0:
                 continue
-            c = below[k] + 0
             tokens = scan_tokens(s, c, bits, listed, tokens)
             if not is_joined(s, c) and first[c] == first[c + 1]:
                 continue
@@ -399,7 +404,7 @@ def shared_record(s, t, q):
     free = free[words + stack :]
     waiting = free[: 512 * deepest]
     listed = free[512 * deepest : 512 * deepest + LONGEST_LIST]
-    left = free[512 * deepest + LONGEST_LIST : 512 * deepest + LONGEST_LIST + places]
+    left = free[512 * deepest + LONGEST_LIST :]
     bits[:] = 0
     tokens, exits = scan_shared(s, t, q, bits, listed, left, states, waiting)
     if tokens < 0 or not room(s, RECORD_INTS, LONGEST_LIST + 2 * exits):

@@ -314,8 +314,7 @@ def leaf_step(s, q, b):
 def may_begin_with(ctx, row, b):
     """Whether a frame that is called in `row` may read byte b first; b = -1: whether it may read nothing."""
     first = i32(ctx, ROWS)[ROW_WIDTH * row + R_FIRST]
-    b = int(b)  # of a uint8, plain Python's `bit` would be one, too
-    return first == 0 or (b >= 0 and i32(ctx, DATA)[first - 1 + (b >> 5)] & bit(b) != 0)
+    return first == 0 or (b >= 0 and i32(ctx, DATA)[first - 1 + (b >> 5)] & bit(int(b)) != 0)
 
 
 @device

@@ -12,9 +12,12 @@ import bridle
 from bridle.automata.joined_place_kernels import join, members_of, open_place
 from bridle.automata.kernel import JIT
 from bridle.automata.place_kernels import part_of_children, way_to
+from bridle.automata.record_table_kernels import P_EXITS, P_PLACE
 from bridle.automata.store import Store
 from bridle.automata.table_kernels import (
     JOINED_PLACES,
+    RECORD_WIDTH,
+    RECORDS,
     T_CHILD_BYTE,
     T_CHILD_FIRST,
     T_CHILD_NODE,
@@ -104,3 +107,19 @@ def test_equal_lists_of_members_are_one_place() -> None:
     first = served(store, lambda: join(store.context, places, 1, 2))
     assert served(store, lambda: join(store.context, places, 1, 2)) == first
     assert served(store, lambda: join(store.context, places, 1, 1)) == places[0]
+
+
+def test_there_are_more_exits_below_a_joined_place_than_nodes() -> None:
+    """A name that may end anywhere, twice: what is below its places is below one another, and scanned for each."""
+    rng = random.Random(3)
+    tokens = sorted({bytes(rng.choice(b"abcdefgh") for _ in range(18)) for _ in range(40)})
+    vocabulary = bridle.Vocabulary([*tokens, b"a", b"(", b")", b""], stop_token_ids=len(tokens) + 3)
+    grammar = bridle.Grammar.from_ebnf('root ::= w w ("(" root ")")?\nw ::= [a-h]+ | "(" w ")"')
+    matcher = bridle.Matcher(bridle.compile(grammar, vocabulary))
+    bitmask = bridle.allocate_token_bitmask(2, vocabulary.size)
+    matcher.fill_next_token_bitmask(bitmask, 0)
+    matcher.fill_reference_bitmask(bitmask, 1)
+    assert (bitmask[0] == bitmask[1]).all() and bitmask[0, 1] >> len(tokens) % 32 & 15 == 0b0011
+    store = matcher.compiled.machine.store
+    records = store.tables.view(RECORDS)[: 3 * RECORD_WIDTH].reshape(-1, RECORD_WIDTH)
+    assert records[records[:, P_PLACE] >= store.n_nodes, P_EXITS].max() > store.n_nodes

@@ -17,7 +17,7 @@ import pytest
         ("test_masks_grammars.py", "small_grammars or counted"),
         ("test_reference_masks.py", "small_regexes or small_grammars or budget or between"),
         ("test_choices.py", "small"),
-        ("test_joined_places.py", "joined or members"),
+        ("test_joined_places.py", "joined or members or more"),
         ("test_matcher.py", "rollback or stop_token or batch or ambiguity"),
         ("test_token_budget.py", "distances or covers or below_the_minimum or only_a_search"),
     ],
