@@ -223,7 +223,8 @@ class Plans:
             raise LimitError("max_tokens (what a whole text needs)", needed, tokens, place="")
         enough = "no text was found" if plan is None else f"{len(plan)} are enough for some text"
         then = "one of fewer was found" if found else "the text may be cut short"
-        warnings.warn(f"max_tokens is {tokens}: {enough}, and {then}", stacklevel=3)
+        # Of whoever makes the matcher, above Matcher's `_ask`, `_plan` and `__init__`.
+        warnings.warn(f"max_tokens is {tokens}: {enough}, and {then}", stacklevel=5)
         return TokenBudget(tokens, found)
 
     def entered(self, to: int, budget: TokenBudget, tokens: int) -> TokenBudget:
