@@ -47,6 +47,9 @@ _TOKEN, _UNCOVERED, FAR_WEIGHT = 1 << 12, 1 << 24, 1 << 60
 _SPOILT = 10
 # States that one grammar's shortest completions may be looked for among.
 _MOST_STATES = 100_000
+# States that are gone through again and again for one shortest completion: some seconds. Ambiguous rules that may be
+# empty and call one another need as many; whole programs, as in C or SQL, a tenth for all their states together.
+_MOST_STEPS = 200_000
 
 
 class TextMemo:
@@ -218,8 +221,12 @@ class ShortestTexts:
     def _solve(self, target: Key) -> None:
         """Finds the lightest alternative of a state and of all that are part of it."""
         solved, alternatives = self.memo.solved, self.memo.alternatives
+        steps = 0
         while target not in solved:
-            chosen = self._lightest(target)
+            chosen, entered = self._lightest(target)
+            steps += entered
+            if steps > _MOST_STEPS:
+                raise LimitError("steps to the shortest completion", steps, _MOST_STEPS)
             if target in solved:
                 return
             if target not in chosen and target in alternatives:
@@ -251,15 +258,16 @@ class ShortestTexts:
             for alternative in self.frames.alternatives(key)
         ]
 
-    def _lightest(self, target: Key) -> dict[Key, Alternative]:
-        """The alternatives that the lightest derivation of a target is made of, where states whose alternatives were
-        not looked at weigh nothing; the first of several. What does not hang on such states is solved then."""
+    def _lightest(self, target: Key) -> tuple[dict[Key, Alternative], int]:
+        """(the alternatives that the lightest derivation of a target is made of, where states whose alternatives were
+        not looked at weigh nothing; the first of several: what does not hang on such states is solved then; how many
+        states were gone through)."""
         solved = self.memo.solved
         chosen: dict[Key, Alternative] = {}
         users: dict[Key, list[list[Any]]] = {}
         heap: list[Any] = []
         reached: set[Key] = set()
-        self._enter(target, users, heap)
+        entered = self._enter(target, users, heap)
         while heap and target not in reached:
             weight, key, _, is_known, alternative = heappop(heap)
             if key in reached:
@@ -275,10 +283,11 @@ class ShortestTexts:
                 use[4] &= is_known
                 if not use[0]:
                     heappush(heap, tuple(use[1:]))
-        return chosen
+        return chosen, entered
 
-    def _enter(self, target: Key, users: dict[Key, list[list[Any]]], heap: list[Any]) -> None:
-        """Collects the uses of the states that a target may be made of, and queues what has a weight by itself.
+    def _enter(self, target: Key, users: dict[Key, list[list[Any]]], heap: list[Any]) -> int:
+        """Collects the uses of the states that a target may be made of, and queues what has a weight by itself; how
+        many states these are.
 
         A use is [parts that have no weight yet, weight so far, user, place, whether what has a weight is known,
         alternative].
@@ -304,6 +313,7 @@ class ShortestTexts:
                     if part not in seen:
                         seen.add(part)
                         waiting.append(part)
+        return len(seen)
 
     def _weight(self, text: bytes) -> int:
         n = self._tokens(text)

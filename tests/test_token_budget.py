@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import bridle
 from bridle import Grammar
-from bridle.automata import completion_kernels, token_budget
+from bridle.automata import completion_kernels, shortest_texts, token_budget
 from budgets_by_search import Fewest
 from oracle import allowed_tokens, vocabulary_of
 from random_walks import MIXED
@@ -223,6 +223,17 @@ def test_a_budget_that_is_hard_to_judge_is_warned_of_and_bridles_nothing(monkeyp
         assert allowed_tokens(matcher) == {WORDS.tokens.index(b"x")}
         assert matcher.accept_token(WORDS.tokens.index(b"x"))
     assert not matcher.is_terminated() and not matcher.accept_token(WORDS.tokens.index(b"x"))
+
+
+def test_completions_of_wildly_ambiguous_rules_meet_a_counted_limit(monkeypatch):
+    monkeypatch.setattr(shortest_texts, "_MOST_STEPS", 2000)
+    source = r"""root ::= (w? "b" | [ \t]{1,3} [^"] ("ab" [0-9]+ "."?)* | root x){2} [ab]{2} [^)]
+            | [^"]{2,} | x* w+ w " "?
+        w ::= [ ]? (root? "ab" [^)]? ("" [a-z]+)+){2} ("." w "if" ([ \t]{2} root x+ [ ]{2,})* | "a"*)?
+        x ::= " "? (([a-z_]+ | root* [a-z]+ [ab]+)* "=" ([^a]* [a-z]+ [ \t]* "b" | [a-z_] [a-z]*)+)+ w"""
+    grammar = bridle.compile(Grammar.from_ebnf(source), byte_level())
+    with pytest.raises(bridle.LimitError, match=r"steps to the shortest completion .* given, 2000 allowed"):
+        allowed_tokens(bridle.Matcher(grammar, max_tokens=40))
 
 
 # Steps.
