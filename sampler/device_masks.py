@@ -46,7 +46,8 @@ class MaskTable:
         if rows < 1:
             raise ValueError(f"a table of {rows} masks holds none")
         self.rows, self.sent = rows, 0
-        self._masks = torch.zeros((rows, (size + 31) // 32), dtype=torch.int32, device=device)
+        with torch.inference_mode(False):  # a tensor made in inference mode could not be written outside it
+            self._masks = torch.zeros((rows, (size + 31) // 32), dtype=torch.int32, device=device)
         self.device = self._masks.device  # with its number
         self._slots: OrderedDict[Hashable, int] = OrderedDict()  # the least recently used first
         self._free = list(range(rows))

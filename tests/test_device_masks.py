@@ -21,6 +21,7 @@ import torch
 
 import bridle
 import vocabularies
+from bridle.automata.token_budget import Plans
 from bridle.integrations.hf import GrammarLogitsProcessor, generate
 from bridle.sampler import MaskTable, apply_token_bitmask_inplace
 from bridle.sampler.device_masks import mask_table
@@ -226,6 +227,38 @@ def test_masks_of_a_second_generation_are_on_the_device() -> None:
         sent, processor = table.sent, GrammarLogitsProcessor(grammar, resident=True)
         llama().generate(**prompt("a"), logits_processor=[processor], max_new_tokens=60, do_sample=False)
         assert (table.sent == sent) == once_more
+
+
+def test_a_table_that_was_made_in_inference_mode_is_written_outside_it() -> None:
+    with torch.inference_mode():
+        table = MaskTable(64, "cpu", 2)
+        table.apply_keyed(torch.zeros(1, 64), ["one"], lambda _, bitmask: bitmask.fill(-1))
+    logits = torch.zeros(1, 64)
+    table.apply_keyed(logits, ["other"], lambda _, bitmask: bitmask.fill(0))
+    assert bool(logits.isneginf().all())
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_masks_that_are_narrowed_are_made_once_and_make_room_first(
+    monkeypatch: pytest.MonkeyPatch, overlap: bool
+) -> None:
+    asked, narrow = [], Plans.allowed
+    monkeypatch.setattr(Plans, "allowed", lambda *arguments: asked.append(1) or narrow(*arguments))
+    texts, counts = [], []
+    for resident in (False, True):
+        asked.clear()
+        processor = GrammarLogitsProcessor(fresh("[a-z ]*!"), resident=resident, max_tokens=12)
+        out = llama().generate(
+            **prompt("a"), logits_processor=[processor], max_new_tokens=12, do_sample=False,
+            stopping_criteria=processor.stopping_criteria if overlap else None,
+        )  # fmt: skip
+        texts.append(tokenizer().decode(out[0]))
+        counts.append(len(asked))
+    assert texts[0] == texts[1]
+    assert counts[0] == counts[1] > 0
+    table = mask_table(len(tokenizer()), torch.device("cpu"))
+    recurring = [type(key) is not object for key in table._slots]
+    assert recurring == sorted(recurring)
 
 
 @pytest.mark.parametrize("overlap", [True, False])

@@ -119,9 +119,7 @@ def generate(
     if shortlist:
         _check_shortlist(model, options, overlap=overlap)
     most = None if budget is False or (budget is None and _closes_slowly(compiled, max_new_tokens)) else max_new_tokens
-    processor = GrammarLogitsProcessor(
-        compiled, temperature=_drawn_at(model, options), on_limit="end", max_tokens=most
-    )
+    processor = GrammarLogitsProcessor(compiled, temperature=_drawn_at(model, options), on_limit="end", max_tokens=most)
     options["logits_processor"] = [*(options.get("logits_processor") or []), processor]
     stats = Stats()
     if speculate:

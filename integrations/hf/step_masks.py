@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,10 +28,6 @@ from .prefix_states import PrefixState
 __all__ = ["MaskStats", "ResidentStepMasks", "StepMasks"]
 
 Bitmask: TypeAlias = "npt.NDArray[np.int32]"
-
-# Keys of masks that budgets narrow: a name that is no machine's number, and a number.
-_NARROWED = -1
-_numbers = count()
 
 
 @dataclass(slots=True)
@@ -127,25 +122,26 @@ class StepMasks:
 class ResidentStepMasks(StepMasks):
     """The same with a table on the scores' device: what was made before is not even written on the host."""
 
-    __slots__ = ("_keys", "_matchers", "_unmade")
+    __slots__ = ("_keys", "_made", "_matchers", "_unmade")
 
     def _begun(self, matchers: list[Matcher], n: int, *, background: bool) -> PendingMasks:
         self._keys: list[Any] = [ended_key(self._vocabulary)] * n
         self._matchers = dict(zip(self._live, matchers, strict=True))
         for i, key in zip(self._live, mask_keys(matchers), strict=True):
             self._keys[i] = key
-        self._unmade = [i for i in self._live if self._keys[i] is None]
+        # Which row of `_made` is whose; a mask that a budget narrows has no key when it is made, either.
+        self._unmade = {i: n for n, i in enumerate(i for i in self._live if self._keys[i] is None)}
         if not self._unmade:
             return PendingMasks(None, [])
-        unmade = [self._matchers[i] for i in self._unmade]
-        return begin_masks(unmade, allocate_token_bitmask(len(unmade), self._vocabulary.size), background=background)
+        self._made = allocate_token_bitmask(len(self._unmade), self._vocabulary.size)
+        return begin_masks([self._matchers[i] for i in self._unmade], self._made, background=background)
 
     def _failed(self) -> dict[int, LimitError]:
-        failed = {self._unmade[i]: error for i, error in self._pending.wait().items()}
-        made = [i for i in self._unmade if i not in failed]
+        unmade = list(self._unmade)
+        failed = {unmade[n]: error for n, error in self._pending.wait().items()}
+        made = [i for i in unmade if i not in failed]
         for i, key in zip(made, mask_keys([self._matchers[i] for i in made]), strict=True):
-            # A mask that a budget narrows has no key: it gets one that never comes again.
-            self._keys[i] = key if key is not None else (_NARROWED, next(_numbers))
+            self._keys[i] = key
         return {self._live.index(i): error for i, error in failed.items()}
 
     def _written(self) -> Bitmask:
@@ -158,11 +154,15 @@ class ResidentStepMasks(StepMasks):
         table.apply_keyed(scores, [self._keys[i] for i in self._order], self._fill, self.rows)
 
     def _fill(self, wanted: list[int], bitmask: Bitmask) -> None:
-        places = [self._order[k] for k in wanted]
-        live = [k for k, i in enumerate(places) if i in self._matchers]
-        for k in set(range(len(places))).difference(live):
-            _write_stops(bitmask[k], self._vocabulary)
-        fill_next_token_bitmasks([self._matchers[places[k]] for k in live], bitmask, live)
+        known: dict[int, Matcher] = {}
+        for k, i in enumerate(self._order[k] for k in wanted):
+            if i not in self._matchers:
+                _write_stops(bitmask[k], self._vocabulary)
+            elif i in self._unmade:
+                bitmask[k] = self._made[self._unmade[i]]
+            else:
+                known[k] = self._matchers[i]
+        fill_next_token_bitmasks(list(known.values()), bitmask, list(known))
 
     def _allow_stop_tokens_only(self, i: int) -> None:
         self._keys[i] = ended_key(self._vocabulary)
