@@ -52,16 +52,29 @@ class Processing:
         """float64[n, vocab]: the log-probabilities of logits [n, vocab] behind the prefixes `ids`.
 
         temperatures : of the rows, None where the general one holds
+        Raises ValueError where there is no distribution: at temperature 0, or behind logits of which none is finite or
+        one is NaN.
         """
         if self.processors:
             rows = torch.tensor(ids, dtype=torch.long, device=logits.device)
             for processor in self.processors:
                 logits = processor(rows, logits)
         scores = (logits.cpu() if logits.device.type == "mps" else logits).double()  # which has no float64
+        if 0 in temperatures:
+            raise ValueError(
+                "a part of the grammar has temperature 0, which leaves the model one token, whether the grammar allows "
+                "it or not; give the part a small temperature instead, such as 0.01"
+            )
         if any(given is not None for given in temperatures) or self.temperature != 1:
             chosen = [self.temperature if given is None else given for given in temperatures]
             scores = scores / torch.tensor(chosen, dtype=torch.double, device=scores.device)[:, None]
-        return self._truncated(scores).log_softmax(dim=-1)
+        log_probs = self._truncated(scores).log_softmax(dim=-1)
+        if not bool(log_probs.amax(dim=-1).isfinite().all()):  # a NaN anywhere makes it NaN
+            raise ValueError(
+                "the model has no distribution: of the logits behind a prefix, as the logits processors have left "
+                "them, one is NaN or infinite, or all are -inf"
+            )
+        return log_probs
 
     def _truncated(self, scores: torch.Tensor) -> torch.Tensor:
         if 0 < self.top_k < scores.shape[-1]:

@@ -61,16 +61,17 @@ def sample(
         target, the closer the more particles
     max_new_tokens : the stop token counts
     temperature, top_k, top_p, min_p, logits_processor : the model's processed distribution, in that order behind the
-        processors; a part of the grammar with a temperature of its own has that. top_k, top_p and min_p cut the
-        distribution before the grammar is asked, and may leave nothing that it allows: such texts fail and are
-        drawn again
+        processors; a part of the grammar with a temperature of its own has that, which must be above 0, too. top_k,
+        top_p and min_p cut the distribution before the grammar is asked, and may leave nothing that it allows: such
+        texts fail and are drawn again
     seed : the same samples for the same seed and arguments; the global random state is neither read nor changed
     particles, ess_threshold, resampling : "smc" alone: their number in each of n independent runs, the share of it
         below which the effective sample size may not fall, and how they are drawn anew: "systematic" or "multinomial"
     weighted : "smc" alone: all particles of the n runs with their weights, instead of one sample drawn from each
     batch_size : texts that are made side by side; None: 64, for "cars" 8, for "asap" 1 (these learn between rounds)
     max_attempts : texts begun at the most; None: 1,000 for each sample
-    Raises SamplingError where that was not enough; the samples that were found are in it.
+    Raises SamplingError where that was not enough; the samples that were found are in it. ValueError for a temperature
+    of 0, and where logits are NaN.
     """
     if n < 0:
         raise ValueError(f"n must be 0 or more, but is {n}")

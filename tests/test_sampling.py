@@ -203,6 +203,25 @@ def test_all_particles_are_returned_where_that_is_asked_for(grammar: bridle.Comp
     assert total == pytest.approx(samples.log_normaliser)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_model_without_a_distribution_is_an_error(grammar: bridle.Compiled, method: str, value: float) -> None:
+    def broken(prefixes: list[list[int]]) -> torch.Tensor:
+        logits = torch.full((len(prefixes), 8), value if value < 0 else 0.0)
+        logits[-1, 3] = value
+        return logits
+
+    with pytest.raises(ValueError, match="has no distribution"):
+        sample(broken, grammar, PROMPT, method=method, max_new_tokens=BUDGET)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_part_at_temperature_zero_is_refused(grammar: bridle.Compiled, method: str) -> None:
+    greedy = bridle.compile(bridle.Grammar.from_regex("[ab]").with_temperature(0.0), grammar.vocabulary)
+    with pytest.raises(ValueError, match="temperature 0"):
+        sample(MODEL, greedy, PROMPT, method=method, max_new_tokens=BUDGET)
+
+
 # ------------------------------------------------------------------------------------------------ what a sample is
 
 
