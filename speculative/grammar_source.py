@@ -169,7 +169,10 @@ class _Walk:
         except BridleError:  # a budget met on a guessed way is none of the text's
             pass
         if not self._guesses and not style.in_string:
-            forced = self._matcher.forced_bytes()
+            try:
+                forced = self._matcher.forced_bytes()
+            except BridleError:  # which the text may not come to
+                forced = b""
             if forced:
                 self._guesses.append(_Guess(((forced, _SURE),)))
         return self._tokens(budget)

@@ -186,6 +186,27 @@ def test_sampled_texts_are_those_without_drafts_for_the_same_seed(options: dict[
         assert ids_of(drafted) == ids_of(plain)
 
 
+@pytest.mark.parametrize("temperatures", [(0.0, 5.0), (9.0, 0.1)])
+def test_parts_have_their_temperatures_with_drafts_too(temperatures: tuple[float, float]) -> None:
+    first, second = (
+        bridle.Grammar.from_regex(pattern).with_temperature(temperature)
+        for pattern, temperature in zip(("[a-p]{4}", "[0-9]{4}"), temperatures, strict=True)
+    )
+    c = bridle.compile(first + second, compiled(WORDS).vocabulary)
+    for seed in range(4):
+        plain, drafted = both(tiny(), c, spoken(), seed=seed)
+        assert ids_of(drafted) == ids_of(plain)
+
+
+def test_a_budget_that_only_a_draft_meets_is_none_of_the_texts() -> None:
+    grammar = bridle.Grammar.from_regex("the object that was asked for: ") + bridle.Grammar.from_json_schema(
+        {"type": "object", "properties": {f"name {i}": {} for i in range(40)}}
+    )
+    c = bridle.compile(grammar, compiled(WORDS).vocabulary, limits=bridle.Limits(states=50))
+    plain, drafted = both(tiny(), c, spoken(), max_new_tokens=3, budget=False)
+    assert ids_of(drafted) == ids_of(plain)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_drafts_of_nonsense_change_nothing(seed: int) -> None:
     letters = [i for i, text in enumerate(compiled(WORDS).vocabulary.tokens) if re.fullmatch(rb"[a-z ]{1,3}", text)]

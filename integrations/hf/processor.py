@@ -316,19 +316,22 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
     def _heat(self, masked: torch.Tensor, masks: StepMasks) -> None:
         """Applies the temperatures that parts of the grammar have."""
-        if self._temperature is None:
-            return
         for row, state in zip(masks.rows, masks.states, strict=True):
-            if not (state.is_live and state.matcher.may_have_temperature):
-                continue
-            temperature = state.matcher.temperature()
-            if temperature == 0:
-                best = masked[row].argmax()
-                kept = masked[row, best].clone()
-                masked[row] = -torch.inf
-                masked[row, best] = kept
-            elif temperature is not None:
-                masked[row] *= self._temperature / temperature
+            if state.is_live:
+                self.heat(masked[row], state.matcher)
+
+    def heat(self, masked: torch.Tensor, matcher: Matcher) -> None:
+        """Applies the temperature of the part of the grammar that a matcher is in to scores [vocab], in place."""
+        if self._temperature is None or not matcher.may_have_temperature:
+            return
+        temperature = matcher.temperature()
+        if temperature == 0:
+            best = masked.argmax()
+            kept = masked[best].clone()
+            masked[:] = -torch.inf
+            masked[best] = kept
+        elif temperature is not None:
+            masked *= self._temperature / temperature
 
     def _check_left(self, scores: torch.Tensor, masked: torch.Tensor, masks: StepMasks) -> None:
         """Raise for a row without a token; a row that has ended gets its scores back instead."""

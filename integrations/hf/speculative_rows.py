@@ -196,6 +196,7 @@ class _Choice:
             if before is None:
                 raise ConflictError(processor._conflict(PrefixState(matcher)), self._row)
             scores.copy_(before)
+        processor.heat(scores[0], matcher)
 
     def accept(self, matcher: Matcher, token: int) -> None:
         if not matcher.accept_token(token):
