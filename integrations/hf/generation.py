@@ -102,7 +102,8 @@ def generate(
         scores are equal up to rounding. 0: never. ValueError where something needs the logits of all tokens
         (shortlist.py says what)
     budget : whether the grammar closes each text within `max_new_tokens`, so that none is cut short; raises LimitError
-        where no text is so few tokens. None: unless that would take long (`Matcher.closes_slowly`)
+        where no text is so few tokens. None: unless that would take long (`Matcher.closes_slowly`), or finding out
+        meets a budget of the grammar (`Limits`)
     streamer, options : go to `model.generate`; `logits_processor` may hold more processors, which then run first
     speculate : True, or a Speculation, which keeps what it learns: tokens are drafted and verified several at a time;
         the texts are the same (speculation.py). `stats.drafts` then says what came of it
@@ -229,10 +230,13 @@ def _config(model: Any, options: dict[str, Any]) -> Any:
 
 
 def _closes_slowly(compiled: Sequence[Compiled], max_tokens: int) -> bool:
+    """Whether closing texts would take long, or meets a budget (`Limits`) that the texts themselves may not meet."""
     try:
         return any(Matcher(c, max_tokens=max_tokens).closes_slowly for c in dict.fromkeys(compiled))
-    except LimitError:
-        return False  # its row is told of it, or the caller
+    except LimitError as error:
+        if error.limit.startswith("max_tokens"):
+            raise
+        return True
 
 
 def _check_shortlist(model: Any, options: dict[str, Any], *, overlap: bool) -> None:
