@@ -159,3 +159,49 @@ def test_results_are_labelled_and_put_where_they_are_referred_to():
     steps = _traced(spec.grammar, text)[0]
     trace = type("Trace", (), {"steps": steps})
     assert outside.said("evidence", trace) == "#E1 AB\n#E2 <is AB it?>"
+
+
+def called(spec, text, tools):
+    from bridle.integrations.hf.agent_loop import _traced
+
+    trace = type("Trace", (), {"steps": _traced(spec.grammar, text)[0]})
+    return _Outside(spec, tools, {}, None, 5.0).said("said", trace)
+
+
+def test_a_tool_gets_its_arguments_also_where_other_steps_stand_between():
+    states = (
+        bridle.AgentState("call", "Call:", bridle.agents.ToolName()), bridle.AgentState("why", "Why:"),
+        bridle.AgentState("input", "Input:", bridle.agents.ToolArguments("call")),
+        bridle.AgentState("said", "Said:", env=True),
+    )  # fmt: skip
+    spec = bridle.AgentSpec("x", states, tools=bridle.AgentSpec.ready("react", tools={"t": lambda n: n}).tools)
+    text = 'Call: t\nWhy: because\nInput: {"n": 1}\nSaid:'
+    assert called(spec, text, {"t": lambda n: f"got {n!r}"}) == "got 1"
+
+
+def test_no_exception_of_a_tool_looks_like_a_timeout():
+    class Untold(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def raising(error):
+        def tool(n: int = 1):
+            raise error
+
+        return tool
+
+    spec = bridle.AgentSpec.ready("react", tools={"t": raising(ValueError())})
+    text = "Question: q\nThought: t\nAction: t\nAction Input: {}\nObservation:"
+    state = "observation"
+    from bridle.integrations.hf.agent_loop import _traced
+
+    for error, message in ((SystemExit(3), "Error: SystemExit: 3"), (Untold(), "Error: Untold")):
+        trace = type("Trace", (), {"steps": _traced(spec.grammar, text)[0]})
+        assert _Outside(spec, {"t": raising(error)}, {}, None, 5.0).said(state, trace) == message
+
+
+def test_handlers_that_are_none_are_errors(box, compiled):
+    with pytest.raises(ValueError, match="thought"):
+        run(box, compiled, handlers={"thought": lambda trace: ""})
+    with pytest.raises(TypeError, match="observation says a str"):
+        run(box, compiled, handlers={"observation": lambda trace: 5})

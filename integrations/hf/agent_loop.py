@@ -101,11 +101,15 @@ def run(
         the most), the trace is finished with the fewest steps that the specification admits, so that it is complete
         unless the tokens do not suffice for that. tool_timeout : seconds that a tool may take.
     seed, do_sample, temperature : as for `generate`; options : go to `model.generate`.
-    Raises ValueError for a tool without a callable; GrammarError for what a handler says and the state does not admit.
+    Raises ValueError for a tool without a callable and a handler without a state; GrammarError for what a handler says
+    and the state does not admit.
     """
     compiled = _compiled(model, tokenizer, spec, tools)
     grammar = compiled.grammar
     assert isinstance(grammar, AgentGrammar)
+    heard = [state.name for state in grammar.spec.states if state.env]
+    for name in set(handlers or ()).difference(heard):
+        raise ValueError(f"a handler is for a state whose text comes from outside ({', '.join(heard)}), not {name!r}")
     outside = _Outside(grammar.spec, dict(tools or {}), dict(handlers or {}), question, tool_timeout)
     loop = _Loop(model, tokenizer, compiled, prompt, max_new_tokens, max_steps)
     with torch.inference_mode(), _seeded(seed, model):
@@ -371,7 +375,10 @@ class _Outside:
     def said(self, state: str, trace: AgentTrace) -> str | None:
         """What is said in a state; None if nobody knows."""
         if state in self.handlers:
-            return self.neutral(self.handlers[state](trace))
+            said = self.handlers[state](trace)
+            if not isinstance(said, str):
+                raise TypeError(f"the handler of {state} says a str, not {type(said).__name__}")
+            return self.neutral(said)
         calls = self.calls(trace.steps)
         if calls:
             said = [self._labelled(step, self.result(step, inputs), len(calls)) for step, inputs in calls]
@@ -386,7 +393,18 @@ class _Outside:
         while any(step.is_outside for step in since):
             since.pop(0)
         named = [at for at, step in enumerate(since) if isinstance(self.spec.state(step.state).content, ToolName)]
-        return [(since[at], since[at + 1] if at + 1 < len(since) and at + 1 not in named else None) for at in named]
+        return [
+            (since[at], self._inputs(since[at], since[at + 1 : until]))
+            for at, until in zip(named, [*named[1:], len(since)])
+        ]
+
+    def _inputs(self, step: TracedStep, behind: Sequence[TracedStep]) -> TracedStep | None:
+        """Of the steps up to the next that names a tool, the one with its arguments; else the first, if any."""
+        for other in behind:
+            content = self.spec.state(other.state).content
+            if isinstance(content, References) or (isinstance(content, ToolArguments) and content.of == step.state):
+                return other
+        return behind[0] if behind else None
 
     def result(self, step: TracedStep, inputs: TracedStep | None) -> str:
         """What a tool says, or why it does not."""
@@ -441,11 +459,19 @@ def _answer(tool: Callable[..., Any], values: tuple[Any, ...], named: Any, timeo
         try:
             result = tool(*values, **(named or {}))
             said.append(result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str))
-        except Exception as error:
-            said.append(f"Error: {type(error).__name__}: {error}")
+        except BaseException as error:  # SystemExit, too: it would end this thread alone
+            said.append(_told(error))
 
     # A thread cannot be ended from outside; that of a tool which hangs does not keep the process alive.
     thread = threading.Thread(target=call, name="bridle tool", daemon=True)
     thread.start()
     thread.join(timeout)
     return said[0] if said else f"Error: no answer within {timeout:g} seconds"
+
+
+def _told(error: BaseException) -> str:
+    """An exception as a text, also if it cannot be told as one."""
+    try:
+        return f"Error: {type(error).__name__}: {error}"
+    except Exception:
+        return f"Error: {type(error).__name__}"
