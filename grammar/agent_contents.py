@@ -23,6 +23,8 @@ from typing import Any, TypeAlias
 from ..automata import regular
 from ..automata.errors import GrammarError
 from .grammar import Grammar
+from .schema_keywords import assertions
+from .schema_references import draft_named
 from .substring import Boundary
 
 __all__ = [
@@ -133,9 +135,16 @@ def arguments_grammar(schema: Mapping[str, Any], used: Sequence[str] = ()) -> Gr
     """
     if not used:
         return Grammar.from_json_schema(dict(schema))
-    others = [json.dumps(part) for part in schema.get("allOf", ())]
+    schema = dict(schema)
+    others = [json.dumps(part) for part in schema.pop("allOf", ())]
     others.append(f'{{"not": {{"enum": [{", ".join(used)}]}}}}')
-    members = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in schema.items() if key != "allOf"]
+    if "$ref" in schema:
+        draft = draft_named(schema.get("$schema")) or 2020
+        if draft <= 7:  # where nothing says anything beside a reference, it has to stand within
+            others = others[-1:]
+            schema = {key: value for key, value in schema.items() if key == "$ref" or key not in assertions(draft)}
+        others.append(json.dumps({"$ref": schema.pop("$ref")}))
+    members = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in schema.items()]
     members.append(f'"allOf": [{", ".join(others)}]')
     return Grammar.from_json_schema("{" + ", ".join(members) + "}")
 

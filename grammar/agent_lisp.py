@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,6 +38,7 @@ __all__ = ["read_lisp"]
 _TOKEN = re.compile(r'(?:\s|;[^\n]*)*(?:(?P<mark>[()])|(?P<text>"(?:[^"\\]|\\.)*")|(?P<name>[^\s()";]+))', re.DOTALL)
 _BLANK = re.compile(r"(?:\s|;[^\n]*)*")
 _COUNTED = re.compile(r"(until|always)(?:_(\d+))?(?:_(\d+))?")
+_DIGITS = 18  # of a count
 _MOST = 1000  # what the paper's code takes where no number is given
 
 
@@ -117,7 +119,7 @@ class _Reader:
             raise self.fault("nothing may stand behind the specification", end.end())
         if len(whole.items) < 2 or self._name(whole.items[0]) != "define":
             raise self.fault("a specification begins with define and a name", whole.at)
-        sections = dict(self._section(item) for item in whole.items[2:])
+        sections = self._sections(whole.items[2:])
         for wanted in (":states", ":behavior"):
             if wanted not in sections:
                 raise self.fault(f"the specification has no ({wanted} …)", whole.at)
@@ -142,8 +144,7 @@ class _Reader:
         if not whole.items:
             raise self.fault("a state has a name", whole.at)
         text, is_env, constraints = "", False, None
-        for part in whole.items[1:]:
-            name, section = self._section(part)
+        for name, section in self._sections(whole.items[1:]).items():
             values = section.items[1:]
             if name == ":text" and len(values) == 1:
                 text = self._name(values[0])
@@ -189,6 +190,8 @@ class _Reader:
 
     def _counts(self, counted: re.Match[str], at: int) -> tuple[int, int]:
         """One number is the most; two are the fewest and the most."""
+        if any(len(number or "") > _DIGITS for number in counted.groups()[1:]):
+            raise self.fault(f"a number has at most {_DIGITS} digits", at)
         least, most = (0, counted[2]) if counted[3] is None else (int(counted[2]), counted[3])
         high = _MOST if most is None else int(most)
         if high < least:
@@ -206,6 +209,15 @@ class _Reader:
         if isinstance(form, _List):
             raise self.fault("a name or a text stands here", form.at)
         return form.value
+
+    def _sections(self, forms: Iterable[_Form]) -> dict[str, _List]:
+        """By name, of which none may come twice."""
+        found: dict[str, _List] = {}
+        for name, section in map(self._section, forms):
+            if name in found:
+                raise self.fault(f"{name} stands here twice", section.at)
+            found[name] = section
+        return found
 
     def _section(self, form: _Form) -> tuple[str, _List]:
         """(its name, which begins with a colon; the whole)."""

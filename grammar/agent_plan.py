@@ -177,6 +177,10 @@ class Plan:
                 if i != k and _begins(one, other):
                     raise self._fault(i, f"is, or begins with, {self.states[k].text!r} of {self.states[k].name}")
         separator = self.spec.separator
+        for i, mark in enumerate(self.marks):
+            found = self.any_mark.search(separator + mark.written(1))
+            if found is not None and found.start() < len(separator):
+                raise self._fault(i, f"makes {found.group()!r} together with the separator before it: a delimiter, too")
         if separator and not any(separator[0] in mark.text + (mark.behind or "") for mark in self.marks):
             return
         free = free_text(literals)

@@ -94,6 +94,8 @@ class AgentSpec:
 
     def _check_references(self, state: AgentState, names: set[str]) -> None:
         content = state.content
+        if state.env and isinstance(content, ToolName | ToolArguments | Quote | References):
+            raise GrammarError(f"{state.name} comes from outside: its content is not about tools or other steps")
         if isinstance(content, ToolArguments | References):
             named: tuple[str, ...] = (content.of,)
         else:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Cut", "Step", "read_steps"]
 
 _NUMBER = re.compile(r"-?[0-9.eE+-]*")
-_WORD = re.compile(r"[a-z]*")
+_WORD = re.compile(r"true|false|null|[a-z]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,18 @@ says what is malformed, and every fault, of a formula or a pattern inside, too, 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
-from ..automata.errors import GrammarError
+from ..automata.errors import GrammarError, LimitError
 from .agent_contents import Content, FreeText, Quote, References, ToolArguments, ToolName, content_of
 from .agent_spec import AgentSpec, AgentState
 from .agent_tools import schemas_of
@@ -29,6 +30,7 @@ __all__ = ["read_ready", "read_yaml", "ready_agents"]
 
 _Made = TypeVar("_Made")
 _Place = tuple["str | int", ...]
+_MOST_VALUES = 100_000
 
 
 class _Model(BaseModel):
@@ -238,6 +240,8 @@ class _Reader:
             raise GrammarError(f"this is not YAML: {error}", text=self.text, offset=0) from None
 
     def _note(self, node: yaml.Node, place: _Place) -> None:
+        if len(self.places) >= _MOST_VALUES:
+            raise LimitError("values of a specification, aliases written out", _MOST_VALUES + 1, _MOST_VALUES)
         self.places[place] = node.start_mark.index, node.end_mark.index
         for key, child in _children(node):
             if isinstance(node, yaml.MappingNode):
@@ -264,17 +268,38 @@ class _Reader:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which no key stands twice in a mapping."""
+    """YAML in which no key stands twice in a mapping, and words are what the core schema of YAML 1.2 says."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a word here", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands twice", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _resolve_words() -> None:
+    """Nothing but these is no text: `yes` and `on` are words, and so is 2024-01-01."""
+    integer = r"[-+]?(?:0|[1-9][0-9]*)"
+    number = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    for tag, pattern, first in (
+        ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+        ("int", integer, "-+0123456789"),
+        ("float", number, "-+0123456789."),
+        ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+        ("merge", "<<", "<"),
+    ):
+        _UniqueKeys.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"(?:{pattern})\\Z"), list(first))
+
+
+_resolve_words()
 
 
 def _children(node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node]]:

@@ -159,6 +159,8 @@ class TraceAutomaton:
     def _made_components(self) -> list[Component]:
         progression = Progression(self.limits.nodes)
         made: list[Component] = []
+        for name in {EXPRESSION, FINAL, STEPS}.intersection(self.formulas):
+            raise GrammarError(f"no formula may be named {name!r}: that is what another part is called in messages")
         for name, formula in self._all_formulas():
             self._check_names(name, formula)
             parts = dict.fromkeys(conjuncts(formula))

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
       | (?P<count>[?*+] | \{\s*\d+\s*\} | \{\s*\d*\s*,\s*\d*\s*\})""",
     re.VERBOSE,
 )
+_DIGITS = 18  # of a count
 _SPACE = re.compile(r"\s*")
 _COUNTS = {"?": (0, 1), "*": (0, None), "+": (1, None)}
 
@@ -103,6 +104,8 @@ class _Reader:
         if self.token in _COUNTS:
             return _COUNTS[self.token]
         least, comma, most = (part.strip() for part in self.token.strip("{}").partition(","))
+        if max(len(least), len(most)) > _DIGITS:
+            raise self.fault(f"a number has at most {_DIGITS} digits")
         if not least and not most:
             raise self.fault("a count without a number")
         low = int(least or 0)

@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -354,3 +354,105 @@ def test_a_number_that_could_go_on_with_a_delimiter_is_refused():
         states = (AgentState("a", "A:", {"type": "integer"}), AgentState("b", text))
         with pytest.raises(bridle.GrammarError, match="a number in a could go on"):
             _ = AgentSpec("x", states, separator=separator).grammar
+
+
+TINY = """agent: tiny
+states:
+  a: {text: "A:"}
+  b: {text: "B:", content: CONTENT}
+behavior: {expression: a b COUNT}
+"""
+
+
+@pytest.mark.parametrize("words", ["[yes, no]", "[on, 2024-01-01]"])
+def test_words_of_yaml_are_words(words):
+    spec = AgentSpec.from_yaml(TINY.replace("CONTENT", f"{{choices: {words}}}").replace("COUNT", ""))
+    for word in words.strip("[]").split(", "):
+        assert spec.validate(f"A: x\nB: {word}").ok
+
+
+def test_numbers_in_yaml_are_those_of_its_core_schema():
+    schema = "{json_schema: {enum: [1, -2, 2.5, 1e3, true, null, 010]}}"
+    spec = AgentSpec.from_yaml(TINY.replace("CONTENT", schema).replace("COUNT", ""))
+    for value in ("1", "-2", "2.5", "1000", "true", "null", "10"):
+        assert spec.validate(f"A: x\nB: {value}").ok, value
+    assert not spec.validate("A: x\nB: 8").ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "agent: x\nstates:\n  ? [a, b]\n  : {text: x}\n",
+        "? {a: b}\n: 3\n",
+        TINY.replace("COUNT", "{0,%s}" % ("9" * 5000)),
+    ],
+)
+def test_hostile_yaml_is_an_error_with_its_place(text):
+    with pytest.raises(bridle.GrammarError) as error:
+        AgentSpec.from_yaml(text.replace("CONTENT", "text"))
+    assert error.value.line is not None
+
+
+def test_aliases_that_multiply_are_a_limit():
+    rows = [f" {b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghijkl")]
+    began = time.perf_counter()
+    with pytest.raises(bridle.LimitError, match="aliases"):
+        AgentSpec.from_yaml("agent: x\nstates:\n a: &a [1]\n" + "".join(rows))
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('(define x (:states (a (:text "A"))) (:states (b (:text "B"))) (:behavior b))', ":states stands here twice"),
+        ('(define x (:states (a (:text "A") (:text "B"))) (:behavior a))', ":text stands here twice"),
+        ('(define x (:states (a (:text "A"))) (:behavior (always_%s a)))' % ("9" * 5000), "at most 18 digits"),
+    ],
+)
+def test_nothing_in_an_s_expression_is_overridden(text, message):
+    with pytest.raises(bridle.GrammarError, match=message):
+        AgentSpec.from_lisp(text)
+
+
+def test_a_formula_may_not_have_the_name_of_another_part():
+    with pytest.raises(bridle.GrammarError, match="the trace expression"):
+        _ = AgentSpec("x", (AgentState("a", "A"),), {"the trace expression": "F a"}, "a").automaton
+
+
+def test_a_delimiter_that_a_separator_makes_is_refused():
+    states = (AgentState("a", "A:"), AgentState("b", "\nA"))
+    with pytest.raises(bridle.GrammarError, match="together with the separator"):
+        _ = AgentSpec("x", states).plan
+
+
+@pytest.mark.parametrize("draft", ["draft-07/schema#", "draft/2020-12/schema"])
+def test_calls_are_not_repeated_where_the_schema_is_a_reference(draft):
+    inner = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {"$schema": f"https://json-schema.org/{draft}", "$ref": "#/definitions/X", "definitions": {"X": inner}}
+    states = (
+        AgentState("call", "Call:", ToolName()), AgentState("input", "Input:", ToolArguments("call", once=True)),
+        AgentState("said", "Said:", env=True, final=True),
+    )  # fmt: skip
+    spec = AgentSpec("x", states, expression="(call input said)+", tools={"t": schema})
+    step = 'Call: t\nInput: {"n": %s}\nSaid: x'
+    assert spec.validate(f"{step % 1}\n{step % 2}").ok
+    assert "before" in spec.validate(f"{step % 1}\n{step % '1.0'}").reason
+    matcher = bridle.Matcher(bridle.compile(spec.grammar, bridle.Vocabulary([b"x", b""], stop_token_ids=1)))
+    assert matcher.accept_bytes('Call: t\nInput: {"n": 1}')
+    matcher.feed("x")
+    assert matcher.fork().accept_bytes('\nCall: t\nInput: {"n": 12}')
+    assert not matcher.fork().accept_bytes('\nCall: t\nInput: {"n": 1}')
+
+
+def test_what_comes_from_outside_is_not_about_other_steps():
+    call, arguments = AgentState("a", "A:", ToolName()), ToolArguments("a")
+    for content in (ToolName(), arguments, Quote(("b",)), References("#{n}", "b")):
+        with pytest.raises(bridle.GrammarError, match="comes from outside"):
+            AgentSpec("x", (call, AgentState("b", "B:", content, env=True)))
+
+
+def test_a_separator_may_begin_with_a_letter():
+    states = (AgentState("a", "A:", {"type": ["boolean", "null"]}), AgentState("b", "B:", final=True))
+    spec = AgentSpec("x", states, separator="x")
+    for value in ("true", "false", "null"):
+        assert spec.validate(f"A: {value}xB: y").ok
