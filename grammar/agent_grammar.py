@@ -47,6 +47,7 @@ class AgentGrammar(Grammar):
         return {name: contents[0] if len(contents) == 1 else contents for name, contents in found.items()}
 
     def captures_of(self, text: bytes, tokens: Sequence[tuple[int, int, bytes]]) -> dict[str, str | list[str]]:
+        """As `captures`: steps hold no special tokens."""
         return self.captures(text)
 
 
