@@ -170,9 +170,10 @@ def called(spec, text, tools):
 
 def test_a_tool_gets_its_arguments_also_where_other_steps_stand_between():
     states = (
-        bridle.AgentState("call", "Call:", bridle.agents.ToolName()), bridle.AgentState("why", "Why:"),
-        bridle.AgentState("input", "Input:", bridle.agents.ToolArguments("call")),
-        bridle.AgentState("said", "Said:", env=True),
+        bridle.agents.AgentState("call", "Call:", bridle.agents.ToolName()),
+        bridle.agents.AgentState("why", "Why:"),
+        bridle.agents.AgentState("input", "Input:", bridle.agents.ToolArguments("call")),
+        bridle.agents.AgentState("said", "Said:", env=True),
     )  # fmt: skip
     spec = bridle.AgentSpec("x", states, tools=bridle.AgentSpec.ready("react", tools={"t": lambda n: n}).tools)
     text = 'Call: t\nWhy: because\nInput: {"n": 1}\nSaid:'
