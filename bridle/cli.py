@@ -306,18 +306,19 @@ def _trace_complaint(spec: AgentSpec, name: str, data: bytes) -> str:
     """What is wrong with a trace, with or without its final newline; "" if nothing is."""
     from .automata.errors import caret
 
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8", "surrogateescape")  # bytes that are no UTF-8 stand in no trace
     verdict = spec.validate(text)
     if not verdict.ok and text.endswith("\n"):
         bare = spec.validate(text.removesuffix("\n").removesuffix("\r"))
         verdict = bare if bare.ok or bare.offset >= verdict.offset else verdict
     if verdict.ok:
         return ""
-    at = len(text.encode()[: verdict.offset].decode("utf-8", "ignore"))
+    at = len(text.encode("utf-8", "surrogatepass")[: verdict.offset].decode("utf-8", "ignore"))
     expected = ", ".join(verdict.expected[:_EXPECTED_SHOWN]) or "nothing"
     more = ", …" if len(verdict.expected) > _EXPECTED_SHOWN else ""
     place = f"{name}:{verdict.line}:{verdict.column}: {verdict.reason} ({verdict.place})"
-    return f"{place}\n{caret(text, at)}\n    expected: {expected}{more}"
+    shown = text.encode("utf-8", "replace").decode()
+    return f"{place}\n{caret(shown, at)}\n    expected: {expected}{more}"
 
 
 def _verdict(grammar: Grammar, data: bytes, as_generated: bool) -> tuple[Verdict, bytes]:

@@ -488,6 +488,13 @@ def test_traces_are_judged_by_the_specification_of_an_agent(folder: Path) -> Non
     assert answer.exit_code == 1 and "<stdin>:3:" in answer.stdout
 
 
+def test_a_trace_with_bytes_that_are_no_utf8_is_invalid(folder: Path) -> None:
+    Path("agent.yaml").write_text('agent: x\nstates:\n  a: {text: "A:"}\n')
+    Path("t.txt").write_bytes(b"A: x\xffy\n")
+    answer = run("validate", "--agent", "agent.yaml", "t.txt")
+    assert answer.exit_code == 1 and "t.txt:1:5:" in answer.output
+
+
 def test_a_specification_that_is_malformed_or_absent_is_named(folder: Path) -> None:
     Path("bad.yaml").write_text("agent: x\nstates:\n  a: {text: 3}\n")
     Path("bad.lisp").write_text("(define x (:states))")
