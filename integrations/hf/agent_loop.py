@@ -381,8 +381,8 @@ class _Outside:
             return self.neutral(said)
         calls = self.calls(trace.steps)
         if calls:
-            said = [self._labelled(step, self.result(step, inputs), len(calls)) for step, inputs in calls]
-            return self.neutral("\n".join(said))
+            results = [self._labelled(step, self.result(step, inputs), len(calls)) for step, inputs in calls]
+            return self.neutral("\n".join(results))
         if not trace.steps and self.question is not None:
             return self.neutral(self.question)
         return None
