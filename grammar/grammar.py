@@ -43,8 +43,8 @@ class Grammar:
     """
 
     __slots__ = (
-        "__weakref__", "_bind", "_bound", "_depth", "_parse", "_reading", "_recipe", "_root", "_vocabulary", "notes",
-        "parts", "source", "special_tokens", "unenforced",
+        "__weakref__", "_bind", "_bound", "_depth", "_parse", "_reading", "_recipe", "_root", "_unbound", "_vocabulary",
+        "notes", "parts", "source", "special_tokens", "unenforced",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class Grammar:
         self._bind = bind
         self._bound: tuple[Vocabulary, Grammar] | None = None
         self._vocabulary: Vocabulary | None = None
+        self._unbound: Grammar | None = None
         self.parts = parts
         self._depth = depth
 
@@ -125,8 +126,8 @@ class Grammar:
 
     @property
     def is_late(self) -> bool:
-        """Whether a vocabulary may make a difference: whether `bound_to` may be another grammar."""
-        return self._bind is not None and self._vocabulary is None
+        """Whether `bound_to` may be another grammar for some vocabulary; so also where it is bound to another one."""
+        return self._bind is not None
 
     def bound_to(self, vocabulary: Vocabulary) -> Grammar:
         """The grammar with the special tokens that a vocabulary has; compiling calls this.
@@ -134,8 +135,10 @@ class Grammar:
         Itself, unless it has structural tags (or tool calls) whose marks show special tokens of the vocabulary, or name
         tokens that are ordinary text in it (tag_marks.py). Raises GrammarError for a token that the vocabulary lacks.
         """
-        if self._bind is None or self._vocabulary is not None:
+        if self._bind is None or self._vocabulary == vocabulary:
             return self
+        if self._unbound is not None:
+            return self._unbound.bound_to(vocabulary)
         if self._bound is not None and self._bound[0] == vocabulary:
             return self._bound[1]  # whose states are known, where this vocabulary has met them
         made = self._bind(vocabulary)
@@ -144,7 +147,7 @@ class Grammar:
         made.source, made.unenforced, made._parse, made._recipe = (
             self.source, self.unenforced, self._parse, self._recipe,
         )  # fmt: skip
-        made._vocabulary = vocabulary
+        made._vocabulary, made._unbound = vocabulary, self
         self._bound = vocabulary, made
         return made
 
@@ -432,6 +435,8 @@ class Grammar:
         from .choices import leaf_of
         from .substring import span_automaton, spans_recipe
 
+        if isinstance(document, (bytes, bytearray, memoryview)):
+            expect_text(document, "a document")
         given = [document] if isinstance(document, str) else document
         documents = list(expect_iterable(given, "a document is a str, or several are in a list"))
         leaf = leaf_of(span_automaton(documents, by, accepts_empty=allow_empty))

@@ -608,3 +608,29 @@ def test_a_grammar_that_grows_in_a_loop_is_compiled_once(monkeypatch) -> None:
         again = grammar.again()  # its recipe is as long, not as deep
         assert bridle.validate(again, text) and len(again.recipe["parts"]) == 1501
         compiled.clear()
+
+
+@pytest.mark.parametrize("name", ["concat", "template", "tag"])
+def test_what_is_composed_of_a_grammar_that_is_bound_can_be_precomputed_saved_and_bound_again(name, tmp_path):
+    tag = Grammar.from_structural_tag({"type": "tag", "begin": "<a>", "content": {"type": "any_text"}, "end": "b"})
+    part = bridle.compile(tag, WITH_TOKEN).grammar
+    assert isinstance(part, Grammar) and part.special_tokens
+    grammar = {
+        "concat": lambda: "x" + part,
+        "template": lambda: Grammar.from_template("x{call}", call=part),
+        "tag": lambda: Grammar.from_structural_tag(
+            {"type": "sequence", "elements": [{"type": "const_string", "value": "x"}, part]}
+        ),
+    }[name]()
+    compiled = bridle.compile(grammar, WITH_TOKEN)
+    compiled.precompute()
+    found = [compiled]
+    if name != "tag":
+        compiled.save(tmp_path / "bound")
+        found.append(bridle.load(tmp_path / "bound", WITH_TOKEN))
+    for each in found:
+        matcher = bridle.Matcher(each)
+        assert matcher.accept_bytes("x") and not matcher.fork().accept_bytes("<a>") and matcher.accept_token(257)
+        assert matcher.accept_bytes("cb") and matcher.is_accepting()
+    texts = bridle.Matcher(bridle.compile(grammar, vocabulary_of([bytes((b,)) for b in range(256)])))
+    assert texts.accept_bytes("x<a>cb") and texts.is_accepting()

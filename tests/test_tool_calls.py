@@ -303,4 +303,5 @@ def test_tool_calls_with_special_tokens_are_saved_and_composed(tmp_path):
         matcher = bridle.Matcher(one)
         assert matcher.accept_bytes(before + "ok ") and all(map(matcher.accept_token, call)) and matcher.is_accepting()
         assert not matcher.accept_bytes("<tool_call>") and matcher.accept_bytes("<tool_call")
-    assert not bridle.load(tmp_path / "calls", vocabulary).grammar.is_late
+    bound = bridle.load(tmp_path / "calls", vocabulary).grammar
+    assert isinstance(bound, bridle.Grammar) and bound.bound_to(vocabulary) is bound
