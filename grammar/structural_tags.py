@@ -57,6 +57,10 @@ def from_structural_tag(
     tag: dict[str, Any] | str | bytes, special_tokens: Iterable[str] | None = None, **options: Any
 ) -> Grammar:
     """As Grammar.from_structural_tag says."""
+    from .json_schema import SchemaOptions
+
+    for name in options.keys() - {*SchemaOptions._fields}:  # there may be no schema that would say so
+        raise TypeError(f"{name!r} is no option of from_json_schema: there are {', '.join(SchemaOptions._fields)}")
     return _grammar(_parsed(tag), _Reader(options, Marks(special_tokens)))
 
 

@@ -53,6 +53,10 @@ def span_automaton(documents: Sequence[str], by: Boundary, *, accepts_empty: boo
             which = f"document {n}" if len(documents) > 1 else "the document"
             message = f"{which} has a surrogate (U+{ord(document[error.start]):04X}), which UTF-8 cannot write"
             raise GrammarError(message, text=document, offset=error.start) from None
+    if not documents:
+        if accepts_empty:
+            return minimal_automaton(Strings.of([""]))
+        raise UnsatisfiableError("there are no documents")
     # A character between two documents ends what is before it; it becomes a break.
     points = np.frombuffer("\n".join(documents).encode("utf-32-le"), np.uint32)
     lengths = np.cumsum([len(document) + 1 for document in documents])

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeAlias
 from ..automata.errors import GrammarError
 from ..automata.special_tokens import SpecialToken
 from ..automata.vocabulary import Vocabulary
+from .arguments import expect_iterable, expect_text
 
 __all__ = ["Mark", "Marks", "Unit"]
 
@@ -50,7 +51,7 @@ class Marks:
     def __init__(self, names: Iterable[str] | None, vocabulary: Vocabulary | None = None) -> None:
         if isinstance(names, str):
             raise TypeError(f"special_tokens is a list of names, not the text {names!r}")
-        self.names = None if names is None else tuple(dict.fromkeys(names))
+        self.names = None if names is None else _names(names)
         self.vocabulary = vocabulary
         self.named: dict[SpecialToken, None] = {}
         self.texts: dict[str, None] = {}
@@ -119,6 +120,12 @@ class Marks:
         token = SpecialToken(key)
         self.named[token] = None
         return Mark((token,), "")
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    """Names of special tokens, each once."""
+    names = expect_iterable(given, "special_tokens is a list of names")
+    return tuple(dict.fromkeys(expect_text(name, "the name of a special token") for name in names))
 
 
 def _by_id(mark: Mark) -> bool | None:

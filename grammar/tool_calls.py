@@ -26,6 +26,7 @@ from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
 from ..automata.errors import GrammarError, LimitError
+from .arguments import expect_text
 from .grammar import Grammar
 
 __all__ = ["named_tools", "tool_calls", "tool_formats"]
@@ -77,7 +78,7 @@ def tool_calls(
     {"tools": tools}: /tools/0/function/parameters/type.
     """
     known = tool_formats()
-    if format not in known:
+    if expect_text(format, "a format of tool calls") not in known:
         near = get_close_matches(format, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
         raise GrammarError(f"no format of tool calls is named {format!r}; {hint}")

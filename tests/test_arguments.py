@@ -11,6 +11,7 @@ from bridle import Grammar, Regex
 from oracle import vocabulary_of
 
 A = Grammar.from_regex("a")
+ANY = {"type": "any_text"}
 EMPTY = vocabulary_of([b"a"])
 TEXTS = {
     "from_regex": Grammar.from_regex, "from_ebnf": Grammar.from_ebnf, "from_lark": Grammar.from_lark,
@@ -47,6 +48,12 @@ def test_texts_that_are_judged_may_be_bytes_and_nothing_else(name: str) -> None:
 @pytest.mark.parametrize(("make", "error", "says"), [
     (lambda: Grammar.from_choices(7), TypeError, "the choices are several of str or bytes, not int: 7"),
     (lambda: Grammar.from_substring(None), TypeError, "a document is a str, or several are in a list, not NoneType"),
+    (lambda: Grammar.from_substring(b"a"), TypeError, "a document is a str, not bytes: decode it: b'a'"),
+    (lambda: Grammar.from_substring([]), bridle.UnsatisfiableError, "there are no documents"),
+    (lambda: Grammar.from_structural_tag(ANY, special_tokens=7), TypeError, "a list of names, not int: 7"),
+    (lambda: Grammar.from_structural_tag(ANY, special_tokens=[7]), TypeError, "the name of a special token is a str"),
+    (lambda: Grammar.from_structural_tag(ANY, white=1), TypeError, "'white' is no option of from_json_schema"),
+    (lambda: bridle.tool_calls(7, []), TypeError, "a format of tool calls is a str, not int: 7"),
     (lambda: Grammar.from_lark('start: "a"', import_paths="x"), TypeError, "several folders: put 'x' in a list"),
     (lambda: Grammar.from_lark('start: "a"', import_paths=7), TypeError, "import_paths are folders, not int"),
     (lambda: Grammar.from_regex("a", flags="i"), TypeError, "flags are those of re, or an int, not str"),
