@@ -131,8 +131,8 @@ def generate(
 ) -> None:
     """Generate one text inside a grammar, on stdout while it comes into being.
 
-    The text is complete when the token budget is spent. Exits with 1 if the budget is too small for any text, or the
-    text was cut short, and with 2 if the grammar is malformed or something is missing.
+    The text is complete when the token budget is spent; one of --lark may be cut short. Exits with 1 if the budget is
+    too small for any text, or the text was cut short, and with 2 if the grammar is malformed or something is missing.
     """
     grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
     hf = _hf()
@@ -222,10 +222,12 @@ def _load(hf: Any, model: str | None) -> tuple[Any, Any]:
 
 
 def _generated(run: Any) -> Any:
-    from .automata.errors import BridleError
+    from .automata.errors import BridleError, GrammarError
 
     try:
         return run()
+    except GrammarError as error:  # a special token that the vocabulary lacks
+        _exit(_UNUSABLE, str(error))
     except BridleError as error:  # a budget that was met in the middle of the text
         _exit(_INCOMPLETE, f"the text could not be completed: {error}")
 
@@ -388,15 +390,21 @@ def compile_(
     grammar = _grammar(schema, regex, ebnf, lark, structural_tag, start, import_path, resource)
     vocabulary = _vocabulary(tokenizer)
     from .automata.compiled import compile_grammar
+    from .automata.errors import GrammarError, SavedGrammarError
     from .automata.precompute import SAVED_STATES, STATES
 
-    compiled = compile_grammar(grammar, vocabulary)
+    try:
+        compiled = compile_grammar(grammar, vocabulary)
+    except GrammarError as error:  # a special token that the vocabulary lacks
+        _exit(_UNUSABLE, str(error))
     most = states or (STATES if precompute else SAVED_STATES)
     report = compiled.precompute(states=most, seconds=seconds, progress=_tell if sys.stderr.isatty() else None)
     try:
         compiled.save(output)
     except OSError as error:
         _exit(_UNUSABLE, f"{output}: {error.strerror}")
+    except SavedGrammarError as error:
+        _exit(_UNUSABLE, f"{output}: {error}")
     came_to = "all that tokens lead to" if report.complete else _STOPPED[report.stopped]
     typer.echo(
         f"{report.reached:,} configurations in {report.seconds:,.1f} s, {came_to}:"

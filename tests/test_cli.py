@@ -423,6 +423,16 @@ def test_compile_names_a_tokenizer_or_a_folder_that_is_not_there(folder: Path) -
     assert answer.exit_code == 2 and "bad.model" in answer.stderr and not (folder / "ab.bridle").exists()
 
 
+@pytest.mark.parametrize("command", [("compile", "-o", "x.bridle"), ("generate",)], ids=["compile", "generate"])
+def test_a_special_token_that_the_vocabulary_lacks_is_told_with_its_place(folder: Path, command) -> None:
+    pytest.importorskip("transformers")
+    (folder / "token.gbnf").write_text('root ::= "a" <|nowhere|>')
+    answer = run(*command, "--ebnf", "token.gbnf")
+    assert answer.exit_code == 2 and answer.stdout == ""
+    assert "bridle: the vocabulary has no special token '<|nowhere|>'" in answer.stderr
+    assert "line 1, column 14" in answer.stderr and not (folder / "x.bridle").exists()
+
+
 # ------------------------------------------------------------------------------------------------ warmup
 
 
