@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import GrammarError, SavedGrammarError
+from ..automata.errors import GrammarError, SavedGrammarError, nested_too_deeply
 from ..automata.fragment import Fragment, Target, Warmth
 from ..automata.greedy_dfa import GreedyDfa
 from ..automata.sparse_dfa import SparseDfa
@@ -206,19 +206,22 @@ class _Recipe:
         self.kind, self.parts, self.about = kind, parts, about
 
     def __call__(self) -> dict[str, Any] | None:
-        made_of: list[Any] = []
+        try:
+            made_of = [part if isinstance(part, str) else part.recipe for part in self.flat_parts()]
+        except SavedGrammarError:
+            return None
+        return {"kind": self.kind, "parts": made_of, **self.about}
+
+    def flat_parts(self) -> Iterator[Grammar | str]:
+        """The parts, and instead of one that is itself such a sequence or choice, its own."""
         waiting = [*self.parts][::-1]
         while waiting:
             part = waiting.pop()
             inner = part._recipe if isinstance(part, Grammar) else None
             if isinstance(inner, _Recipe) and inner.kind == self.kind and self.kind in ("concat", "union"):
                 waiting += inner.parts[::-1]
-                continue
-            try:
-                made_of.append(part if isinstance(part, str) else part.recipe)
-            except SavedGrammarError:
-                return None
-        return {"kind": self.kind, "parts": made_of, **self.about}
+            else:
+                yield part
 
 
 def _composed(
@@ -226,8 +229,15 @@ def _composed(
 ) -> Grammar:
     grammars = [part for part in parts if isinstance(part, Grammar)]
 
+    recipe = _Recipe(kind, parts, about)
+
     def bound(vocabulary: Vocabulary) -> Grammar:
-        return _made(kind, [part.bound_to(vocabulary) if isinstance(part, Grammar) else part for part in parts], about)
+        flat = recipe.flat_parts()
+        try:
+            bound_parts = [part.bound_to(vocabulary) if isinstance(part, Grammar) else part for part in flat]
+            return _made(kind, bound_parts, about)
+        except RecursionError:
+            raise nested_too_deeply("a composed grammar") from None
 
     return Grammar(
         Later(lambda: root_of(node)),
@@ -235,7 +245,7 @@ def _composed(
         notes=tuple(dict.fromkeys(note for grammar in grammars for note in grammar.notes)),
         unenforced=tuple(dict.fromkeys(gap for grammar in grammars for gap in grammar.unenforced)),
         special_tokens=tuple(dict.fromkeys(token for grammar in grammars for token in grammar.special_tokens)),
-        recipe=_Recipe(kind, parts, about),
+        recipe=recipe,
         parts=node,
         depth=depth,
         bind=bound if any(grammar.is_late for grammar in grammars) else None,

@@ -634,3 +634,15 @@ def test_what_is_composed_of_a_grammar_that_is_bound_can_be_precomputed_saved_an
         assert matcher.accept_bytes("cb") and matcher.is_accepting()
     texts = bridle.Matcher(bridle.compile(grammar, vocabulary_of([bytes((b,)) for b in range(256)])))
     assert texts.accept_bytes("x<a>cb") and texts.is_accepting()
+
+
+def test_a_grammar_with_special_tokens_may_grow_in_a_loop():
+    grammar = Grammar.special_token("<a>")
+    for _ in range(2000):
+        grammar = grammar + "b"
+    matcher = bridle.Matcher(bridle.compile(grammar, WITH_TOKEN))
+    assert matcher.accept_token(257) and matcher.accept_bytes("b" * 2000) and matcher.is_accepting()
+    for _ in range(2000):
+        grammar = (grammar | "c").capture("x")
+    with pytest.raises(bridle.LimitError, match="nesting of a composed grammar"):
+        bridle.compile(grammar, WITH_TOKEN)
