@@ -208,7 +208,7 @@ class _Recipe:
     def __call__(self) -> dict[str, Any] | None:
         try:
             made_of = [part if isinstance(part, str) else part.recipe for part in self.flat_parts()]
-        except SavedGrammarError:
+        except (SavedGrammarError, RecursionError):  # of what is nested without end, too
             return None
         return {"kind": self.kind, "parts": made_of, **self.about}
 

@@ -107,7 +107,7 @@ class Grammar:
         """
         recipe = None if self._recipe is None else self._recipe()
         if recipe is None:
-            raise SavedGrammarError(f"{self!r} cannot be saved: what it was made from is not all JSON")
+            raise SavedGrammarError(f"{self!r} cannot be saved: what it was made from is not all JSON, or too deep")
         gaps = [list(gap) for gap in self.unenforced]
         return {**recipe, "source": self.source, "notes": list(self.notes), "unenforced": gaps}
 

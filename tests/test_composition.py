@@ -646,3 +646,13 @@ def test_a_grammar_with_special_tokens_may_grow_in_a_loop():
         grammar = (grammar | "c").capture("x")
     with pytest.raises(bridle.LimitError, match="nesting of a composed grammar"):
         bridle.compile(grammar, WITH_TOKEN)
+
+
+def test_what_is_nested_too_deeply_to_be_saved_can_be_precomputed(tmp_path):
+    grammar = Grammar.from_regex("a")
+    for _ in range(2000):
+        grammar = (grammar | "c").capture("x")
+    compiled = bridle.compile(grammar, WITH_TOKEN)
+    assert compiled.precompute(states=5).reached
+    with pytest.raises(bridle.SavedGrammarError, match="too deep"):
+        compiled.save(tmp_path / "deep")
