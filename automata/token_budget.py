@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .vocabulary import Vocabulary
 
-__all__ = ["Memo", "Plans", "TokenBudget", "is_far"]
+__all__ = ["TOO_FEW_TOKENS", "Memo", "Plans", "TokenBudget", "is_far"]
+
+TOO_FEW_TOKENS = "max_tokens (what a whole text needs)"  # LimitError.limit of a budget that no text is within
 
 # Configurations that are looked at for a completion of few tokens, or of greedy leaves; narrowed masks that are kept.
 _SCANS, _SEARCHED, _KEPT = 100, 200, 256
@@ -220,7 +222,7 @@ class Plans:
         found, fewest = self.fewest(ref, tokens)
         if found is None and fewest > tokens:
             needed = fewest if plan is None else len(plan)
-            raise LimitError("max_tokens (what a whole text needs)", needed, tokens, place="")
+            raise LimitError(TOO_FEW_TOKENS, needed, tokens, place="")
         enough = "no text was found" if plan is None else f"{len(plan)} are enough for some text"
         then = "one of fewer was found" if found else "the text may be cut short"
         # Of whoever makes the matcher, above Matcher's `_ask`, `_plan` and `__init__`.

@@ -26,6 +26,7 @@ from transformers.generation.configuration_utils import GenerationMode
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.token_budget import TOO_FEW_TOKENS
 from ...automata.vocabulary import Vocabulary
 from ...speculative.drafter import DraftStats
 from .forced_runs import is_supported, sampling_with_runs
@@ -230,13 +231,16 @@ def _config(model: Any, options: dict[str, Any]) -> Any:
 
 
 def _closes_slowly(compiled: Sequence[Compiled], max_tokens: int) -> bool:
-    """Whether closing texts would take long, or meets a budget (`Limits`) that the texts themselves may not meet."""
-    try:
-        return any(Matcher(c, max_tokens=max_tokens).closes_slowly for c in dict.fromkeys(compiled))
-    except LimitError as error:
-        if error.limit.startswith("max_tokens"):
-            raise
-        return True
+    """Whether closing a text of any of them within its tokens takes long, or is more than its `Limits` allow."""
+    for c in dict.fromkeys(compiled):
+        try:
+            if Matcher(c, max_tokens=max_tokens).closes_slowly:
+                return True
+        except LimitError as error:
+            if error.limit == TOO_FEW_TOKENS:
+                raise
+            return True  # its row ends where the text meets the budget, if it does
+    return False
 
 
 def _check_shortlist(model: Any, options: dict[str, Any], *, overlap: bool) -> None:
