@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..automata.errors import VocabularyError
+from ..automata.errors import LimitError, VocabularyError
 from ..automata.matcher import Matcher, allocate_token_bitmask
 from ..sampler.bitmask import apply_token_bitmask_inplace
 from .draft_tree import NO_DRAFT, DraftTree
@@ -93,7 +93,10 @@ class _ModelStream:
         scores: list[float] = []
         self._path, last, likely = [], -1, 1.0
         while len(self._path) < source.depth and len(tokens) + source.width <= budget:
-            shares, ids = self._shares(logits, matcher).topk(source.width)
+            try:
+                shares, ids = self._shares(logits, matcher).topk(source.width)
+            except LimitError:  # a budget met on a guessed way is none of the text's
+                break
             for token, share in zip(ids.tolist(), shares.tolist(), strict=True):
                 if share > 0:
                     tokens.append(token)
@@ -138,7 +141,10 @@ class _ModelStream:
     @staticmethod
     def _enter(matcher: Matcher | None, token: int) -> bool:
         """Whether the text goes on behind a token."""
-        return matcher is None or (matcher.accept_token(token) and not matcher.is_terminated())
+        try:
+            return matcher is None or (matcher.accept_token(token) and not matcher.is_terminated())
+        except LimitError:
+            return False
 
     def observe(self, tokens: Sequence[int]) -> None:
         """Follows how far the last path was right."""

@@ -166,15 +166,12 @@ class _Walk:
         try:
             for place in self._finish_string(start) if style.in_string else self._finish_space(start):
                 self._go_on(place)
+            if not self._guesses and not style.in_string:
+                forced = self._matcher.forced_bytes()
+                if forced:
+                    self._guesses.append(_Guess(((forced, _SURE),)))
         except BridleError:  # a budget met on a guessed way is none of the text's
             pass
-        if not self._guesses and not style.in_string:
-            try:
-                forced = self._matcher.forced_bytes()
-            except BridleError:  # which the text may not come to
-                forced = b""
-            if forced:
-                self._guesses.append(_Guess(((forced, _SURE),)))
         return self._tokens(budget)
 
     # ------------------------------------------------------------------------------------------ the beginning

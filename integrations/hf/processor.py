@@ -306,11 +306,9 @@ class GrammarLogitsProcessor(LogitsProcessor):
         met.update((k, state.error) for k, state in enumerate(masks.states) if state.error is not None)
         for k, error in met.items():
             row = masks.rows[k]
-            if self._on_limit == "raise":
-                raise error
+            self.note_limit(*self._rows.prefix(row), error)
             if masks.states[k].is_live:
                 self._rows.end(row, error)
-            self.errors.setdefault(self._rows.prefix(row), error)
 
     # ------------------------------------------------------------------------------------------ scores
 
@@ -320,18 +318,27 @@ class GrammarLogitsProcessor(LogitsProcessor):
             if state.is_live:
                 self.heat(masked[row], state.matcher)
 
-    def heat(self, masked: torch.Tensor, matcher: Matcher) -> None:
-        """Applies the temperature of the part of the grammar that a matcher is in to scores [vocab], in place."""
+    def heat(self, scores: torch.Tensor, matcher: Matcher) -> None:
+        """Applies the temperature of the grammar's part that the matcher is in, to masked scores [vocab], in place."""
         if self._temperature is None or not matcher.may_have_temperature:
             return
         temperature = matcher.temperature()
         if temperature == 0:
-            best = masked.argmax()
-            kept = masked[best].clone()
-            masked[:] = -torch.inf
-            masked[best] = kept
+            best = scores.argmax()
+            kept = scores[best].clone()
+            scores.fill_(-torch.inf)
+            scores[best] = kept
         elif temperature is not None:
-            masked *= self._temperature / temperature
+            scores *= self._temperature / temperature
+
+    def note_limit(self, grammar: int, generated: bytes, error: LimitError) -> None:
+        """A text has met a budget: raises it, or keeps it for `error_of`.
+
+        grammar, generated : the number of the text's grammar and the bytes of its ids, as RowStates.prefix has them.
+        """
+        if self._on_limit == "raise":
+            raise error
+        self.errors.setdefault((grammar, generated), error)
 
     def _check_left(self, scores: torch.Tensor, masked: torch.Tensor, masks: StepMasks) -> None:
         """Raise for a row without a token; a row that has ended gets its scores back instead."""

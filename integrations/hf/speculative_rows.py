@@ -10,6 +10,7 @@ already, since the draft was cut by it.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...sampler.bitmask import apply_token_bitmask_inplace
 from ...speculative.draft_tree import NO_DRAFT
@@ -26,12 +28,20 @@ from ...speculative.sources import DraftContext, Request
 from ...speculative.tree_attention import TreeCache
 from .prefix_states import PrefixState
 from .processor import ConflictError, GrammarLogitsProcessor
+from .step_masks import write_stop_tokens
 
 __all__ = ["decode_rows"]
 
 _ALONE = Draft(NO_DRAFT, [])
 # Processors that ask which row of the batch they see, or look into the model themselves.
-_BOUND_TO_ROWS = frozenset(("PrefixConstrainedLogitsProcessor", "UnbatchedClassifierFreeGuidanceLogitsProcessor"))
+_BOUND_TO_ROWS = frozenset(
+    (
+        "PrefixConstrainedLogitsProcessor", "UnbatchedClassifierFreeGuidanceLogitsProcessor",
+        "SynthIDTextWatermarkLogitsProcessor",
+    )
+)  # fmt: skip
+# What processors of transformers know of every row, by the name of the attribute: a tensor or list with an entry each.
+_BY_ROW = ("prompt_ignore_length", "encoder_input_ids", "generated_ngrams")
 
 
 def decode_rows(
@@ -120,7 +130,7 @@ class _Row:
 
     def propose(self) -> Draft:
         matcher = self._matcher
-        if matcher is not None and matcher.is_terminated():
+        if self._choice.error is not None or (matcher is not None and matcher.is_terminated()):
             return _ALONE
         tokens = self._numbers[self._begin : self.length]
         room = 1 << 20 if self._most is None else self._most - self.length - 1
@@ -162,20 +172,33 @@ class _Row:
 
 
 class _Choice:
-    """How a row's next token is chosen: the processors in their order, the grammar's by the row's own matcher."""
+    """How a row's next token is chosen: the processors in their order, the grammar's by the row's own matcher.
+
+    grammar : the number of the row's, among those of the processor. start : where ids begin to be its text.
+    error : the budget that the text has met, where it did; only stop tokens are left then.
+    """
 
     def __init__(
-        self, row: int, processors: Sequence[Any], sample: bool, generator: torch.Generator | None, streamer: Any
+        self,
+        row: int,
+        processors: Sequence[Any],
+        sample: bool,
+        generator: torch.Generator | None,
+        streamer: Any,
+        grammar: int = 0,
+        start: int = 0,
     ) -> None:
         self._row, self._processors, self._sample = row, processors, sample
         self._generator, self._streamer = generator, streamer
+        self._grammar, self._start = grammar, start
         self._bitmask: npt.NDArray[np.int32] | None = None
+        self.error: LimitError | None = None
 
     def __call__(self, ids: torch.Tensor, logits: torch.Tensor, matcher: Matcher | None) -> int:
         scores = logits.to(copy=True, dtype=torch.float32, device=ids.device)
         for processor in self._processors:
             if isinstance(processor, GrammarLogitsProcessor) and matcher is not None:
-                self._mask(processor, scores, matcher)
+                self._mask(processor, ids, scores, matcher)
             else:
                 scores = processor(ids, scores)
         if not self._sample:
@@ -183,23 +206,48 @@ class _Choice:
         probabilities = torch.nn.functional.softmax(scores, dim=-1)
         return int(torch.multinomial(probabilities, num_samples=1, generator=self._generator))
 
-    def _mask(self, processor: GrammarLogitsProcessor, scores: torch.Tensor, matcher: Matcher) -> None:
-        started = time.perf_counter()
-        if self._bitmask is None:
-            self._bitmask = allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
-        matcher.fill_next_token_bitmask(self._bitmask)
-        processor.stats.mask_us += 1e6 * (time.perf_counter() - started)
-        processor.stats.masks += 1
-        before = scores.clone() if matcher.is_terminated() else None
-        apply_token_bitmask_inplace(scores, self._bitmask)
+    def _mask(
+        self, processor: GrammarLogitsProcessor, ids: torch.Tensor, scores: torch.Tensor, matcher: Matcher
+    ) -> None:
+        bitmask = self._filled(processor, matcher)
+        if self.error is not None:
+            generated = ids[0, self._start :].cpu().numpy().astype(np.int64)
+            processor.note_limit(self._grammar, generated.tobytes(), self.error)
+            write_stop_tokens(bitmask[0], matcher.compiled.vocabulary)
+        ends = self.error is not None or matcher.is_terminated()
+        before = scores.clone() if ends else None
+        apply_token_bitmask_inplace(scores, bitmask)
         if float(scores.amax()) == -np.inf:
             if before is None:
                 raise ConflictError(processor._conflict(PrefixState(matcher)), self._row)
             scores.copy_(before)
-        processor.heat(scores[0], matcher)
+        if self.error is None:
+            processor.heat(scores[0], matcher)
+
+    def _filled(self, processor: GrammarLogitsProcessor, matcher: Matcher) -> npt.NDArray[np.int32]:
+        """The mask of the matcher's state; unspecified where a budget is met, which `error` then is."""
+        started = time.perf_counter()
+        if self._bitmask is None:
+            self._bitmask = allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
+        if self.error is None:
+            try:
+                matcher.fill_next_token_bitmask(self._bitmask)
+            except LimitError as error:
+                self.error = error
+            processor.stats.masks += 1
+        processor.stats.mask_us += 1e6 * (time.perf_counter() - started)
+        return self._bitmask
 
     def accept(self, matcher: Matcher, token: int) -> None:
-        if not matcher.accept_token(token):
+        """A budget that is met here is told with the next mask, as plain decoding does."""
+        if self.error is not None:
+            return
+        try:
+            accepted = matcher.accept_token(token)
+        except LimitError as error:
+            self.error = error
+            return
+        if not accepted:
             raise ConflictError(
                 f"token {token} was chosen where the grammar forbids it: another logits processor, running behind the "
                 "grammar's, has left none of the allowed tokens or forced this one. Put the grammar's processor last",
@@ -232,6 +280,8 @@ def _rows(
     grammar = [p for p in processors if isinstance(p, GrammarLogitsProcessor)]
     if len(grammar) > 1:
         raise ValueError("one grammar processor at a time can be speculated; make one grammar of both")
+    for processor in grammar:
+        processor.reset()
     sample = bool(config.do_sample)
     stops = config._eos_token_tensor
     stop_tokens = [] if stops is None else stops.flatten().tolist()
@@ -239,8 +289,10 @@ def _rows(
     rows = []
     for i in range(n):
         begin = 0 if attention_mask is None else int((attention_mask[i] == 0).sum())
-        choice = _Choice(i, processors, sample, generators[i], streamer)
-        matcher = _matcher(grammar[0], i, n, input_ids[i]) if grammar else None
+        number, start = _place(grammar[0], i, n, len(input_ids[i])) if grammar else (0, 0)
+        own = [_of_row(processor, i, n) for processor in processors]
+        choice = _Choice(i, own, sample, generators[i], streamer, number, start)
+        matcher = _matcher(grammar[0], number, i, input_ids[i, start:]) if grammar else None
         row = _Row(input_ids[i], begin, choice, matcher, criteria, config.max_length)
         prompt = np.ascontiguousarray(input_ids[i, begin:].cpu().numpy(), np.int32)
         compiled = None if matcher is None else matcher.compiled
@@ -249,14 +301,34 @@ def _rows(
     return rows
 
 
-def _matcher(processor: GrammarLogitsProcessor, row: int, rows: int, ids: torch.Tensor) -> Matcher:
-    """A row's grammar, after what `ids` has of its text already."""
-    grammars = processor._compiled
-    if rows % len(grammars):
-        raise ValueError(f"{rows} rows are no multiple of the {len(grammars)} grammars given")
-    matcher = Matcher(grammars[row // (rows // len(grammars))], max_tokens=processor.max_tokens)
-    given = processor.prompt_length
-    for token in ids[len(ids) if given is None else given :].tolist():
+def _of_row(processor: Any, row: int, rows: int) -> Any:
+    """The processor as it is for one row alone: itself, unless it knows something of each."""
+    known = {name: getattr(processor, name, None) for name in _BY_ROW}
+    known = {name: of for name, of in known.items() if isinstance(of, torch.Tensor | list) and len(of) > 1}
+    if not known or rows == 1:
+        return processor
+    own = copy.copy(processor)
+    for name, of in known.items():
+        at = row * len(of) // rows
+        setattr(own, name, of[at : at + 1])
+    if hasattr(own, "batch_size"):
+        own.batch_size = 1
+    return own
+
+
+def _place(processor: GrammarLogitsProcessor, row: int, rows: int, length: int) -> tuple[int, int]:
+    """(the number of a row's grammar, where its text begins) in rows of `length` ids."""
+    grammars = len(processor._compiled)
+    if rows % grammars:
+        raise ValueError(f"{rows} rows are no multiple of the {grammars} grammars given")
+    start = length if processor.prompt_length is None else processor.prompt_length
+    return row // (rows // grammars), start
+
+
+def _matcher(processor: GrammarLogitsProcessor, grammar: int, row: int, given: torch.Tensor) -> Matcher:
+    """A row's grammar, after what is given of its text already."""
+    matcher = Matcher(processor._compiled[grammar], max_tokens=processor.max_tokens)
+    for token in given.tolist():
         if not matcher.accept_token(token):
             raise ConflictError(f"token {token} of the text that is to be continued is outside the grammar", row)
     return matcher

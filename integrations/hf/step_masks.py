@@ -25,7 +25,7 @@ from ...sampler.device_masks import mask_table
 from ...sampler.overlap import PendingMasks, begin_masks
 from .prefix_states import PrefixState
 
-__all__ = ["MaskStats", "ResidentStepMasks", "StepMasks"]
+__all__ = ["MaskStats", "ResidentStepMasks", "StepMasks", "write_stop_tokens"]
 
 Bitmask: TypeAlias = "npt.NDArray[np.int32]"
 
@@ -116,7 +116,7 @@ class StepMasks:
 
     def _allow_stop_tokens_only(self, i: int) -> None:
         assert self.bitmask is not None
-        _write_stops(self.bitmask[i], self._vocabulary)
+        write_stop_tokens(self.bitmask[i], self._vocabulary)
 
 
 class ResidentStepMasks(StepMasks):
@@ -157,7 +157,7 @@ class ResidentStepMasks(StepMasks):
         known: dict[int, Matcher] = {}
         for k, i in enumerate(self._order[k] for k in wanted):
             if i not in self._matchers:
-                _write_stops(bitmask[k], self._vocabulary)
+                write_stop_tokens(bitmask[k], self._vocabulary)
             elif i in self._unmade:
                 bitmask[k] = self._made[self._unmade[i]]
             else:
@@ -169,7 +169,7 @@ class ResidentStepMasks(StepMasks):
         self._matchers.pop(i, None)
 
 
-def _write_stops(row: Bitmask, vocabulary: Vocabulary) -> None:
+def write_stop_tokens(row: Bitmask, vocabulary: Vocabulary) -> None:
     """Allows stop tokens alone in int32[words]."""
     row[:] = 0
     words = row.view(np.uint32)
