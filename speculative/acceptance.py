@@ -72,7 +72,7 @@ class ForwardCost:
         if slope is not None and not 0 <= slope < 1e6:
             raise ValueError(f"a slope is the cost of one more token in forwards of one token, not {slope}")
         self._fixed = slope
-        self._sums = np.zeros(5)  # of 1, w, w², t, w t
+        self._sums = (0.0,) * 5  # of 1, w, w², t, w t
         self.slope = 0.02 if slope is None else slope
         self.seconds = 0.0
 
@@ -81,9 +81,10 @@ class ForwardCost:
         expected = self.seconds * (1 + self.slope * width)
         if self._sums[0] > 8:
             seconds = min(seconds, 4 * expected)  # another program was in the way
-        self._sums *= 0.98
-        self._sums += (1, width, width * width, seconds, width * seconds)
-        n, w, ww, t, wt = self._sums.tolist()
+        n, w, ww, t, wt = self._sums
+        n, w, ww = 0.98 * n + 1, 0.98 * w + width, 0.98 * ww + width * width
+        t, wt = 0.98 * t + seconds, 0.98 * wt + width * seconds
+        self._sums = n, w, ww, t, wt
         if self._fixed is None:
             # Eight forwards' worth of the guess: a fit to few widths says nothing of others.
             spread = n * ww - w * w

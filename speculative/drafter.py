@@ -128,26 +128,32 @@ class TextDrafter:
         started = time.perf_counter()
         drafter = self._drafter
         self._steps += 1
-        trees, self._asked = [], []
+        trees: list[DraftTree] = []
+        owners: list[int] = []
+        self._asked = []
         budget = 2 * drafter.most
         for i, stream in enumerate(self._streams if drafter.most and room > 0 else ()):
             worth = drafter.worth[i]
             if self._steps % worth.interval(drafter.cost.seconds):
                 continue
             began = time.perf_counter()
-            trees.append(stream.propose(context, budget))
+            tree = stream.propose(context, budget)
             worth.learn(time.perf_counter() - began)
             self._asked.append(i)
-        self._candidates, paths = self._merged(trees)
+            if len(tree):
+                trees.append(tree)
+                owners.append(i)
+        self._candidates, paths = self._merged(trees, owners)
         draft = self._chosen(context.matcher, paths, room) if len(self._candidates) else _EMPTY
         drafter.stats.draft_us += 1e6 * (time.perf_counter() - started)
         return draft
 
-    def _merged(self, trees: list[DraftTree]) -> tuple[DraftTree, np.ndarray]:
-        tree = joined(trees, self._asked) if trees else NO_DRAFT
-        n = len(tree)
-        if not n:
+    def _merged(self, trees: list[DraftTree], owners: list[int]) -> tuple[DraftTree, np.ndarray]:
+        """The trees of the sources of these numbers as one, likeliest first, and how likely each path is."""
+        if not trees:
             return NO_DRAFT, np.empty(0, np.float32)
+        tree = joined(trees, owners)
+        n = len(tree)
         tokens, parent, source = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int8)
         path, score = np.empty(n, np.float32), np.empty(n, np.float32)
         given = tree.tokens, tree.parent, tree.score, tree.source, self._drafter.acceptance.rates

@@ -58,7 +58,8 @@ class _TrieStream:
 
     def propose(self, context: DraftContext, budget: int) -> DraftTree:
         trees = [trie.draft(context.tokens, budget) for trie in (self._own, self._outputs)]
-        return trees[0] if not len(trees[1]) else joined(trees)
+        trees = [tree for tree in trees if len(tree)]
+        return joined(trees) if len(trees) > 1 else trees[0] if trees else NO_DRAFT
 
     def observe(self, tokens: Sequence[int]) -> None:
         array = np.array(tokens, np.int32)

@@ -54,6 +54,7 @@ class TreeCache:
 
     def __init__(self, model: Any, *, wants_hidden: bool = False) -> None:
         self._model = model
+        self._attention = _attention_of(model.config)
         self._cache = DynamicCache()
         self._seen = np.zeros((0, 0), np.bool_)  # [rows, columns]: whether the row sees the column
         self._positions = np.zeros((0, 0), np.int64)  # of the token in each column
@@ -101,7 +102,9 @@ class TreeCache:
             self._positions = np.zeros((rows, 0), np.int64)
         ids, depth = np.zeros((rows, width), np.int64), np.zeros((rows, width), np.int32)
         sees = np.zeros((rows, width, width), np.bool_)
-        for row, draft in enumerate(drafts):
+        if width == 1:
+            ids[:, 0], sees[:] = tokens, True
+        for row, draft in enumerate(drafts if width > 1 else ()):
             n = len(draft)
             ids[row, 0], ids[row, 1 : n + 1] = tokens[row], draft.tokens
             block = np.zeros((n + 1, n + 1), np.bool_)
@@ -140,7 +143,7 @@ class TreeCache:
     def _masks(self, sees: npt.NDArray[np.bool_], positions: npt.NDArray[np.int64]) -> Any:
         """What the model takes as attention_mask: None, a mask [rows, 1, width, columns + width], or one per kind of
         layer."""
-        full, sliding, window = _attention_of(self._model.config)
+        full, sliding, window = self._attention
         if sees.shape[1] == 1 and self._seen.all() and not sliding:
             return None
         past = np.broadcast_to(self._seen[:, None, :], (*sees.shape[:2], self._seen.shape[1]))
@@ -168,6 +171,10 @@ class TreeCache:
     def keep(self, paths: Sequence[Sequence[int]]) -> None:
         """Cuts the last forward back to each row's path: its nodes, 0 first, as `verify` numbers them."""
         rows, most = len(paths), max(map(len, paths))
+        if self._width == 1:  # nothing is cut, and nothing moves
+            self._seen = np.concatenate([self._seen, np.ones((rows, 1), np.bool_)], axis=1)
+            self.lengths = self.lengths + 1
+            return
         before = self._positions.shape[1] - self._width
         places = np.zeros((rows, most), np.int64)
         seen = np.zeros((rows, most), np.bool_)
