@@ -15,7 +15,7 @@ import naive_drafts as naive
 import vocabularies
 from bridle.speculative.acceptance import Acceptance, ForwardCost
 from bridle.speculative.draft_tree import NO_DRAFT, DraftTree
-from bridle.speculative.drafter import Drafter
+from bridle.speculative.drafter import Drafter, _Worth
 from bridle.speculative.grammar_source import GrammarSource
 from bridle.speculative.json_names import JsonNames
 from bridle.speculative.json_style import JsonStyle
@@ -360,3 +360,13 @@ def test_the_bookkeeping_of_64_nodes_takes_a_fraction_of_a_millisecond() -> None
     assert len(draft) > 40
     print(f"{1e6 * np.median(times):.0f} us for {len(draft)} nodes")
     assert np.median(times) < 600e-6
+
+
+def test_a_source_is_no_dearer_for_what_is_made_once_or_for_a_program_in_the_way() -> None:
+    worth = _Worth()
+    for seconds in (0.1, *[1e-5] * 10, 0.1):
+        worth.learn(seconds)
+    assert worth.seconds < 2e-5
+    for _ in range(80):
+        worth.learn(1e-3)
+    assert worth.seconds > 9e-4
