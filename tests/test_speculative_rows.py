@@ -153,3 +153,13 @@ def test_processors_that_keep_a_state_of_the_batch_are_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ValueError, match="SynthIDTextWatermarkLogitsProcessor cannot be speculated for several rows"):
         both(tiny(), compiled(WORDS), spoken(), [PROMPT, "x"], logits_processor=[watermark], seed=1)
+
+
+def test_a_streamer_of_several_rows_is_refused() -> None:
+    class Listener:
+        def put(self, tokens: torch.Tensor) -> None: ...
+
+        def end(self) -> None: ...
+
+    with pytest.raises(ValueError, match="one text at a time"):
+        generate(tiny(), box()[1], [PROMPT, "x"], compiled(WORDS), streamer=Listener(), speculate=spoken())

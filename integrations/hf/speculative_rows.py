@@ -61,6 +61,8 @@ def decode_rows(
     input_ids, attention_mask : as `generate` has them, padded on the left. criteria, processors, config : as it
     prepares them.
     """
+    if streamer is not None and len(input_ids) > 1:
+        raise ValueError("a streamer takes one text at a time: rows that are speculated go on each at its own pace")
     rows = _rows(input_ids, attention_mask, processors, criteria, config, drafter, encode, streamer)
     cache = TreeCache(model, wants_hidden=any(getattr(source, "wants_hidden", False) for source in drafter.sources))
     logits = cache.read(input_ids, attention_mask, **_last_logits(model))
