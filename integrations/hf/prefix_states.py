@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher
+from ...automata.token_budget import TOO_FEW_TOKENS
 
 __all__ = ["PrefixState", "PrefixStates"]
 
@@ -69,7 +70,7 @@ def _root(compiled: Any, max_tokens: int | None) -> PrefixState:
     try:
         return PrefixState(Matcher(compiled, max_tokens=max_tokens))
     except LimitError as error:
-        if error.limit.startswith("max_tokens"):
+        if error.limit == TOO_FEW_TOKENS:
             raise
         return PrefixState(Matcher(compiled), error=error)
 
