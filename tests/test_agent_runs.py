@@ -206,3 +206,19 @@ def test_handlers_that_are_none_are_errors(box, compiled):
         run(box, compiled, handlers={"thought": lambda trace: ""})
     with pytest.raises(TypeError, match="observation says a str"):
         run(box, compiled, handlers={"observation": lambda trace: 5})
+
+
+def test_a_tool_that_says_what_its_state_does_not_admit_ends_the_run_with_the_reason(box):
+    spec = bridle.AgentSpec.from_yaml(
+        "agent: strict\n"
+        "states:\n"
+        "  action: {text: 'A:', content: {tool: name}}\n"
+        "  inputs: {text: 'I:', content: {tool: arguments, of: action}}\n"
+        "  heard: {text: 'O:', env: true, content: {choices: ['1', '2']}}\n"
+        "  end: {text: 'E:', final: true, content: {choices: ['done']}}\n"
+        "behavior: {expression: 'action inputs heard end'}\n"
+    )
+    trace = bridle.agents.run(*box, spec, {"count": lambda: "seven"}, seed=1, max_new_tokens=100)
+    assert trace.stopped == "outside" and trace.awaited == "heard" and "seven" in str(trace.error)
+    assert [step.state for step in trace.steps] == ["action", "inputs"]
+    assert bridle.agents.run(*box, spec, {"count": lambda: "2"}, seed=1, max_new_tokens=100).error is None

@@ -16,13 +16,14 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
 
 from ...automata.compiled import Compiled, compile_grammar
+from ...automata.errors import GrammarError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...grammar.agent_contents import NUMBER, FreeText, References, ToolArguments, ToolName
 from ...grammar.agent_grammar import AgentGrammar
@@ -56,7 +57,7 @@ class AgentTrace:
 
     text : all steps as they stand, without the prompt. complete : the trace is finished. stopped : "end" where the
     model has ended it; a limit on "steps" or "tokens" that was met first; "outside" where nobody says what `awaited`
-    awaits.
+    awaits, or where what a tool says may not stand there: `error` is then why.
     tokens : that the model has generated. turns : of the model.
     """
 
@@ -67,6 +68,7 @@ class AgentTrace:
     awaited: str | None
     tokens: int
     turns: int
+    error: GrammarError | None = None
 
     def contents(self, state: str) -> list[str]:
         """The contents of the steps in a state."""
@@ -159,7 +161,12 @@ class _Loop:
                 said = outside.said(awaited, self.trace(False, awaited))
                 if said is None:
                     return self.trace(False, awaited)
-                self.feed(said)
+                try:
+                    self.feed(said)
+                except GrammarError as error:
+                    if awaited in outside.handlers:
+                        raise
+                    return replace(self.trace(False, awaited), error=error)
                 continue
             if self.matcher.is_terminated():
                 return self.trace(True, None)

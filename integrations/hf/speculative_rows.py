@@ -305,7 +305,7 @@ def _rows(
 
 def _of_row(processor: Any, row: int, rows: int) -> Any:
     """The processor as it is for one row alone: itself, unless it knows something of each."""
-    known = {name: getattr(processor, name, None) for name in _BY_ROW}
+    known: dict[str, Any] = {name: getattr(processor, name, None) for name in _BY_ROW}
     known = {name: of for name, of in known.items() if isinstance(of, torch.Tensor | list) and len(of) > 1}
     if not known or rows == 1:
         return processor
