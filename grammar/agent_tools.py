@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..automata.errors import GrammarError
 from .tool_calls import named_tools
@@ -42,7 +42,7 @@ def schema_of_callable(tool: Callable[..., Any]) -> dict[str, Any]:
     from pydantic.errors import PydanticUserError
 
     try:
-        schema = TypeAdapter(tool).json_schema()
+        schema = TypeAdapter(cast("Any", tool)).json_schema()  # a signature is no type, but is read as one
     except (PydanticUserError, NameError, TypeError) as error:
         name = getattr(tool, "__name__", repr(tool))
         raise GrammarError(f"the signature of the tool {name} cannot be read: {error}") from None

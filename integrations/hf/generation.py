@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -237,8 +238,10 @@ def _closes_slowly(compiled: Sequence[Compiled], max_tokens: int) -> bool:
     """Whether closing a text of any of them within its tokens takes long, or is more than its `Limits` allow."""
     for c in dict.fromkeys(compiled):
         try:
-            if Matcher(c, max_tokens=max_tokens).closes_slowly:
-                return True
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they come with the texts' own matchers
+                if Matcher(c, max_tokens=max_tokens).closes_slowly:
+                    return True
         except LimitError as error:
             if error.limit == TOO_FEW_TOKENS:
                 raise
