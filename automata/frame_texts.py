@@ -34,6 +34,9 @@ from .table_kernels import (
     C_WIDTH,
     C_WITNESS,
     CALLS,
+    CELL_PROGRESS,
+    CELL_SET,
+    CELL_STRING,
     CELLS,
     CHOSEN,
     CLASS,
@@ -542,18 +545,22 @@ class FrameTexts:
                 return False
             if flags & NAMES and x < 0 and self._is_no_name(~int(cells[4 * ~x])):
                 return True
-        elif not cells[4 * y + 2]:
+        elif not self._is_cell(y, CELL_PROGRESS) or not cells[4 * y + 2]:
             return False
         elements = int(cells[4 * y + 1])
-        while elements:
+        while elements and self._is_cell(elements, CELL_SET):
             if self._is_no_name(int(cells[4 * elements + 1])):
                 return True
             elements = int(cells[4 * elements])
         return False
 
+    def _is_cell(self, at: int, tag: int) -> bool:
+        """Whether there is such a cell: the register of a row may as well be a number."""
+        return 0 <= at < self.tables.count(CELLS) // 4 and int(self.tables.view(CELLS)[4 * at + 3]) == tag
+
     def _is_no_name(self, name: int) -> bool:
         """Whether a string cell (less than 0: no string) is that of NO_NAME."""
-        if name < 0:
+        if not self._is_cell(name, CELL_STRING):
             return False
         before, byte = self.tables.view(CELLS)[4 * name : 4 * name + 2].tolist()
         return before == EMPTY_STRING and byte == NO_NAME
