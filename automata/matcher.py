@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from .bitmask_rows import tokens_in, write_stop_tokens
 from .compiled import Compiled
 from .errors import LimitError
 from .machine import Machine
@@ -145,7 +146,7 @@ class Matcher:
         if self.is_narrowed:
             bitmask = allocate_token_bitmask(1, self.compiled.vocabulary.size)
             self.fill_next_token_bitmask(bitmask)
-            allowed = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little"))
+            allowed = tokens_in(bitmask[0])
             return int(allowed[0]) if len(allowed) == 1 else None
         token = only_token(self._address, self._ref)
         if token == NOT_MADE:
@@ -187,10 +188,7 @@ class Matcher:
 
     def _fill_stops(self, bitmask: np.ndarray, row: int) -> bool:
         check_row(bitmask, row, self.compiled.vocabulary.size)
-        bitmask[row] = 0
-        words = bitmask[row].view(np.uint32)
-        for token in self.compiled.vocabulary.stop_token_ids:
-            words[token >> 5] |= np.uint32(1 << (token & 31))
+        write_stop_tokens(bitmask[row], self.compiled.vocabulary)
         return True
 
     # ------------------------------------------------------------------------------------------------ accepting

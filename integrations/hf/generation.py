@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from transformers.generation.configuration_utils import GenerationMode
 
+from ...automata.bitmask_rows import tokens_in
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
@@ -337,8 +337,7 @@ def _can_only_end(matcher: Matcher, vocabulary: Vocabulary) -> bool:
 def _only_stops_follow(matcher: Matcher, vocabulary: Vocabulary) -> bool:
     bitmask = allocate_token_bitmask(1, vocabulary.size)
     matcher.fill_next_token_bitmask(bitmask, 0)
-    allowed = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little"))
-    return set(allowed.tolist()) <= set(vocabulary.stop_token_ids)
+    return set(tokens_in(bitmask[0]).tolist()) <= set(vocabulary.stop_token_ids)
 
 
 def _text(ids: Sequence[int], vocabulary: Vocabulary) -> str:

@@ -41,6 +41,7 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 from ...automata.batch_fill import mask_keys
+from ...automata.bitmask_rows import tokens_in
 from ...automata.errors import BridleError, LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
@@ -374,7 +375,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
     def _conflict(self, state: PrefixState) -> str:
         bitmask = allocate_token_bitmask(1, self._vocabulary.size)
         state.matcher.fill_next_token_bitmask(bitmask, 0)
-        allowed = np.flatnonzero(np.unpackbits(bitmask.view(np.uint8), bitorder="little"))
+        allowed = tokens_in(bitmask[0])
         shown = ", ".join(map(str, allowed[:8].tolist())) + (", …" if len(allowed) > 8 else "")
         stop = self._vocabulary.stop_token_ids
         hint = "; the text is complete and only a stop token can follow" if set(allowed.tolist()) <= set(stop) else ""

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...automata.bitmask_rows import write_stop_tokens
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...sampler.bitmask import apply_token_bitmask_inplace
@@ -28,7 +29,6 @@ from ...speculative.sources import DraftContext, Request
 from ...speculative.tree_attention import TreeCache
 from .prefix_states import PrefixState
 from .processor import ConflictError, GrammarLogitsProcessor
-from .step_masks import write_stop_tokens
 
 __all__ = ["decode_rows"]
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from ...automata.batch_fill import ended_key, fill_next_token_bitmasks, mask_keys
+from ...automata.bitmask_rows import tokens_in, write_stop_tokens
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
@@ -25,7 +26,7 @@ from ...sampler.device_masks import mask_table
 from ...sampler.overlap import PendingMasks, begin_masks
 from .prefix_states import PrefixState
 
-__all__ = ["MaskStats", "ResidentStepMasks", "StepMasks", "write_stop_tokens"]
+__all__ = ["MaskStats", "ResidentStepMasks", "StepMasks"]
 
 Bitmask: TypeAlias = "npt.NDArray[np.int32]"
 
@@ -95,7 +96,7 @@ class StepMasks:
     def union(self) -> npt.NDArray[np.int64]:
         """The tokens that any of the masks allows, ascending; `wait` has returned."""
         words = np.bitwise_or.reduce(self._written(), axis=0)
-        tokens = np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
+        tokens = tokens_in(words)
         return tokens[tokens < self._vocabulary.size]
 
     def _written(self) -> Bitmask:
@@ -167,11 +168,3 @@ class ResidentStepMasks(StepMasks):
     def _allow_stop_tokens_only(self, i: int) -> None:
         self._keys[i] = ended_key(self._vocabulary)
         self._matchers.pop(i, None)
-
-
-def write_stop_tokens(row: Bitmask, vocabulary: Vocabulary) -> None:
-    """Allows stop tokens alone in int32[words]."""
-    row[:] = 0
-    words = row.view(np.uint32)
-    for token in vocabulary.stop_token_ids:
-        words[token // 32] |= np.uint32(1 << token % 32)

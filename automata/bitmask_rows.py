@@ -1,0 +1,23 @@
+"""One row of a token bitmask, int32[words]: bit i % 32 of word i // 32 stands for token i."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .vocabulary import Vocabulary
+
+__all__ = ["tokens_in", "write_stop_tokens"]
+
+
+def tokens_in(row: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """The tokens whose bits are set, ascending; bits beyond the vocabulary, which masks never have, included."""
+    return np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+
+
+def write_stop_tokens(row: npt.NDArray[np.int32], vocabulary: Vocabulary) -> None:
+    """Allows stop tokens alone."""
+    row[:] = 0
+    words = row.view(np.uint32)
+    for token in vocabulary.stop_token_ids:
+        words[token >> 5] |= np.uint32(1 << (token & 31))
