@@ -7,7 +7,7 @@ which steps may come at a place so that the trace can be finished (agent_livenes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -307,11 +307,9 @@ class Plan:
             texts = regular.alternation(*(regular.literal(self.tools[t]) for t in self.offered(i)))
             return self._without_marks(texts)
         if isinstance(content, ToolArguments):
-            used = known.calls.get(which, ()) if content.once and known is not None else ()
-            try:
-                return arguments_grammar(self.spec.tools[self.tools[which]], used).root
-            except UnsatisfiableError:
-                return False
+            if content.once and known is not None and which in known.calls:
+                return self._arguments_left(known, which)
+            return self._arguments(which, ())
         if isinstance(content, Quote):
             assert known is not None
             return self._quotations(
@@ -344,14 +342,20 @@ class Plan:
         """Whether a tool has arguments that it was not called with."""
         if known is None or not self.once or tool not in known.calls:
             return True
+        return self._arguments_left(known, tool) is not False
+
+    def _arguments_left(self, known: Known, tool: int) -> Target | bool:
+        """The arguments that a tool was not called with, where it was called; False if there are none."""
         key = (-1, tool)
         if key not in known.contents:
-            try:
-                arguments_grammar(self.spec.tools[self.tools[tool]], known.calls[tool])
-                known.contents[key] = True
-            except UnsatisfiableError:
-                known.contents[key] = False
-        return known.contents[key] is not False
+            known.contents[key] = self._arguments(tool, known.calls[tool])
+        return known.contents[key]
+
+    def _arguments(self, tool: int, used: Sequence[str]) -> Target | bool:
+        try:
+            return arguments_grammar(self.spec.tools[self.tools[tool]], used).root
+        except UnsatisfiableError:
+            return False
 
     def is_regular(self, i: int) -> bool:
         """Whether the contents of a state are always an automaton's."""
