@@ -7,9 +7,10 @@ import numpy as np
 from ..automata.byte_dfa import ByteDfa
 from ..automata.greedy_dfa import ASCII, BLOCKED, GreedyDfa, made
 
-__all__ = ["ALL_BYTES", "ALL_CLASSES", "as_set", "first_bytes", "loosened", "trimmed", "with_ends"]
+__all__ = ["ALL_ASCII", "ALL_BYTES", "ALL_CLASSES", "as_set", "first_bytes", "loosened", "trimmed", "with_ends"]
 
 ALL_BYTES = (1 << 256) - 1
+ALL_ASCII = (1 << ASCII) - 1
 ALL_CLASSES = np.arange(256, dtype=np.uint8)
 
 

@@ -27,7 +27,7 @@ from ..automata.errors import UnsatisfiableError
 from ..automata.fragment import Payload
 from ..automata.greedy_dfa import ASCII, GreedyDfa, made
 from ..automata.special_tokens import SpecialToken
-from .greedy_ends import ALL_CLASSES, as_set, first_bytes, trimmed
+from .greedy_ends import ALL_ASCII, ALL_CLASSES, as_set, first_bytes, trimmed
 from .lark_states import Production, Productions, Token, Tokens, merged
 from .rule_states import Apart
 from .rules import Choice, Embedded, Node, Repeat, Rule, RuleRef, RuleSet, Sequence
@@ -78,7 +78,7 @@ class _Leaves:
     def _meets_one(self, leaf: GreedyDfa, n: int) -> bool:
         if (leaf, n) not in self._meetings:
             other = self._leaves[n]
-            common = any(self._bytes[n] & held & _ASCII for held in self.holds(leaf))
+            common = any(self._bytes[n] & held & ALL_ASCII for held in self.holds(leaf))
             exact = isinstance(other, GreedyDfa | ByteDfa)
             self._meetings[leaf, n] = common or not exact or _share_a_character(leaf, other)
         return self._meetings[leaf, n]
@@ -99,9 +99,6 @@ class _Leaves:
             ends[np.flatnonzero(leaf.accepting)[list(kept)]] = True
             self._trimmed[leaf, kept] = trimmed(leaf, ends)
         return self._trimmed[leaf, kept]
-
-
-_ASCII = (1 << 128) - 1
 
 
 def _members(numbers: int) -> Iterator[int]:

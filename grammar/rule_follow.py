@@ -12,8 +12,10 @@ Source: Aho, Sethi and Ullman 1986, section 4.4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, reduce
+from operator import or_
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,13 +23,12 @@ from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
 from ..automata.greedy_dfa import ASCII, GreedyDfa, made
 from ..automata.regular import Regular
-from .greedy_ends import as_set, first_bytes
+from .greedy_ends import ALL_ASCII, as_set, first_bytes
 from .rules import Captured, Choice, Facts, Node, Repeat, RuleRef, Sequence, Terminal
 
-__all__ = ["ALL_ASCII", "followers", "greedy"]
+__all__ = ["followers", "greedy"]
 
-ALL_ASCII = (1 << ASCII) - 1
-
+_Item = TypeVar("_Item")
 
 def followers(bodies: Mapping[str, Node], facts: Facts, start: str) -> dict[str, int]:
     """By rule, the ASCII bytes that may come behind its texts: behind `start` all of them, as it may be a part."""
@@ -63,17 +64,9 @@ class _Reading:
             case RuleRef(name):
                 return self.first.get(name, 0)
             case Sequence(items):
-                found = 0
-                for item in items:
-                    found |= self.first_of(item)
-                    if not self.facts.is_nullable(item):
-                        break
-                return found
+                return _first_in_a_row(items, self.first_of, self.facts.is_nullable)
             case Choice(items):
-                found = 0
-                for item in items:
-                    found |= self.first_of(item)
-                return found
+                return reduce(or_, map(self.first_of, items), 0)
             case Repeat(item) | Captured(item):
                 return self.first_of(item)
         return ALL_ASCII
@@ -96,6 +89,16 @@ class _Reading:
                 self.spread(item, after)
 
 
+def _first_in_a_row(items: Iterable[_Item], first_of: Callable[[_Item], int], nullable: Callable[[_Item], bool]) -> int:
+    """The bytes that a sequence begins with."""
+    found = 0
+    for item in items:
+        found |= first_of(item)
+        if not nullable(item):
+            break
+    return found
+
+
 def first_ascii(language: Regular) -> int:
     """The ASCII bytes that the texts of a language begin with, by its form."""
     match language:
@@ -112,17 +115,9 @@ def first_ascii(language: Regular) -> int:
         case regular.Language(dfa):
             return first_bytes(dfa) & ALL_ASCII
         case regular.Concat(items):
-            found = 0
-            for item in items:
-                found |= first_ascii(item)
-                if not regular.nullable(item):
-                    break
-            return found
+            return _first_in_a_row(items, first_ascii, regular.nullable)
         case regular.Alternation(items):
-            found = 0
-            for item in items:
-                found |= first_ascii(item)
-            return found
+            return reduce(or_, map(first_ascii, items), 0)
         case regular.Repeat(item):
             return first_ascii(item)
     return ALL_ASCII

@@ -40,8 +40,8 @@ from ..automata.greedy_dfa import GreedyDfa
 from ..automata.regular import Regular, compile_regular
 from ..automata.sparse_dfa import SparseDfa
 from .empty_texts import Solid
-from .greedy_ends import first_bytes
-from .rule_follow import ALL_ASCII, followers, greedy
+from .greedy_ends import ALL_ASCII, first_bytes
+from .rule_follow import followers, greedy
 from .rule_reduction import DEFAULT_LIMITS, RuleLimits, compiled, counted_body, reduced_bodies
 from .rules import (
     MAX_DEPTH,
