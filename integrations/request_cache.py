@@ -19,11 +19,23 @@ _Value = TypeVar("_Value")
 
 
 class RequestCache(Generic[_Key, _Value]):
-    """most : values that are kept, the last used. make : a value from its key; its errors come out of `get`."""
+    """The values last used.
 
-    def __init__(self, make: Callable[[_Key], _Value], most: int) -> None:
-        self._make, self._most = make, most
+    make : a value from its key; its errors come out of `get`. most : values that are kept. weight, most_weight : what
+    a key weighs, and what all that are kept may weigh together; the last is kept, whatever it weighs.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[_Key], _Value],
+        most: int,
+        weight: Callable[[_Key], int] = lambda key: 0,
+        most_weight: int = 0,
+    ) -> None:
+        self._make, self._weight = make, weight
+        self._most, self._most_weight = most, most_weight
         self._known: OrderedDict[_Key, Future[_Value]] = OrderedDict()
+        self._weighed = 0
         self._lock = threading.Lock()
 
     def get(self, key: _Key) -> _Value:
@@ -33,8 +45,9 @@ class RequestCache(Generic[_Key, _Value]):
             is_new = known is None
             if known is None:
                 known = self._known[key] = Future()
-                if len(self._known) > self._most:
-                    self._known.popitem(last=False)
+                self._weighed += self._weight(key)
+                while len(self._known) > 1 and (len(self._known) > self._most or self._weighed > self._most_weight):
+                    self._forget(next(iter(self._known)))
             else:
                 self._known.move_to_end(key)
         if is_new:
@@ -43,10 +56,20 @@ class RequestCache(Generic[_Key, _Value]):
             except BaseException as error:
                 known.set_exception(error)
                 if not isinstance(error, Exception):  # an interrupt says nothing of the key
-                    self._forget(key, known)
+                    with self._lock:
+                        if self._known.get(key) is known:
+                            self._forget(key)
+        error = known.exception()
+        if error is not None:
+            raise error.with_traceback(None)  # it is raised many times, and would remember each
         return known.result()
 
-    def _forget(self, key: _Key, known: Future[_Value]) -> None:
+    def clear(self) -> None:
+        """Forgets all values."""
         with self._lock:
-            if self._known.get(key) is known:
-                del self._known[key]
+            self._known.clear()
+            self._weighed = 0
+
+    def _forget(self, key: _Key) -> None:
+        del self._known[key]
+        self._weighed -= self._weight(key)
