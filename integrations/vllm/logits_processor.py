@@ -114,3 +114,7 @@ class BridleLogitsProcessor(BatchProcessor, SlotProcessor):  # type: ignore[misc
         """Takes a request into a slot; returns whether it has a grammar."""
         added: bool = self._rows.add(req_idx, sampling_params)
         return added
+
+    def apply_staged_writes(self) -> None:
+        """Begins a step, before the forward pass."""
+        self._rows.stage()

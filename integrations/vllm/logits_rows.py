@@ -4,9 +4,10 @@ V1 keeps a batch in which a request has an index, and tells what changed between
 list of the request's tokens, which grows, and is cut where vLLM has lost some. Row i is the next token of request i.
 
 V2 keeps requests in slots, in tensors on the device, and a step has rows in any order: several of a request whose
-tokens are drafted, the j-th of which stands behind j of the drafts. What was sampled lies on the device, so each step
-with such requests waits for the forward pass and fetches the tokens that they have got since; requests without a
-grammar wait for nobody as long as they are alone.
+tokens are drafted, the j-th of which stands behind j of the drafts. What was sampled lies on the device, too. Its way
+to the host begins before the forward pass (`stage`), so that masks are made while the device computes; in steps with
+drafts, and for requests that enter with tokens, it is fetched behind the forward pass. Steps without grammars fetch
+nothing.
 V2 needs Triton and has not been run: it is written against vLLM 0.32.0 and tested with stand-ins of its classes.
 Source: vLLM 0.32.0, v1/sample/logits_processor/interface.py, v1/worker/gpu/sample/logits_processor/interface.py,
 v1/worker/gpu_input_batch.py, v1/worker/gpu/states.py, v1/worker/gpu/input_batch.py (`post_update`).
@@ -14,12 +15,13 @@ v1/worker/gpu_input_batch.py, v1/worker/gpu/states.py, v1/worker/gpu/input_batch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from vllm.v1.sample.logits_processor.interface import MoveDirectionality
 
+from ...sampler.bitmask import on_device
 from .request_matchers import RequestMatchers
 from .request_texts import RequestText, text_of
 from .row_masks import RowMasks
@@ -76,6 +78,7 @@ class SlotRows:
         self._matchers, self._states = matchers, states
         self._masks = RowMasks(matchers.size)
         self._texts: dict[int, RequestText] = {}  # by slot; one that has ended stays until the slot is used again
+        self._staged: tuple[dict[int, int], _OnItsWay] | None = None
 
     def add(self, slot: int, params: Any) -> bool:
         """A request comes into a slot. Returns whether its logits are changed here."""
@@ -85,43 +88,98 @@ class SlotRows:
             self._texts[slot] = text
         return text is not None
 
+    def stage(self) -> None:
+        """Begins to fetch the token that each request has got since the last step. For before the forward pass."""
+        begins = self._begins(self._texts)
+        self._staged = (begins, _OnItsWay(self._new_tokens(begins, 1))) if begins else None
+
     def apply(self, logits: torch.Tensor, context: Any) -> None:
         """Masks and heats logits [rows, vocab] in place. context : LogitsContext."""
-        lengths = zip(context.idx_mapping_np.tolist(), context.seq_lens_upper_bound_np.tolist())
-        longest = {slot: length for slot, length in lengths if slot in self._texts}
+        slots = context.idx_mapping_np.tolist()
+        longest = {
+            slot: length for slot, length in zip(slots, context.seq_lens_upper_bound_np.tolist()) if slot in self._texts
+        }
         if not longest:
             return
-        drafts = self._fetch(longest, context)
+        if len(logits) == len(slots) and self._take_staged(longest):
+            places = [(slot, 0, 0) for slot in slots]
+        else:
+            places = self._fetch(longest, context)
         texts, rows = [], []
-        text: RequestText | None = None
-        for row, (slot, position, token) in enumerate(drafts):
-            if slot not in longest:
-                continue
-            text = self._texts[slot] if position == 0 or text is None else text.behind(token)
-            texts.append(text)
-            rows.append(row)
+        for row, (slot, position, token) in enumerate(places):
+            if slot in longest:
+                texts.append(self._texts[slot] if position == 0 else texts[-1].behind(token))
+                rows.append(row)
         self._masks.apply(logits, texts, rows)
+
+    # ------------------------------------------------------------------------------------------ what was sampled
+
+    def _begins(self, slots: Iterable[int]) -> dict[int, int]:
+        """By slot, the place of the first token that its text has not taken."""
+        return {slot: int(self._states.prompt_len.np[slot]) + self._texts[slot].taken for slot in slots}
+
+    def _new_tokens(self, begins: dict[int, int], width: int) -> torch.Tensor:
+        """int64[slots * (1 + width)] on the device: each slot's number of tokens, then of each the tokens from its
+        beginning on, and whatever stands behind them."""
+        states, device = self._states, self._states.device
+        places = on_device(torch.tensor([[*begins], [*begins.values()]], dtype=torch.int64), device)
+        columns = places[1, :, None] + torch.arange(width, device=device)
+        columns.clamp_(max=states.all_token_ids.gpu.shape[1] - 1)
+        parts = states.total_len.gpu[places[0]], states.all_token_ids.gpu[places[0, :, None], columns].flatten()
+        return torch.cat([part.to(torch.int64) for part in parts])
+
+    def _take_staged(self, longest: dict[int, int]) -> bool:
+        """Whether what was staged is all that these requests have got; their texts have taken it then.
+
+        longest : by slot, its tokens, of which more may be on the device where a prompt is taken in in pieces.
+        """
+        staged, self._staged = self._staged, None
+        if staged is None or not staged[0].items() >= self._begins(longest).items():
+            return False
+        begins, fetched = staged
+        if any(end > begins[slot] + 1 for slot, end in longest.items()):
+            return False
+        totals, tokens = _halves(fetched.tolist())
+        new = dict(zip(begins, zip(totals, tokens)))
+        if any(new[slot][0] < end for slot, end in longest.items()):
+            return False
+        for slot, end in longest.items():
+            self._texts[slot].take(new[slot][1:] if end > begins[slot] else ())
+        return True
 
     def _fetch(self, longest: dict[int, int], context: Any) -> list[tuple[int, int, int]]:
         """Brings the texts up to what was sampled; of each row (its slot, its place among the slot's, its input).
 
-        longest : by slot, an upper bound of its tokens. One transfer.
+        longest : by slot, an upper bound of its tokens. One transfer, behind the forward pass.
         """
-        states, device = self._states, self._states.device
-        slots = list(longest)
-        begins = [int(states.prompt_len.np[slot]) + self._texts[slot].taken for slot in slots]
-        width = max(0, *(longest[slot] - begin for slot, begin in zip(slots, begins)))
-        places = torch.tensor([slots, begins], dtype=torch.int64).to(device)
-        columns = places[1, :, None] + torch.arange(width, device=device)
-        columns.clamp_(max=states.all_token_ids.gpu.shape[1] - 1)
-        parts = [
-            context.expanded_idx_mapping, context.expanded_local_pos, context.input_ids,
-            states.total_len.gpu[places[0]], states.all_token_ids.gpu[places[0, :, None], columns].flatten(),
-        ]  # fmt: skip
-        flat = torch.cat([part.to(torch.int64) for part in parts]).tolist()
-        n, m = len(context.expanded_idx_mapping), len(slots)
+        begins = self._begins(longest)
+        width = max(0, *(longest[slot] - begin for slot, begin in begins.items()))
+        layout = [context.expanded_idx_mapping, context.expanded_local_pos, context.input_ids]
+        flat = torch.cat([*(part.to(torch.int64) for part in layout), self._new_tokens(begins, width)]).tolist()
+        n, m = len(context.expanded_idx_mapping), len(begins)
         totals, tokens = flat[3 * n : 3 * n + m], flat[3 * n + m :]
-        for k, (slot, begin) in enumerate(zip(slots, begins)):
+        for k, (slot, begin) in enumerate(begins.items()):
             new = max(0, min(totals[k], longest[slot]) - begin)
             self._texts[slot].take(tokens[k * width : k * width + new])
         return list(zip(flat[:n], flat[n : 2 * n], flat[2 * n : 3 * n]))
+
+
+class _OnItsWay:
+    """A tensor on its way to the host, which waits for no work that is begun later."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor, self._event = tensor, None
+        if tensor.is_cuda:
+            self._tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            self._tensor.copy_(tensor, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record()
+
+    def tolist(self) -> list[int]:
+        if self._event is not None:
+            self._event.synchronize()
+        return self._tensor.tolist()
+
+
+def _halves(values: list[int]) -> tuple[list[int], list[int]]:
+    return values[: len(values) // 2], values[len(values) // 2 :]

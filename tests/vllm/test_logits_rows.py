@@ -312,7 +312,10 @@ def test_rows_of_slots_are_those_of_requests_that_know_their_tokens_alone(
         if not chosen:
             continue
         drafts = {slot: drafted(slots.requests[slot], rng, rng.choice([0, 0, 2, 4])) for slot in chosen}
-        context = slots.context(chosen, drafts, slack=rng.choice([0, 3]))
+        if rng.random() < 0.8:
+            rows.stage()
+        has_drafts = any(drafts.values())
+        context = slots.context(chosen, drafts, slack=rng.choice([0, 3]) if has_drafts else 0)
         logits = torch.randn(len(context.pos), matchers.size)
         before = logits.clone()
         rows.apply(logits, context)
@@ -354,17 +357,43 @@ def drafted(request: Naive, rng: random.Random, n: int) -> list[int]:
     return drafts
 
 
+def test_a_step_takes_what_was_staged_and_asks_the_device_for_nothing_behind_the_forward_pass(
+    matchers: RequestMatchers, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = NaiveSlots(matchers.size, 3)
+    rows, rng = SlotRows(matchers, slots.states), random.Random(0)
+    monkeypatch.setattr(rows, "_fetch", None)
+    for slot, asked in enumerate([{"regex": "[a-z ]{60}"}, None, {"json": SCHEMA}]):
+        request = Naive(asked, params_of(asked, tokenizer, temperature=0.0), 4, tokenizer)
+        slots.enter(slot, request)
+        rows.add(slot, request.params)
+    for _ in range(12):
+        rows.stage()
+        logits = torch.randn(3, matchers.size)
+        expected = [slots.requests[slot].next(logits[slot], []) for slot in (2, 0, 1)]
+        logits = logits[[2, 0, 1]]
+        rows.apply(logits, slots.context([2, 0, 1], {0: [], 1: [], 2: []}, slack=0))
+        assert torch.equal(logits, torch.stack(expected))
+        for slot, row in zip((2, 0, 1), expected):
+            slots.requests[slot].output.append(drawn(row, rng))
+            slots.write(slot)
+        if any(request.output[-1] in request.params._all_stop_token_ids for request in slots.requests.values()):
+            break
+
+
 def test_a_step_without_grammars_fetches_nothing(matchers: RequestMatchers, tokenizer: Any) -> None:
     rows = SlotRows(matchers, SimpleNamespace(prompt_len=SimpleNamespace(np=np.zeros(2, np.int32))))
     assert rows.add(1, params_of(None, tokenizer)) is False
+    rows.stage()
     context = SimpleNamespace(idx_mapping_np=np.array([1]), seq_lens_upper_bound_np=np.array([5]))
     logits = torch.zeros(1, matchers.size)
     rows.apply(logits, context)
     assert not logits.any()
 
 
+@pytest.mark.parametrize("is_staged", [False, True])
 def test_a_request_that_goes_on_in_pieces_takes_no_token_of_the_next_slot(
-    matchers: RequestMatchers, tokenizer: Any
+    is_staged: bool, matchers: RequestMatchers, tokenizer: Any
 ) -> None:
     """One that was preempted enters with tokens, and its first steps may stand before their end."""
     slots = NaiveSlots(matchers.size, 2)
@@ -375,6 +404,8 @@ def test_a_request_that_goes_on_in_pieces_takes_no_token_of_the_next_slot(
         slots.requests[slot].output += tokenizer.encode("silver box", add_special_tokens=False) * (3 - slot)
         slots.write(slot)
         rows.add(slot, params)
+    if is_staged:
+        rows.stage()
     context = slots.context([0, 1], {0: [], 1: []}, slack=0)
     context.seq_lens_upper_bound_np[0] = 4
     rows.apply(torch.zeros(2, matchers.size), context)
