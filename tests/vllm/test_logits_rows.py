@@ -36,6 +36,7 @@ from bridle.integrations.vllm.logits_rows import BatchRows, SlotRows
 from bridle.integrations.vllm.request_matchers import RequestMatchers
 from bridle.integrations.vllm.request_texts import RequestText, text_of
 from bridle.integrations.vllm.row_masks import RowMasks, heat_rows
+from bridle.sampler.device_masks import mask_table
 
 NAME = "bridle.integrations.vllm.logits_processor:BridleLogitsProcessor"
 LENGTH = 200  # of the model's context
@@ -381,6 +382,21 @@ def test_a_step_takes_what_was_staged_and_asks_the_device_for_nothing_behind_the
             break
 
 
+def test_what_was_staged_before_a_token_was_there_is_fetched_anew(matchers: RequestMatchers, tokenizer: Any) -> None:
+    slots = NaiveSlots(matchers.size, 1)
+    rows = SlotRows(matchers, slots.states)
+    request = Naive({"regex": "[0-9]+"}, params_of({"regex": "[0-9]+"}, tokenizer), 3, tokenizer)
+    slots.enter(0, request)
+    rows.add(0, request.params)
+    rows.stage()
+    request.output += tokenizer.encode("1", add_special_tokens=False)
+    slots.write(0)
+    logits = torch.randn(1, matchers.size)
+    expected = request.next(logits[0], [])
+    rows.apply(logits, slots.context([0], {0: []}, slack=0))
+    assert torch.equal(logits[0], expected) and expected[tokenizer.eos_token_id] > -torch.inf
+
+
 def test_a_step_without_grammars_fetches_nothing(matchers: RequestMatchers, tokenizer: Any) -> None:
     rows = SlotRows(matchers, SimpleNamespace(prompt_len=SimpleNamespace(np=np.zeros(2, np.int32))))
     assert rows.add(1, params_of(None, tokenizer)) is False
@@ -399,9 +415,10 @@ def test_a_request_that_goes_on_in_pieces_takes_no_token_of_the_next_slot(
     slots = NaiveSlots(matchers.size, 2)
     rows = SlotRows(matchers, slots.states)
     for slot in (0, 1):
-        params = params_of({"regex": "[a-z ]{200}"}, tokenizer)
-        slots.enter(slot, Naive({"regex": "[a-z ]{200}"}, params, 3, tokenizer))
-        slots.requests[slot].output += tokenizer.encode("silver box", add_special_tokens=False) * (3 - slot)
+        words = ["silver box name silver box", "of"][slot]
+        params = params_of({"regex": f"{words}[0-9]+"}, tokenizer)
+        slots.enter(slot, Naive({"regex": f"{words}[0-9]+"}, params, 3, tokenizer))
+        slots.requests[slot].output += tokenizer.encode(words, add_special_tokens=False)
         slots.write(slot)
         rows.add(slot, params)
     if is_staged:
@@ -504,6 +521,16 @@ def test_a_draft_in_error_logs_nothing_and_leaves_the_text_as_it_was(
     letter = tokenizer.encode("a", add_special_tokens=False)[0]
     assert only_stops(text.behind(letter), matchers, tokenizer)
     assert not only_stops(text, matchers, tokenizer) and text.taken == 0 and not logged
+
+
+def test_a_mask_that_recurs_is_sent_to_the_device_once(matchers: RequestMatchers, tokenizer: Any) -> None:
+    text = begun({"regex": "(sent|once)[0-9]{3}"}, matchers, tokenizer, max_tokens=None)
+    text.take(tokenizer.encode("sent", add_special_tokens=False))
+    table, masks = mask_table(matchers.size, torch.device("cpu")), RowMasks(matchers.size, resident=True)
+    sent = table.sent
+    for _ in range(3):
+        masks.apply(torch.zeros(2, matchers.size), [text, text], [0, 1])
+    assert table.sent == sent + 1
 
 
 # ---------------------------------------------------------------------------------------------- temperatures
