@@ -6,10 +6,9 @@ backend cannot carry: temperatures of parts of a grammar, and masks that stay on
 
     SamplingParams(extra_args={"bridle": {"logits": {"json": schema}}})
 
-`logits` has the members of `structured_outputs`; `options` and `budget` stand beside it (request_reading.py). A part of
-a grammar has a temperature by `Grammar.with_temperature`, or in a text by its rule: `name[temperature=0.01] ::= …`. It
-takes the place of the request's, but in greedy requests. V1's penalties come behind it, so they are divided by the
-request's alone.
+`logits` has the members of `structured_outputs`; `options` and `budget` stand beside it (request_reading.py). In the
+text of a grammar a rule may have a temperature: `name[temperature=0.01] ::= …`. It takes the place of the request's,
+but in greedy requests. V1's penalties come behind it, so they are divided by the request's alone.
 
 Rules. A request without `logits` is not touched. One whose grammar is none is refused where it comes in, with the
 reason, as are those with `structured_outputs`, or with parameters that may leave none of the tokens that the grammar
@@ -20,11 +19,12 @@ bridle's usual millisecond; the backend does it aside.
 
 Runners. vLLM has two model runners, with an interface each of the same name; which one runs is known when the engine
 starts, and both take their processors by the same option. So this class is both, and its constructor's arguments say
-which it is. V1 takes no processors beside speculative decoding, and says so; V2 does.
+which it is. V1 takes no processors beside speculative decoding, and says so; V2 does. V2 needs Triton and has not been
+run: its half was tested with stand-ins of its classes (logits_rows.py).
 
-It is no entry point of `vllm.logits_processors`: an engine would load it unasked, V2's start fails on any V1 class in
-that group, V1 would accept requests beside speculative decoding and not apply it, and under async scheduling would hide
-the tokens of requests from it.
+It is no entry point of `vllm.logits_processors`. Every engine of the environment would load it, unasked; V1 would take
+requests in beside speculative decoding and not apply it, and under async scheduling would hide their tokens from it;
+and a vLLM in which either interface has changed would not start.
 
 INVARIANT: importing this imports no numba, which vLLM's workers on CPUs cannot start beside (plugin.py).
 """

@@ -105,7 +105,8 @@ class SlotRows:
             places = [(slot, 0, 0) for slot in slots]
         else:
             places = self._fetch(longest, context)
-        texts, rows = [], []
+        texts: list[RequestText] = []
+        rows: list[int] = []
         for row, (slot, position, token) in enumerate(places):
             if slot in longest:
                 texts.append(self._texts[slot] if position == 0 else texts[-1].behind(token))
