@@ -8,7 +8,7 @@ __all__ = ["ConflictError"]
 
 
 class ConflictError(BridleError):
-    """The grammar and another logits processor leave no token, or the other had its way. `row`: of the batch, if any."""
+    """The grammar and another logits processor leave no token, or the other had its way. `row`: of a batch."""
 
     def __init__(self, message: str, row: int | None = None) -> None:
         super().__init__(message, row)

@@ -1,9 +1,9 @@
 """Drafts for llama-cpp-python: `llama.draft_model = DraftModel(llama)`.
 
 Idea. `Llama.generate` asks its draft model for the tokens that may follow, reads all of them in one forward, samples
-behind each and keeps what was sampled for as long as that is what was drafted. So a draft changes no text. It is one run of
-tokens, no tree: of what bridle's sources propose (speculative/), the likeliest path. In a text with a grammar its
-processor says where the text stands, and nothing is drafted that it forbids.
+behind each and keeps what was sampled for as long as that is what was drafted. So a draft changes no text. It is one
+run of tokens, no tree: of what bridle's sources propose (speculative/), the likeliest path. In a text with a grammar
+its processor says where the text stands, and nothing is drafted that it forbids.
 
 What a wider forward costs is measured between the calls: a longer run is drafted where it pays.
 """
@@ -133,4 +133,6 @@ def _check_model(llama: llama_cpp.Llama) -> None:
             f"{4 * llama.n_ctx() * llama.n_vocab() >> 20} MB of logits for n_ctx={llama.n_ctx()})"
         )
     if any(getattr(llama, name, False) for name in ("_is_recurrent", "_is_hybrid")):
-        raise ValueError("a recurrent model cannot take back drafted tokens that were wrong, so it decodes without drafts")
+        raise ValueError(
+            "a recurrent model cannot take back drafted tokens that were wrong, so it decodes without drafts"
+        )

@@ -25,7 +25,7 @@ class Generations:
     def __init__(self, llama: llama_cpp.Llama) -> None:
         if not hasattr(llama, "_sampler"):
             raise TypeError(
-                f"a llama_cpp.Llama of llama-cpp-python 0.3.7 or later is needed, not {type(llama).__name__} of "
+                f"a llama_cpp.Llama of llama-cpp-python 0.3.16 or later is needed, not {type(llama).__name__} of "
                 f"{llama_cpp.__version__}"
             )
         self._llama = ref(llama)

@@ -7,14 +7,15 @@ The length of what is shown says nothing: with a draft model, `input_ids` ends w
 be right. The call for the text's first n tokens shows them as the first n, so those are read, and the others are not.
 
 Errors. llama.cpp calls back from C, and what is raised there is printed by Python ("Exception ignored on calling ctypes
-callback function") and lost: llama.cpp goes on with whatever scores there are. INVARIANT: so scores are written in
-place, and before an error leaves here all but the stop tokens are forbidden, which ends the text. `stopping_criteria`
-raises it again, in the midst of the text, where the method takes one; `check` afterwards.
+callback function") and lost: llama.cpp goes on with whatever scores there are. `stopping_criteria` raises it again, in
+the midst of the text, where the method takes them; `check` afterwards.
+INVARIANT: scores are not written, but for that: before an error leaves here, all but the stop tokens are forbidden in
+place, so that the text ends.
 
 The order of things in `generate`: processors in the order of their list, of which this should be the last; penalties;
-llama.cpp's own grammar; top-k, typical, top-p, min-p, temperature. None of them brings back a token whose score is -inf.
+llama.cpp's own grammar; top-k, typical, top-p, min-p, temperature. None of them brings back a token of score -inf.
 
-Cost of a step, 128,256 tokens: 1 us for the matcher, 110 for the scores, which lie 12 bytes apart.
+Cost of a step, 131,072 tokens, the mask memoised: 68 us, and 30 for `Llama` to copy scores back 12 bytes apart.
 """
 
 from __future__ import annotations
@@ -89,15 +90,15 @@ class GrammarLogitsProcessor:
         return llama_cpp.StoppingCriteriaList([self._stop])
 
     def __call__(self, input_ids: Ids, scores: Scores) -> Scores:
-        """input_ids : intc[n], the text and what is drafted behind it; scores : float32[vocab]; masks them in place.
+        """input_ids : intc[n], the text and what is drafted behind it; scores : float32[vocab]; returns a masked copy.
 
         Raises ConflictError where a token was chosen against the grammar or no allowed one is left, and what the
-        grammar's budgets raise; stop tokens alone are left then.
+        grammar's budgets raise; `scores` are then left with the stop tokens alone.
         """
         self._calls += 1
         try:
             self._follow(input_ids)
-            self._mask(scores)
+            return self._masked(scores)
         except BaseException as error:  # whatever it is, C takes the scores as they are
             self._leave_stop_tokens(scores)
             if self.error is None:
@@ -107,7 +108,7 @@ class GrammarLogitsProcessor:
         return scores
 
     def check(self) -> None:
-        """Raises the error that has ended the last text, and ConflictError where no text was masked since the last check.
+        """Raises what has ended the last text, and ConflictError where no text was masked since the last check.
 
         The latter happens where `logit_bias` is passed besides a list that is not `logits_processor`: llama-cpp-python
         then calls neither.
@@ -164,15 +165,17 @@ class GrammarLogitsProcessor:
 
     # ------------------------------------------------------------------------------------------ scores
 
-    def _mask(self, scores: Scores) -> None:
+    def _masked(self, scores: Scores) -> Scores:
         size = self.compiled.vocabulary.size
         if scores.shape != (size,):
             raise ValueError(f"scores are float32[{size}], one for each token, not of shape {scores.shape}")
+        masked = np.array(scores, np.single)  # PERF: one after the other, a third of the time; `Llama` copies them back
         if self._matcher.fill_next_token_bitmask(self._bitmask):
-            _forbid(scores, self._bitmask[0])
-        if scores.max() == -np.inf:
+            _forbid(masked, self._bitmask[0])
+        if masked.max() == -np.inf:
             raise ConflictError(self._conflict())
-        self._heat(scores)
+        self._heat(masked)
+        return masked
 
     def _conflict(self) -> str:
         allowed = tokens_in(self._bitmask[0])

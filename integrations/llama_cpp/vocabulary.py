@@ -32,16 +32,11 @@ _made: WeakKeyDictionary[Any, Vocabulary] = WeakKeyDictionary()
 
 
 def vocabulary_of(llama: llama_cpp.Llama) -> Vocabulary:
-    """The vocabulary of a model, as wide as its logits; made once. Raises VocabularyError if nothing ends its texts."""
+    """The vocabulary of a model, as wide as its logits; made once."""
     if llama not in _made:
         vocab = llama_cpp.llama_model_get_vocab(llama.model)
         detokenize, ids = llama.tokenizer().detokenize, range(llama.n_vocab())
         stops = [id_ for id_ in ids if llama_cpp.llama_vocab_is_eog(vocab, id_)]
-        if not stops:
-            raise VocabularyError(
-                f"{llama.model_path} names no token that ends a text; write the id of one into the file as "
-                "tokenizer.ggml.eos_token_id (gguf_set_metadata.py of the gguf package)"
-            )
         special: dict[str, int] = {}
         for id_ in ids:
             if llama_cpp.llama_vocab_get_attr(vocab, id_) & _NAMED:
@@ -75,5 +70,7 @@ def _difference(vocabulary: Vocabulary, own: Vocabulary) -> str | None:
             return f"token {id_} is {given!r} in it, and the model writes {text!r}"
     unending = sorted({*vocabulary.stop_token_ids} - {*own.stop_token_ids})
     if unending:
-        return f"its stop token {unending[0]} does not end a text of the model ({', '.join(map(str, own.stop_token_ids))})"
+        return (
+            f"its stop token {unending[0]} does not end a text of the model ({', '.join(map(str, own.stop_token_ids))})"
+        )
     return None

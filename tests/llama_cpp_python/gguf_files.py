@@ -115,7 +115,7 @@ def write_sentencepiece(path: Path, pieces: Sequence[str], kinds: Sequence[int])
 def write_bpe(path: Path, pieces: Sequence[str], kinds: Sequence[int], **ids: int) -> Path:
     """A file of a byte-level BPE vocabulary alone. ids : of `eos`, `eot` and the like."""
     writer = _vocabulary_alone(path)
-    add_bpe(writer, pieces, kinds, [])
+    add_bpe(writer, pieces, kinds, ["a b"])  # llama.cpp reads no file without a merge
     for name, id_ in ids.items():
         writer.add_uint32(f"tokenizer.ggml.{name}_token_id", id_)
     return _written(writer, path)
