@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.bench-installed
+LLAMA_CPP := .venv-llama-cpp
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint kernels bench
+.PHONY: demo test test-slow test-llama-cpp lint kernels bench
 .DEFAULT_GOAL := test
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -34,6 +35,17 @@ test: lint kernels
 
 test-slow: kernels
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+# llama-cpp-python has no wheels on PyPI: a C++ compiler builds it for minutes, so it has an environment of its own.
+$(LLAMA_CPP)/.installed: pyproject.toml constraints.txt
+	test -x $(LLAMA_CPP)/bin/python || $(PYTHON) -m venv $(LLAMA_CPP)
+	CMAKE_ARGS="-DGGML_NATIVE=OFF" $(LLAMA_CPP)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[hf,llama-cpp,test]' gguf
+	touch $@
+
+test-llama-cpp: $(LLAMA_CPP)/.installed
+	$(LLAMA_CPP)/bin/python -c 'from bridle.automata.kernel import load_kernels; load_kernels(everything=True)'
+	$(LLAMA_CPP)/bin/python -m pytest tests/llama_cpp_python
 
 # The folders of the layout become one package only when they are installed, so mypy reads what a wheel would hold; it
 # runs in that folder because the folder `bridle` in the root would shadow it.

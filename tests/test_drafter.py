@@ -235,10 +235,10 @@ def test_a_draft_without_branches_is_the_likeliest_path_that_is_allowed(seed: in
         whole, line = (
             drafter.begin(Request(np.zeros(0, np.int32))).propose(context(matcher), 100) for drafter in begin
         )
-        expected, at = [], -1
-        while (best := next((i for i, above in enumerate(whole.tree.parent.tolist()) if above == at), None)) is not None:
-            expected.append(int(whole.tree.tokens[best]))
-            at = best
+        expected, at, above = [], -1, whole.tree.parent.tolist()
+        while at in above:  # nodes stand likeliest first
+            at = above.index(at)
+            expected.append(int(whole.tree.tokens[at]))
         assert line.tree.tokens.tolist() == expected
         assert line.tree.parent.tolist() == list(range(-1, len(expected) - 1))
 

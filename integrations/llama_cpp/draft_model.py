@@ -127,10 +127,15 @@ class DraftModel(LlamaDraftModel):
 
 
 def _check_model(llama: llama_cpp.Llama) -> None:
-    if not llama._logits_all or len(llama.scores) < llama.n_ctx():
+    if not llama._logits_all:
         raise ValueError(
             "a draft is verified by the logits of all of its tokens: load the model with logits_all=True (which keeps "
             f"{4 * llama.n_ctx() * llama.n_vocab() >> 20} MB of logits for n_ctx={llama.n_ctx()})"
+        )
+    if len(llama.scores) < llama.n_ctx():
+        raise ValueError(
+            f"the model keeps logits of {len(llama.scores)} tokens, and its context has {llama.n_ctx()}: load it with "
+            f"logits_all=True and n_ctx={llama.n_ctx()}, to which llama.cpp has rounded up"
         )
     if any(getattr(llama, name, False) for name in ("_is_recurrent", "_is_hybrid")):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""GGUF files for the tests: the model in the box, and files that hold a vocabulary alone.
+"""GGUF files for the tests: the model in the box, one of random weights, and files that hold a vocabulary alone.
 
 A Llama's tensors get GGUF's names, and its queries and keys the order in which llama.cpp rotates them: pairs of
 neighbours, where transformers pairs the halves of a head. Source: ggml's docs/gguf.md; llama.cpp, conversion of
@@ -39,25 +39,19 @@ _NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_h
 def write_box(path: Path) -> Path:
     """The model in the box with its tokenizer, all weights in float32 (bfloat16 ones fit in exactly)."""
     config = json.loads((BOX / "config.json").read_text())
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(config["num_key_value_heads"])
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    writer = _llama(
+        path, config["max_position_embeddings"], config["hidden_size"], config["num_hidden_layers"],
+        config["intermediate_size"], heads, kv_heads, config["rms_norm_eps"],
+    )  # fmt: skip
     writer.add_rope_dimension_count(config["head_dim"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     _add_box_tokenizer(writer)
     with safe_open(BOX / "model.safetensors", "pt") as tensors:
         for name in tensors.keys():  # noqa: SIM118 — no mapping, it only has the method
             weight = tensors.get_tensor(name).float().numpy()
-            for kind in ("q", "k"):
-                if f"{kind}_proj" in name:
-                    heads = config["num_attention_heads" if kind == "q" else "num_key_value_heads"]
-                    weight = _neighbours_paired(weight, heads)
+            if "q_proj" in name or "k_proj" in name:
+                weight = _neighbours_paired(weight, heads if "q_proj" in name else kv_heads)
             writer.add_tensor(_gguf_name(name), np.ascontiguousarray(weight))
     return _written(writer, path)
 
@@ -100,8 +94,8 @@ def add_bpe(writer: gguf.GGUFWriter, pieces: Sequence[str], kinds: Sequence[int]
 
 
 def write_sentencepiece(path: Path, pieces: Sequence[str], kinds: Sequence[int]) -> Path:
-    """A file of a SentencePiece vocabulary alone; 0 is the unknown token, 1 begins a text, 2 ends it."""
-    writer = _vocabulary_alone(path)
+    """A model of random weights with a SentencePiece vocabulary; 0 is the unknown token, 1 begins a text, 2 ends it."""
+    writer = _llama(path, 512, 32, 1, 64, 2, 2, 1e-6)
     writer.add_tokenizer_model("llama")
     writer.add_token_list(list(pieces))
     writer.add_token_scores([-float(i) for i in range(len(pieces))])
@@ -109,27 +103,45 @@ def write_sentencepiece(path: Path, pieces: Sequence[str], kinds: Sequence[int])
     writer.add_unk_token_id(0)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
+    _add_random_weights(writer, len(pieces))
     return _written(writer, path)
 
 
 def write_bpe(path: Path, pieces: Sequence[str], kinds: Sequence[int], **ids: int) -> Path:
     """A file of a byte-level BPE vocabulary alone. ids : of `eos`, `eot` and the like."""
-    writer = _vocabulary_alone(path)
+    writer = _llama(path, 512, 32, 1, 64, 2, 2, 1e-6)
     add_bpe(writer, pieces, kinds, ["a b"])  # llama.cpp reads no file without a merge
     for name, id_ in ids.items():
         writer.add_uint32(f"tokenizer.ggml.{name}_token_id", id_)
     return _written(writer, path)
 
 
-def _vocabulary_alone(path: Path) -> gguf.GGUFWriter:
+def _llama(
+    path: Path, context: int, width: int, layers: int, inner: int, heads: int, kv_heads: int, eps: float
+) -> gguf.GGUFWriter:
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(64)
-    writer.add_embedding_length(8)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(8)
-    writer.add_head_count(1)
-    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_context_length(context)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_layer_norm_rms_eps(eps)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     return writer
+
+
+def _add_random_weights(writer: gguf.GGUFWriter, tokens: int) -> None:
+    """For the shape that `write_sentencepiece` has: one layer."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        "token_embd": (tokens, 32), "output_norm": (32,), "blk.0.attn_norm": (32,), "blk.0.ffn_norm": (32,),
+        "blk.0.attn_q": (32, 32), "blk.0.attn_k": (32, 32), "blk.0.attn_v": (32, 32), "blk.0.attn_output": (32, 32),
+        "blk.0.ffn_gate": (64, 32), "blk.0.ffn_up": (64, 32), "blk.0.ffn_down": (32, 64),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        weight = rng.normal(scale=0.3, size=shape) if len(shape) > 1 else np.ones(shape)
+        writer.add_tensor(f"{name}.weight", weight.astype(np.float32))
 
 
 def _written(writer: Any, path: Path) -> Path:

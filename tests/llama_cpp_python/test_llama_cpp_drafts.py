@@ -72,7 +72,7 @@ def test_texts_with_drafts_are_those_without(llama: Any, drafting: Any, who: str
         for model in (llama, drafting):
             key = id(model), json.dumps(grammar)
             if key not in processors:
-                processors[key] = processor_of(model, grammar)
+                processors[key] = processor_of(model, grammar, max_tokens=40)
             options = {"max_tokens": 120, "logits_processor": processors[key].logits_processor} | sampling
             choice = model(prompt, **options)["choices"][0]
             processors[key].check()
@@ -179,6 +179,8 @@ def test_errors_of_the_grammar_are_the_same_with_drafts(drafting: Any) -> None:
 def test_a_model_that_cannot_verify_drafts_is_refused(box: Path) -> None:
     with pytest.raises(ValueError, match=r"logits_all=True \(which keeps 8 MB of logits for n_ctx=512\)"):
         DraftModel(load(box, logits_all=False))
+    with pytest.raises(ValueError, match=r"keeps logits of 300 tokens, and its context has 512: .* n_ctx=512"):
+        DraftModel(load(box, n_ctx=300))
     model = load(box)
     with pytest.raises(ValueError, match="`references` are for the default sources"):
         DraftModel(model, references=["a"], sources=[])

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -130,6 +133,23 @@ def test_raw_generation_ends_with_the_stop_token_and_goes_on_with_it_alone(llama
     end = tokens.index(1)
     assert llama.detokenize(tokens[:end]) in (b"abc", b"abd") and set(tokens[end:]) == {1}
     processor.check()
+
+
+def test_the_example_prints_what_fits_its_schema(box: Path) -> None:
+    program = Path(__file__).parents[2] / "examples" / "json_by_llama_cpp.py"
+    for options in ([], ["--chat"]):
+        command = [sys.executable, str(program), str(box), "--threads", "1", *options]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+        *values, counts = answer.stdout.splitlines()
+        assert len(values) == 3 and all("'hobbies': [" in value for value in values)
+        assert re.fullmatch(r"\d+ of \d+ drafted tokens were right, in \d+ forwards", counts)
+
+
+def test_neither_torch_nor_transformers_is_needed() -> None:
+    program = "import sys, bridle.integrations.llama_cpp; print({'torch', 'transformers'} & {*sys.modules})"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "set()\n"
 
 
 # ---------------------------------------------------------------------------------------------- one text and the next

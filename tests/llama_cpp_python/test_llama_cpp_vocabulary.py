@@ -3,6 +3,7 @@
 # ruff: noqa: E402 — what follows importorskip needs what it asks for
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from bridle.automata.tokenizer_bytes import _gpt2_alphabet
 pytest.importorskip("llama_cpp")
 gguf_files = pytest.importorskip("gguf_files", reason="gguf is not installed")
 
-from bridle.integrations.llama_cpp import GrammarLogitsProcessor, vocabulary_of
+from box_llama import complete, load, processor_of
+
+from bridle.integrations.llama_cpp import DraftModel, GrammarLogitsProcessor, vocabulary_of
 
 LONGEST = 32  # bytes of a token that llama-cpp-python writes
 
@@ -66,6 +69,25 @@ def test_every_token_of_a_sentencepiece_vocabulary_is_exact(tmp_path: Path) -> N
     assert_same_texts(read, expected)
     assert dict(read.special_tokens) == dict(expected.special_tokens)
     assert b" the" in read.tokens and b"\xff" in read.tokens and b"\n" in read.tokens
+
+
+def test_texts_of_a_sentencepiece_model_are_to_the_byte_what_the_grammar_says(tmp_path: Path) -> None:
+    """Random weights: spaces, bytes of characters and joined pieces come in whatever order the grammar leaves."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += ["▁", "a", "b", "▁a", "▁b", "ab", "▁ab", "▁▁", "é", "▁é", "b▁", "{", "}", "▁}"]
+    kinds = [gguf_files.UNKNOWN, gguf_files.CONTROL, gguf_files.CONTROL, *[gguf_files.BYTE] * 256]
+    kinds += [gguf_files.NORMAL] * (len(pieces) - len(kinds))
+    llama = load(gguf_files.write_sentencepiece(tmp_path / "spm.gguf", pieces, kinds), n_ctx=256)
+    pattern = r"\{ ?(a|b|é| a| é|😀){2,8} {1,3}\}"
+    processor, texts = processor_of(llama, pattern, max_tokens=60), set()
+    for drafts in (False, True):
+        llama.draft_model = DraftModel(llama, cost_slope=0.0) if drafts else None
+        for prompt in ("", "a", "{ a"):
+            for seed in range(10):
+                text = complete(llama, processor, prompt, temperature=1.5, top_k=0, seed=seed)
+                assert re.fullmatch(pattern, text)
+                texts.add((prompt, seed, text))
+    assert len(texts) == 30 and any("é" in text for _, _, text in texts) and any("😀" in text for _, _, text in texts)
 
 
 def test_tokens_of_every_kind_have_the_text_that_llama_cpp_writes(tmp_path: Path) -> None:
