@@ -33,6 +33,8 @@ from ...automata.vocabulary import Vocabulary
 from ...grammar.agent_resumption import resume
 from ..request_cache import RequestCache
 from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from .grammar_drafts import drafts_from_grammars
+from .request_drafts import EngineDrafts, RequestDrafts
 from .request_reading import arguments_of, request_of
 from .vocabularies import default_stops, vocabulary_of
 
@@ -66,6 +68,10 @@ class BridleBackend(StructuredOutputBackend):
         self._compiled = RequestCache(self._compile, _KEPT, lambda key: len(key[0].text), _KEPT_CHARACTERS)
         self._is_compact = self.vllm_config.structured_outputs_config.disable_any_whitespace
         self._longest = self.vllm_config.model_config.max_model_len
+        self.drafts: EngineDrafts | None = None
+        speculative = self.vllm_config.speculative_config
+        if drafts_from_grammars(speculative):
+            self.drafts = EngineDrafts(self.tokenizer, speculative.num_speculative_tokens)
         if self._stops:
             self._vocabularies.get(self._stops)  # the kernels, too, before the first request waits for them
 
@@ -140,7 +146,8 @@ class BridleGrammar(StructuredOutputGrammar):
     """
 
     __slots__ = (
-        "_allotted", "_backend", "_error", "_error_at", "_matcher", "_may_be_slow", "_request", "_start", "_tokens",
+        "_allotted", "_backend", "_drafts", "_error", "_error_at", "_matcher", "_may_be_slow", "_request", "_start",
+        "_tokens",
     )  # fmt: skip
 
     def __init__(self, backend: BridleBackend, start: Matcher, request: Any = None, *, may_be_slow: bool = False):
@@ -151,6 +158,8 @@ class BridleGrammar(StructuredOutputGrammar):
         self._tokens = 0  # accepted
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
+        drafted = request is not None and backend.drafts is not None
+        self._drafts = RequestDrafts(backend.drafts, request) if drafted else None
         if request is not None:
             self._allot(backend.allotted(request))
 
@@ -220,13 +229,17 @@ class BridleGrammar(StructuredOutputGrammar):
         logger.error("request %s: token %s is not allowed behind %r%s", request_id, token, matcher.text()[-80:], reason)
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
-        """The legal prefix of a draft."""
-        tokens = strip_speculative_padding(tokens)
-        if self._error is not None:
+        """The legal prefix of a draft, or the draft that is put in its place (grammar_drafts.py)."""
+        if self._error is not None or self.is_terminated():
             return []
         try:
-            return tokens[: self._begin().validate_tokens(tokens)]
-        except Exception:  # it is asked again where the draft's tokens are met
+            matcher = self._begin()
+            if self._drafts is not None:
+                return self._drafts.propose(matcher)
+            tokens = strip_speculative_padding(tokens)
+            return tokens[: matcher.validate_tokens(tokens)]
+        except Exception as error:  # a draft is not needed, and the mask, or the token itself, meets it again
+            logger.debug("no draft: %s", error)
             return []
 
     def rollback(self, num_tokens: int) -> None:

@@ -29,8 +29,11 @@ def engine(box: str, **settings: Any):
         gc.collect()
 
 
-def run(llm: LLM, prompts: list[str], params: list[SamplingParams]) -> list[Any]:
-    """The output of each request, or the error with which it was refused; all are in the engine together."""
+def run(llm: LLM, prompts: list[str], params: list[SamplingParams], steps: list[int] | None = None) -> list[Any]:
+    """The output of each request, or the error with which it was refused; all are in the engine together.
+
+    steps : is filled with how many requests had new tokens in each step.
+    """
     inner = llm.llm_engine
     results: dict[str, Any] = {}
     for i, (prompt, asked) in enumerate(zip(prompts, params, strict=True)):
@@ -39,7 +42,10 @@ def run(llm: LLM, prompts: list[str], params: list[SamplingParams]) -> list[Any]
         except Exception as error:
             results[str(i)] = error
     while inner.has_unfinished_requests():
-        for output in inner.step():
+        came = inner.step()
+        if came and steps is not None:
+            steps.append(len(came))
+        for output in came:
             if output.finished:
                 results[output.request_id] = output.outputs[0]
     return [results[str(i)] for i in range(len(prompts))]

@@ -185,19 +185,31 @@ def test_an_agent_writes_turn_by_turn(llm):
     assert spec.validate(trace).ok or turn == 11
 
 
-def test_drafts_change_nothing(box, llm):
-    """Greedy texts with n-gram drafts and without."""
+@pytest.mark.parametrize("method", ["ngram", "grammar"])
+def test_drafts_change_nothing(box, llm, method):
+    """Greedy texts with drafts and without; with drafts from grammars, in fewer steps."""
     asked = [*schemas()][:12]
     prompts = [f'{PROMPT}{{"a{i}": "red", "b{i}": 7}} {{"a{i}": "red"}}\n' for i in range(12)]
     prompts += ["One two. One two. One"] * 2
-    params = [constrained(temperature=0.0, json=schema) for schema in asked]
-    params += [constrained(temperature=0.0, most=40) for _ in range(2)]
-    plain = [output.text for output in run(llm, prompts, params)]
-    drafts = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
-    with engine(box, speculative_config=drafts) as drafting:
-        params = [constrained(temperature=0.0, json=schema) for schema in asked]
-        params += [constrained(temperature=0.0, most=40) for _ in range(2)]
-        outputs = run(drafting, prompts, params)
+
+    def params():
+        return [
+            *(constrained(temperature=0.0, json=schema) for schema in asked),
+            *(constrained(temperature=0.0, most=40) for _ in range(2)),
+        ]
+
+    plain = [output.text for output in run(llm, prompts, params())]
+    drafts = {
+        "ngram": {"method": "ngram", "prompt_lookup_max": 3, "prompt_lookup_min": 1},
+        "grammar": {"method": "custom_class", "model": "bridle.integrations.vllm.grammar_drafts.GrammarDrafts"},
+    }
+    with engine(box, speculative_config={**drafts[method], "num_speculative_tokens": 6}) as drafting:
+        outputs = run(drafting, prompts, params())
+        steps: list[int] = []
+        alone = run(drafting, prompts[1:2], params()[1:2], steps)
     assert [output.text for output in outputs] == plain
     for schema, output in zip(asked, outputs, strict=False):
         jsonschema.validate(json.loads(output.text), schema)
+    assert alone[0].text == plain[1]
+    if method == "grammar":
+        assert len(steps) < 0.7 * len(alone[0].token_ids)
