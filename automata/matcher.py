@@ -328,6 +328,14 @@ class Matcher:
                 return n
         return len(tokens)
 
+    def allot(self, max_tokens: int) -> None:
+        """Gives the text from here on a budget of so many tokens, as the constructor does for all of it.
+
+        Taking back steps before this takes the budget back, too. Raises and warns as the constructor does.
+        """
+        self._move()
+        self._budget = self._plan(Plans.begin, self._ref, max_tokens)
+
     # ------------------------------------------------------------------------------------------------ history
 
     def rollback(self, steps: int = 1) -> None:

@@ -1,0 +1,76 @@
+"""Going on with the text of an agent: a matcher behind a trace that was written before, by whomever.
+
+What the model wrote is accepted, and what came from outside is fed, as if both had come just now; so a server that
+knows nothing of a trace but its text goes on with it as the process that began it would.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..automata.compiled import compile_grammar
+from ..automata.errors import GrammarError
+from ..automata.matcher import Matcher
+from .agent_grammar import AgentGrammar
+from .agent_traces import Step, read_steps
+from .validation import byte_vocabulary
+
+if TYPE_CHECKING:
+    from .agent_spec import AgentSpec
+
+__all__ = ["awaited", "resume"]
+
+
+def resume(matcher: Matcher, trace: str) -> None:
+    """Brings the matcher of an agent from the empty text behind a trace, which may end anywhere.
+
+    What stands behind a delimiter of a step from outside, up to the next delimiter, is that step's text: a delimiter of
+    which only a part was written is still part of it.
+    Raises GrammarError, with the place, for a text that the agent cannot have.
+    """
+    grammar = matcher.compiled.grammar
+    if not isinstance(grammar, AgentGrammar):
+        raise TypeError(f"only texts of agents can be resumed, and {grammar!r} is no grammar of one")
+    plan, end = grammar.turns.plan, 0
+    for step in read_steps(plan, trace)[0]:  # where that ends early, what follows is accepted, or refused, as it stands
+        if plan.states[step.state].env and not step.is_bare:
+            _feed(matcher, trace, end, step, grammar.spec)
+        end = step.end
+    _accept(matcher, trace, len(trace))
+
+
+def _feed(matcher: Matcher, trace: str, end: int, step: Step, spec: AgentSpec) -> None:
+    """Takes a step from outside and all before it, which ends at `end`."""
+    state = spec.states[step.state].name
+    _accept(matcher, trace, end)
+    if matcher.pending_state() != state:  # as its delimiter is not implied
+        _accept(matcher, trace, step.begin - len(spec.space))
+    if matcher.pending_state() != state:
+        raise GrammarError(f"no text of {state} may come here", text=trace, offset=step.offset)
+    try:
+        matcher.feed(trace[step.begin : step.end])
+    except GrammarError as error:
+        raise error.moved(trace, step.begin + (error.offset or 0)) from None
+
+
+def _accept(matcher: Matcher, trace: str, end: int) -> None:
+    """Takes what the model has written up to `end`."""
+    begin = len(matcher.text().decode())
+    written = trace[begin:end]
+    if not written or matcher.accept_bytes(written):
+        return
+    rejection = matcher.explain(written)
+    assert rejection is not None
+    read = written.encode("utf-8", "surrogatepass")[: rejection.offset].decode("utf-8", "ignore")
+    message = f"the agent cannot have written this, where {' or '.join(rejection.expected[:4])} may come"
+    raise GrammarError(message, text=trace, offset=begin + len(read))
+
+
+def awaited(spec: AgentSpec, trace: str) -> str | None:
+    """The state whose text is awaited behind a trace; None where the model is to go on, or all has ended.
+
+    Raises GrammarError, with the place, for a text that the agent cannot have.
+    """
+    matcher = Matcher(compile_grammar(spec.grammar, byte_vocabulary()))
+    resume(matcher, trace)
+    return matcher.pending_state()

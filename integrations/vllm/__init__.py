@@ -1,0 +1,16 @@
+"""bridle in vLLM: a structured-output backend, agents, and a logits processor. docs/vllm.md is the guide.
+
+    VLLM_PLUGINS=bridle vllm serve MODEL --structured-outputs-config.backend bridle
+
+| file | what it does |
+|---|---|
+| `plugin.py` | what vLLM calls when it starts: makes the backend known to it |
+| `admission.py` | the API process: reads what a request asks for, and refuses what is no grammar |
+| `backend.py` | the engine's process: grammars of requests, their masks and tokens |
+| `request_reading.py` | what vLLM's parameters of a request say, as bridle's |
+| `vocabularies.py` | the tokenizers of vLLM as vocabularies |
+| `forced_drafts.py` | experimental: drafts what grammars force, as a proposer of vLLM's speculative decoding |
+
+INVARIANT: `plugin.py` alone is imported where vLLM starts without the backend, and nothing in it raises.
+Source: vLLM 0.32.0, v1/structured_output, v1/core/sched/scheduler.py, sampling_params.py.
+"""

@@ -1,0 +1,255 @@
+"""The backend in the engine's process: what requests ask for, compiled; their masks; the tokens that they were given.
+
+What was compiled for a request serves all equal ones, and what a mask has taught serves all of the engine. Grammars
+are compiled in vLLM's threads, with the first mask, so that the loop of the engine finds it there.
+
+A request's `max_tokens` is its matcher's budget (token_budget.py): objects are closed in time. What a reasoning model
+thinks before its answer counts, too, so the budget is only known when the answer begins.
+
+INVARIANT: nothing is raised into the engine's loop. Where a text meets a budget of its grammar (`Limits`), its mask
+allows only stop tokens, and accepting one fails, upon which vLLM ends that request as an error.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from vllm.logger import init_logger
+from vllm.v1.structured_output.backend_types import (
+    StructuredOutputBackend,
+    StructuredOutputGrammar,
+    StructuredOutputOptions,
+)
+from vllm.v1.structured_output.utils import strip_speculative_padding
+
+from ...automata.bitmask_rows import write_stop_tokens
+from ...automata.compiled import Compiled, compile_grammar
+from ...automata.errors import BridleError, LimitError
+from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.vocabulary import Vocabulary
+from ...grammar.agent_resumption import resume
+from ..request_cache import RequestCache
+from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from .request_reading import arguments_of, request_of
+from .vocabularies import default_stops, vocabulary_of
+
+__all__ = ["BridleBackend", "BridleGrammar"]
+
+logger = init_logger("vllm.plugins.bridle")
+
+_KEPT, _KEPT_CHARACTERS = 256, 1 << 26  # compiled grammars, and the texts that they were made of
+_VOCABULARIES = 4  # sets of stop tokens at a time: each has masks of its own
+_KINDS = {
+    StructuredOutputOptions.JSON: RequestKind.JSON_SCHEMA,
+    StructuredOutputOptions.JSON_OBJECT: RequestKind.JSON_OBJECT,
+    StructuredOutputOptions.REGEX: RequestKind.REGEX,
+    StructuredOutputOptions.CHOICE: RequestKind.CHOICE,
+    StructuredOutputOptions.GRAMMAR: RequestKind.GRAMMAR,
+    StructuredOutputOptions.STRUCTURAL_TAG: RequestKind.STRUCTURAL_TAG,
+}
+
+Stops = frozenset[int]
+
+
+@dataclass
+class BridleBackend(StructuredOutputBackend):
+    """See the module. Raises VocabularyError for a tokenizer that cannot be read."""
+
+    _array: Any = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._stops = default_stops(self.vllm_config, self.tokenizer)
+        self._vocabularies = RequestCache(self._vocabulary, _VOCABULARIES)
+        self._compiled = RequestCache(self._compile, _KEPT, lambda key: len(key[0].text), _KEPT_CHARACTERS)
+        self._is_compact = self.vllm_config.structured_outputs_config.disable_any_whitespace
+        self._longest = self.vllm_config.model_config.max_model_len
+        if self._stops:
+            self._vocabularies.get(self._stops)  # the kernels, too, before the first request waits for them
+
+    def _vocabulary(self, stops: Stops) -> Vocabulary:
+        return vocabulary_of(self.tokenizer, self.vocab_size, stops)
+
+    def _compile(self, key: tuple[GrammarRequest, Stops]) -> Compiled:
+        request, stops = key
+        compiled = compile_grammar(request.grammar(), self._vocabularies.get(stops))
+        _make_first_mask(Matcher(compiled))
+        return compiled
+
+    # ------------------------------------------------------------------------------------------ grammars
+
+    def compile_grammar(
+        self, request_type: StructuredOutputOptions, grammar_spec: str, stop_token_ids: set[int] | None = None
+    ) -> BridleGrammar:
+        """A grammar without a budget, as it does not say whose it is. Raises BridleError."""
+        options = {"whitespace": "compact"} if self._is_compact else {}
+        request = GrammarRequest.of(_KINDS[request_type], grammar_spec, options)
+        return BridleGrammar(self, self._start(request, stop_token_ids))
+
+    def compile_request(self, request: Any) -> BridleGrammar:
+        """The grammar of one of the engine's requests. Raises BridleError."""
+        params = request.sampling_params
+        arguments = arguments_of(params.extra_args)
+        asked = request_of(params.structured_outputs, arguments, is_compact=self._is_compact)
+        start = self._start(asked, params.all_stop_token_ids)
+        if arguments.budget is False:
+            return BridleGrammar(self, start)
+        return BridleGrammar(self, start, request, may_be_slow=arguments.budget is True)
+
+    def _start(self, request: GrammarRequest, stop_token_ids: set[int] | None) -> Matcher:
+        """A matcher where the text of a request begins."""
+        stops = frozenset(id_ for id_ in stop_token_ids or () if id_ < self.vocab_size) or self._stops
+        matcher = Matcher(self._compiled.get((request, stops)))
+        agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
+        if agent is not None and agent.trace:
+            resume(matcher, agent.trace)
+            _make_first_mask(matcher)
+        return matcher
+
+    def allotted(self, request: Any) -> int:
+        """Tokens that a request may still write."""
+        most = min(request.max_tokens, self._longest - request.num_prompt_tokens)
+        return most - request.num_output_tokens
+
+    # ------------------------------------------------------------------------------------------ masks
+
+    def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
+        """int32[max_num_seqs, ceil(vocab_size / 32)], all bits set."""
+        self._array = allocate_token_bitmask(max_num_seqs, self.vocab_size)
+        self._tensor = torch.from_numpy(self._array)
+        return self._tensor
+
+    def array_of(self, bitmask: torch.Tensor) -> Any:
+        """The NumPy array of a bitmask. PERF: asking torch for it takes as long as filling a row."""
+        return self._array if self._array is not None and bitmask is self._tensor else bitmask.numpy()
+
+    def destroy(self) -> None:
+        """Drops what was compiled."""
+        self._compiled.clear()
+        self._vocabularies.clear()
+        self._array = None
+
+
+class BridleGrammar(StructuredOutputGrammar):
+    """One request's text.
+
+    start : a matcher where it begins, which is not moved. request : of the engine, for its budget; None: it has none.
+    may_be_slow : whether it is closed in time even if finding out how takes long (`Matcher.closes_slowly`).
+    """
+
+    __slots__ = (
+        "_allotted", "_backend", "_error", "_error_at", "_matcher", "_may_be_slow", "_request", "_start", "_tokens",
+    )  # fmt: skip
+
+    def __init__(self, backend: BridleBackend, start: Matcher, request: Any = None, *, may_be_slow: bool = False):
+        self._backend, self._start, self._request = backend, start, request
+        self._may_be_slow = may_be_slow
+        self._matcher = start.fork()
+        self._allotted: int | None = None
+        self._tokens = 0  # accepted
+        self._error: Exception | None = None  # met in making a mask
+        self._error_at = 0  # behind so many tokens
+        if request is not None:
+            self._allot(backend.allotted(request))
+
+    def _allot(self, tokens: int) -> None:
+        """Begins with so many tokens, a stop token included; without a budget where no text is so short."""
+        if tokens == self._allotted:
+            return
+        self._allotted = tokens
+        matcher = self._start.fork()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                matcher.allot(tokens)
+                if matcher.closes_slowly and not self._may_be_slow:
+                    matcher = self._start.fork()
+        except LimitError as error:
+            logger.debug("request %s: %s; it is decoded without a budget", self._request.request_id, error)
+            matcher = self._start.fork()
+        self._matcher = matcher
+
+    def _begin(self, more: int = 0) -> Matcher:
+        """The matcher. more : tokens that are accepted now, which the request counts already."""
+        if self._tokens == 0 and self._request is not None:
+            self._allot(self._backend.allotted(self._request) + more)
+        return self._matcher
+
+    def _log(self, error: Exception) -> None:
+        name = "a request" if self._request is None else f"request {self._request.request_id}"
+        # What is no budget of the grammar is a fault of bridle's.
+        logger.error("%s cannot go on: %s", name, error, exc_info=None if isinstance(error, BridleError) else error)
+
+    # ------------------------------------------------------------------------------------------ what vLLM asks
+
+    def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
+        """Writes row `batch_index`, whole."""
+        array = self._backend.array_of(bitmask)
+        if self._error is None:
+            try:
+                self._begin().fill_next_token_bitmask(array, batch_index)
+                return
+            except Exception as error:
+                self._error, self._error_at = error, self._tokens
+                self._log(error)
+        write_stop_tokens(array[batch_index], self._start.compiled.vocabulary)
+
+    def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
+        """Tokens that were sampled, or drafted; what comes behind the end of the text is let pass."""
+        if self._error is not None:
+            return False
+        try:
+            matcher = self._begin(len(tokens))
+            for token in tokens:
+                if matcher.is_terminated():
+                    break
+                if not matcher.accept_token(token):
+                    self._explain(request_id, matcher, token)
+                    return False
+                self._tokens += 1
+        except Exception as error:
+            self._log(error)
+            return False
+        return True
+
+    def _explain(self, request_id: str, matcher: Matcher, token: int) -> None:
+        rejection = matcher.explain(token)
+        reason = "" if rejection is None else f": {rejection.reason}; expected {', '.join(rejection.expected[:8])}"
+        logger.error("request %s: token %s is not allowed behind %r%s", request_id, token, matcher.text()[-80:], reason)
+
+    def validate_tokens(self, tokens: list[int]) -> list[int]:
+        """The legal prefix of a draft."""
+        tokens = strip_speculative_padding(tokens)
+        if self._error is not None:
+            return []
+        try:
+            return tokens[: self._begin().validate_tokens(tokens)]
+        except Exception:  # it is asked again where the draft's tokens are met
+            return []
+
+    def rollback(self, num_tokens: int) -> None:
+        """Takes back the last tokens."""
+        self._matcher.rollback(num_tokens)
+        self._tokens -= num_tokens
+        if self._tokens < self._error_at:  # only a draft has come there
+            self._error = None
+
+    def is_terminated(self) -> bool:
+        """Whether a stop token has ended the text."""
+        return self._matcher.is_terminated()
+
+    def reset(self) -> None:
+        """Back to where the text begins."""
+        self._tokens, self._allotted, self._error = 0, None, None
+        self._matcher = self._start.fork()
+
+
+def _make_first_mask(matcher: Matcher) -> None:
+    """Makes the mask of the present state; where a budget is met, the text says so when it comes there."""
+    bitmask = allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
+    try:
+        matcher.fill_next_token_bitmask(bitmask)
+    except LimitError as error:
+        logger.debug("the first mask: %s", error)
