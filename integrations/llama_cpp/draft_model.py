@@ -20,7 +20,7 @@ import numpy.typing as npt
 from llama_cpp.llama_speculative import LlamaDraftModel
 
 from ...speculative.acceptance import ForwardCost
-from ...speculative.draft_tree import NO_DRAFT
+from ...speculative.draft_tree import NO_DRAFT, DraftTree
 from ...speculative.drafter import Draft, Drafter, DraftStats, TextDrafter
 from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import ReferenceSource, SuffixSource, TrieSource
@@ -69,7 +69,6 @@ class DraftModel(LlamaDraftModel):
         most = min(most_tokens, llama.n_batch - 1)  # `Llama` finds the logits of the last batch of a forward alone
         self._drafter = Drafter(sources, most, ForwardCost(cost_slope), branches=False)
         self._stops = vocabulary_of(llama).stop_token_ids
-        self._encoder = self._encode  # one object: sources keep what they have cut by it
         self._processor: GrammarLogitsProcessor | None = None
         self._text: TextDrafter | None = None
         self._prompt_length = self._length = 0
@@ -95,11 +94,12 @@ class DraftModel(LlamaDraftModel):
         assert self._text is not None
         self._length = len(input_ids)
         context = DraftContext(input_ids, self._prompt_length, matcher)
-        self._draft = self._text.propose(context, self._drafter.most)
-        self._asked = time.perf_counter()
-        tokens = self._draft.tree.tokens.astype(np.intc, copy=False)
+        draft = self._text.propose(context, self._drafter.most)
         # Sampling behind the token before it is what verifies a stop token; nobody reads on behind it.
-        return tokens[:-1] if len(tokens) and int(tokens[-1]) in self._stops else tokens
+        ends = len(draft) and int(draft.tree.tokens[-1]) in self._stops
+        self._draft = _without_last(draft) if ends else draft
+        self._asked = time.perf_counter()
+        return self._draft.tree.tokens.astype(np.intc, copy=False)
 
     def _begin(self, input_ids: Ids, compiled: Any) -> None:
         """A text of which one token is there."""
@@ -107,7 +107,7 @@ class DraftModel(LlamaDraftModel):
             self._text.end()
         self._prompt_length = len(input_ids) - 1
         prompt = np.array(input_ids[: self._prompt_length], np.int32)
-        self._text = self._drafter.begin(Request(prompt, compiled, self._encoder), self._stops)
+        self._text = self._drafter.begin(Request(prompt, compiled, self._encode), self._stops)
         self._text.observe(input_ids[self._prompt_length :].tolist(), _NOTHING, (), verified=False)
 
     def _observe(self, input_ids: Ids) -> None:
@@ -124,6 +124,12 @@ class DraftModel(LlamaDraftModel):
 
     def _encode(self, text: str) -> list[int]:
         return list(self._generations.llama.tokenize(text.encode(), add_bos=False, special=False))
+
+
+def _without_last(draft: Draft) -> Draft:
+    tree = draft.tree
+    rest = DraftTree(tree.tokens[:-1], tree.parent[:-1], tree.score[:-1], tree.source[:-1])
+    return Draft(rest, draft.matchers[:-1])
 
 
 def _check_model(llama: llama_cpp.Llama) -> None:

@@ -134,7 +134,9 @@ def test_a_document_that_is_quoted_is_drafted_from(drafting: Any) -> None:
         assert free["choices"] and drafting.draft_model.stats.proposed_by.get("reference", 0) > 0
 
 
-@pytest.mark.parametrize("options", [{"n_batch": 8, "n_ubatch": 8}, {"n_ctx": 256}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"n_batch": 8, "n_ubatch": 8}, {"n_batch": 64, "n_ubatch": 4}, {"n_ctx": 256}], ids=str
+)
 def test_small_batches_and_contexts_change_nothing(box: Path, options: dict[str, Any]) -> None:
     texts = []
     prompt = 9 * LONG  # 39 tokens are left of 256
