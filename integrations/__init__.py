@@ -1,11 +1,11 @@
-"""The places where people decode: Hugging Face transformers (`hf`), imported when it is first asked for."""
+"""The places where people decode: Hugging Face transformers (`hf`), SGLang (`sglang`); each imported when asked for."""
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
 
-__all__ = ["hf"]
+__all__ = ["hf", "sglang"]
 
 
 def __getattr__(name: str) -> ModuleType:
