@@ -1,12 +1,15 @@
 """Stand-ins for what bridle's backend meets in SGLang: its base classes, and the loops that drive a grammar.
 
 Their names, signatures and behaviour are those of the published sources that bridle/integrations/sglang names; the code
-is this repository's own. `OLD` is late 2025, `NEW` is 2026, in which requests share futures.
+is this repository's own. `OLD` is late 2025, `NEW` is 2026, in which requests share futures. `INSTALLED` is SGLang's
+own classes, where its distribution and enough of its dependencies are installed: no server and no GPU, but the contract
+itself.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,8 +22,10 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-OLD, NEW = "2025", "2026"
+OLD, NEW, INSTALLED = "2025", "2026", "installed"
+GENERATIONS = [OLD, NEW, *([INSTALLED] if importlib.util.find_spec("sglang") else [])]
 BASE = "sglang.srt.constrained.base_grammar_backend"
+OWN = ("backend", "constrained_text", "registration")
 _ABSTRACT = (
     "accept_token", "rollback", "allocate_vocab_mask", "fill_vocab_mask", "try_jump_forward", "jump_forward_str_state",
     "jump_and_retokenize",
@@ -244,6 +249,8 @@ def installed(*modules: ModuleType) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in sys.modules if n.split(".")[0] == "sglang"]:
             patch.delitem(sys.modules, name)
+        if not modules:
+            patch.setitem(sys.modules, "sglang", None)
         for module in modules:
             parts = module.__name__.split(".")
             for i in range(1, len(parts)):
@@ -254,25 +261,36 @@ def installed(*modules: ModuleType) -> Iterator[None]:
                     patch.setitem(sys.modules, package, made)
             patch.setitem(sys.modules, module.__name__, module)
             patch.setattr(sys.modules[".".join(parts[:-1])], parts[-1], module, raising=False)
-        own = [f"bridle.integrations.sglang.{name}" for name in ("backend", "constrained_text", "registration")]
-        for name in own:
-            patch.delitem(sys.modules, name, raising=False)
+        with _own_modules_anew():
+            yield
+
+
+@contextmanager
+def _own_modules_anew() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in OWN:
+            patch.delitem(sys.modules, f"bridle.integrations.sglang.{name}", raising=False)
         yield
-        for name in own:
-            sys.modules.pop(name, None)
+        for name in OWN:
+            sys.modules.pop(f"bridle.integrations.sglang.{name}", None)
 
 
 @contextmanager
 def sglang(generation: str) -> Iterator[SimpleNamespace]:
     """(base: the module of the base classes, plus bridle's own modules that were imported beside it)."""
+    if generation == INSTALLED:
+        with _own_modules_anew():
+            yield _found(generation, importlib.import_module(BASE), importlib.import_module("sglang.srt.server_args"))
+        return
     base = base_module(generation)
     server_args = choices_module("sglang.srt.server_args")
     with installed(base, reasoner_module(base, generation), parser_module(), server_args):
-        own = {
-            name: importlib.import_module(f"bridle.integrations.sglang.{name}")
-            for name in ("backend", "constrained_text", "registration")
-        }
-        yield SimpleNamespace(generation=generation, base=base, server_args=server_args, **own)
+        yield _found(generation, base, server_args)
+
+
+def _found(generation: str, base: ModuleType, server_args: ModuleType) -> SimpleNamespace:
+    own = {name: importlib.import_module(f"bridle.integrations.sglang.{name}") for name in OWN}
+    return SimpleNamespace(generation=generation, base=base, server_args=server_args, **own)
 
 
 # -------------------------------------------------------------------------------------------- what drives a grammar

@@ -1,11 +1,14 @@
 """bridle as a grammar backend of SGLang, driven by stand-ins of its classes and loops (sglang_standins.py).
 
-SGLang itself is not installed here: what is tested is that the backend keeps the contract that SGLang's published
-sources have.
+Where SGLang's distribution is installed, its own base classes take part as a third generation:
+
+    pip install --no-deps --target DIR sglang     # and what it then misses when its base classes are imported
+    PYTHONPATH=DIR python -m pytest tests/test_sglang_backend.py
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import random
@@ -24,6 +27,8 @@ from bridle.integrations.sglang import register
 from bridle.integrations.sglang.vocab_masks import allocate_mask, filter_tokens, move_mask
 from sglang_standins import (
     BASE,
+    GENERATIONS,
+    INSTALLED,
     NEW,
     OLD,
     GrammarRow,
@@ -55,7 +60,7 @@ CALLS = {
 WIDTH = 3  # more columns than the tokenizer has tokens, as models pad theirs
 
 
-@pytest.fixture(scope="module", params=[OLD, NEW])
+@pytest.fixture(scope="module", params=GENERATIONS)
 def at(request):
     """An SGLang of one time with a backend as a scheduler would have made it: `at.backend_`, `at.size`."""
     with sglang(request.param) as found:
@@ -244,7 +249,17 @@ def test_an_error_of_the_backend_itself_is_an_invalid_grammar_too(at, monkeypatc
 
 
 def test_nesting_without_end_is_an_invalid_grammar(at):
-    assert_refused(at, requested(at, "json", '{"not":' * 100_000 + "{}" + "}" * 100_000), "nest")
+    deep = '{"not":' * 100_000 + "{}" + "}" * 100_000
+    reason = "recursion" if at.generation == INSTALLED else "nest"  # it looks into a schema before a backend does
+    assert_refused(at, requested(at, "json", deep), reason)
+
+
+def test_a_kind_that_the_base_class_fails_on_is_an_invalid_grammar(at, monkeypatch):
+    def failing(self, key, *arguments):
+        raise AttributeError("dispatch_structural_pattern")
+
+    monkeypatch.setattr(at.base.BaseGrammarBackend, "_init_value_dispatch", failing)
+    assert_refused(at, requested(at, "structural_pattern", "a"), "dispatch_structural_pattern")
 
 
 def test_ebnf_of_a_whole_answer_is_ebnf(at):
@@ -432,6 +447,7 @@ def test_a_text_that_meets_a_limit_is_ended_and_logged(at, monkeypatch, caplog, 
     accept_run(grammar, letters[:2])
     rows = [row_of(at, grammar)]
     Limited(monkeypatch, 3, in_masks)
+    monkeypatch.setattr(bridle.Matcher, "forced_bytes", lambda self: b"forced")
     with caplog.at_level(logging.WARNING):
         accept_run(grammar, letters[2 : 3 if in_masks else 4])
         for _ in range(2):
@@ -645,11 +661,13 @@ def test_stop_tokens_are_those_at_which_sglang_ends_a_text(at):
 
 def test_a_server_that_reasons_gets_the_wrapper_of_its_sglang(at, caplog):
     settings = arguments(reasoning_parser="qwen3", enable_strict_thinking=True)
-    named = SimpleNamespace(think_end_id=9)
+    named = tokenizer() if at.generation == INSTALLED else SimpleNamespace(think_end_id=9)
     wrap, kept = at.registration._with_reasoning, at.backend_
     wrapped = wrap(kept, named, at.registration._Settings(settings, {}))
     assert wrapped.grammar_backend is kept
-    if at.generation == NEW:
+    if at.generation == INSTALLED:
+        assert wrapped.enable_strict_thinking
+    elif at.generation == NEW:
         assert wrapped.reasoning_parser.model_type == "qwen3" and not wrapped.reasoning_parser.stream_reasoning
         assert wrapped.enable_filter and wrapped.model_eos_token_ids == [EOS]
         allocate, move, apply, filter_ = wrapped.callbacks
@@ -664,12 +682,97 @@ def test_a_server_that_reasons_gets_the_wrapper_of_its_sglang(at, caplog):
         assert "grammars hold from the first token on" in caplog.text
 
 
+def test_a_backend_is_made_with_its_wrapper(at):
+    named = tokenizer()
+    named.think_end_id = 9
+    try:
+        settings = arguments(reasoning_parser="qwen3")
+        made = at.registration.create_backend(settings, named, at.size, {EOS})
+    finally:
+        del named.think_end_id
+    assert isinstance(made.grammar_backend, at.backend.BridleGrammarBackend)
+
+
+def test_reasoning_whose_end_is_no_tokens_is_not_wrapped(at, monkeypatch, caplog):
+    if at.generation == OLD:
+        pytest.skip("wrapped by a token's id then")
+    module = importlib.import_module("sglang.srt.constrained.reasoner_grammar_backend")
+
+    class Refusing:
+        def __init__(self, grammar_backend, reasoning_parser, tokenizer, enable_strict_thinking=False):
+            raise ValueError("think_end_token could not be encoded")
+
+    monkeypatch.setattr(module, "ReasonerGrammarBackend", Refusing)
+    wrap, settings = at.registration._with_reasoning, at.registration._Settings
+    lenient = settings(arguments(reasoning_parser="qwen3"), {})
+    assert wrap(at.backend_, tokenizer(), lenient) is at.backend_
+    assert "could not be encoded" in caplog.text
+    with pytest.raises(ValueError, match="could not be encoded"):
+        wrap(at.backend_, tokenizer(), settings(arguments(reasoning_parser="qwen3", enable_strict_thinking=True), {}))
+
+
+IS_INSTALLED = pytest.mark.skipif(
+    INSTALLED not in GENERATIONS, reason="sglang is not installed: only stand-ins of it are tested"
+)
+
+
+@IS_INSTALLED
+def test_the_installed_sglang_loads_the_plugin_and_fills_and_applies_the_masks_of_a_batch(monkeypatch):
+    from sglang.srt import plugins
+    from sglang.srt.constrained import base_grammar_backend as base
+    from sglang.srt.sampling.sampling_batch_info import SamplingBatchInfo
+
+    with sglang(INSTALLED) as at:
+        monkeypatch.setattr(plugins, "_plugins_loaded", False)
+        plugins.load_plugins()
+        at.size = len(tokenizer())
+        kernel = SimpleNamespace(kernel=SimpleNamespace(grammar_backend="bridle"))
+        monkeypatch.setattr(base, "get_exec", lambda: kernel, raising=False)
+        at.backend_ = base.create_grammar_backend(arguments(), tokenizer(), at.size, {EOS})
+        grammars = [requested(at, "json", PERSON), None, accepted(at, "regex", "[0-9]+", "1")]
+        batch = SimpleNamespace(grammars=grammars, temperatures=torch.ones(3, 1), vocab_size=at.size, device="cpu")
+        SamplingBatchInfo.update_regex_vocab_mask(batch)
+        logits = torch.zeros(3, at.size)
+        batch.grammar_mask.apply(logits)
+        for i in (0, 2):
+            assert ((logits[i] == 0).numpy() == reference_row(grammars[i]._matcher, at.size)).all()
+        assert not logits[1].any()
+
+
+@IS_INSTALLED
+def test_inside_the_installed_sglang_reasoning_is_free_and_what_follows_is_constrained():
+    with sglang(INSTALLED) as at:
+        at.size = len(tokenizer()) + WIDTH
+        settings = arguments(reasoning_parser="qwen3")
+        at.backend_ = at.registration.create_backend(settings, tokenizer(), at.size, {EOS})
+        at.backend_.cache.clear()
+        grammar = at.backend_.get_cached_or_future_value(("regex", "[0-9]+"), True)[0].result()
+        accept_run(grammar, ids_of("let me think: abc"))
+        assert step_mask([grammar], at.size, batched=True).eq(-1).all()
+        accept_run(grammar, at.backend_.think_end_ids)
+        expected = row_of(at, at.backend_.grammar_backend.dispatch_regex("[0-9]+"))
+        assert (row_of(at, grammar) == expected).all()
+        accept_run(grammar, ids_of("12"))
+        grammar.rollback(len(ids_of("12")) + 1)
+        assert step_mask([grammar], at.size, batched=True).eq(-1).all()
+
+
+def test_white_space_is_bounded_where_the_server_says_so(at):
+    settings = arguments(constrained_json_max_whitespace_cnt=2)
+    backend = at.registration.create_backend(settings, tokenizer(), at.size, {EOS})
+    grammar = backend.dispatch_json('{"type": "array", "items": {"type": "integer"}}')
+    accept_run(grammar, [*ids_of("["), *ids_of("  ")])
+    with pytest.raises(ValueError, match="is not accepted"):
+        grammar.accept_token(ids_of(" ")[0])
+
+
 def test_settings_are_found_wherever_a_version_keeps_them(at, monkeypatch):
     settings = at.registration._Settings(arguments(a=1), {"b": 2})
     assert (settings.get("a"), settings.get("b"), settings.get("c")) == (1, 2, None)
     context = ModuleType("sglang.srt.runtime_context")
     context.get_serving = lambda: SimpleNamespace(c=3)
     monkeypatch.setitem(sys.modules, context.__name__, context)
+    assert settings.get("a") == 1
     assert settings.get("c") == 3
 
 
@@ -684,7 +787,7 @@ def test_a_pattern_for_white_space_is_not_read_and_that_is_said(at, caplog):
 # ---------------------------------------------------------------------------------------------- registration
 
 
-@pytest.mark.parametrize("generation", [OLD, NEW])
+@pytest.mark.parametrize("generation", GENERATIONS)
 def test_registering_twice_is_registering_once(generation, caplog):
     with sglang(generation) as found:
         register()
@@ -693,7 +796,7 @@ def test_registering_twice_is_registering_once(generation, caplog):
         assert found.server_args.GRAMMAR_BACKEND_CHOICES.count("bridle") == 1
         made = found.base.GRAMMAR_BACKEND_REGISTRY["bridle"](arguments(), tokenizer(), len(tokenizer()), None)
         assert isinstance(made, found.base.BaseGrammarBackend)
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("bridle")]
 
 
 def test_the_choices_are_found_where_newer_versions_keep_them(caplog):
@@ -757,7 +860,7 @@ def test_the_entry_point_is_there_and_light():
     (found,) = entry_points(group="sglang.srt.plugins", name="bridle")
     assert found.value == "bridle.integrations.sglang:register" and found.load() is register
     code = (
-        "import sys; from bridle.integrations.sglang import register; register()\n"
+        "import sys; sys.modules['sglang'] = None; from bridle.integrations.sglang import register; register()\n"
         "print(sorted({'torch', 'numba', 'numpy', 'transformers'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

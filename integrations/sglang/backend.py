@@ -91,6 +91,14 @@ class BridleGrammarBackend(BaseGrammarBackend):
             return self.dispatch_ebnf(key_string)
         return _invalid(key_type, f"bridle reads json, regex, ebnf and structural_tag, not {key_type}")
 
+    def _init_value_dispatch(self, key: tuple[str, str], *args: Any, **kwargs: Any) -> Any:
+        """What the pool runs, which hands a request to one of the methods above."""
+        try:
+            return super()._init_value_dispatch(key, *args, **kwargs)
+        except Exception as error:
+            logger.exception("a %s grammar could not be made", key[0])
+            return _invalid(key[0], f"an error in the server: {error!r}")
+
     def _dispatch(self, name: str, kind: RequestKind, text: str, options: Mapping[str, Any] | None = None) -> Any:
         try:
             compiled, beginning = self._ready.get(GrammarRequest.of(kind, text, options))
@@ -98,9 +106,6 @@ class BridleGrammarBackend(BaseGrammarBackend):
         except BridleError as error:
             logger.error("bridle refuses a %s grammar: %s", name, error)
             return _invalid(name, str(error))
-        except Exception as error:
-            logger.exception("bridle failed on a %s grammar", name)
-            return _invalid(name, f"an error in bridle itself: {error!r}")
 
     def _compile(self, request: GrammarRequest) -> tuple[Compiled, Matcher | None]:
         """(the grammar, a matcher behind the text that the request goes on with), the first mask made."""

@@ -99,11 +99,8 @@ def create_backend(
     left = _left_abstract(BridleGrammar) + _left_abstract(BridleGrammarBackend)
     if left:
         logger.warning("SGLang %s has methods that bridle's backend does not know: %s", _version(), ", ".join(left))
-    if settings.get("constrained_json_whitespace_pattern"):
-        logger.warning("bridle reads no pattern for white space; --constrained-json-disable-any-whitespace is read")
-    options = {"separators": (", ", ": ")} if settings.get("constrained_json_disable_any_whitespace") else {}
-    backend = BridleGrammarBackend(serving_vocabulary(tokenizer, vocab_size, eos_token_ids), options)
-    return _with_reasoning(backend, tokenizer, settings)
+    vocabulary = serving_vocabulary(tokenizer, vocab_size, eos_token_ids)
+    return _with_reasoning(BridleGrammarBackend(vocabulary, settings.schema_options()), tokenizer, settings)
 
 
 class _Settings:
@@ -124,6 +121,18 @@ class _Settings:
         except Exception:  # versions that have no such context, or none yet
             return None
 
+    def schema_options(self) -> dict[str, Any]:
+        """What the server says of white space, as options of Grammar.from_json_schema."""
+        if self.get("constrained_json_whitespace_pattern"):
+            logger.warning(
+                "bridle reads no pattern for white space, but --constrained-json-disable-any-whitespace and "
+                "--constrained-json-max-whitespace-cnt"
+            )
+        if self.get("constrained_json_disable_any_whitespace"):
+            return {"separators": (", ", ": ")}
+        most = self.get("constrained_json_max_whitespace_cnt")
+        return {} if most is None else {"max_whitespace": int(most)}
+
 
 def _with_reasoning(backend: Any, tokenizer: Any, settings: _Settings) -> Any:
     """The backend for texts that begin with reasoning, which no grammar constrains."""
@@ -135,7 +144,7 @@ def _with_reasoning(backend: Any, tokenizer: Any, settings: _Settings) -> Any:
     if "reasoning_parser" not in takes:  # until 2025: by the id of the token that ends reasoning
         if hasattr(tokenizer, "think_end_id"):
             return wrapper(backend, tokenizer.think_end_id)
-        logger.warning("the tokenizer names no end of reasoning, so grammars hold from the first token on")
+        logger.warning("grammars hold from the first token on, reasoning included: the tokenizer names no end of it")
         return backend
     made = importlib.import_module("sglang.srt.parser.reasoning_parser").ReasoningParser
     offered = {
@@ -143,7 +152,13 @@ def _with_reasoning(backend: Any, tokenizer: Any, settings: _Settings) -> Any:
         "model_eos_token_ids": list(backend.vocabulary.stop_token_ids),
     }
     reading = _accepted(made, {"model_type": parser, "stream_reasoning": False, "tokenizer": tokenizer})
-    return wrapper(backend, made(**reading), tokenizer, **_accepted(wrapper, offered))
+    try:
+        return wrapper(backend, made(**reading), tokenizer, **_accepted(wrapper, offered))
+    except ValueError as error:  # SGLang's own backends are not wrapped either where reasoning has no end in tokens
+        if offered["enable_strict_thinking"]:
+            raise
+        logger.warning("grammars hold from the first token on, reasoning included: %s", error)
+        return backend
 
 
 def _accepted(function: Any, offered: dict[str, Any]) -> dict[str, Any]:
