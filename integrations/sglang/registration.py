@@ -1,8 +1,8 @@
 """Making the backend known to SGLang, and making it when a server asks for it by name.
 
-SGLang looks a name up among the registered backends before its own, and calls the factory as it would call nothing
-else: positionally, in some versions with more arguments. It does not wrap what comes back, so a server with a reasoning
-parser would have its reasoning constrained; the factory wraps the backend as SGLang wraps its own.
+SGLang looks a name up among the registered backends before its own. It does not wrap what their factories return, so a
+server with a reasoning parser would have its reasoning constrained; the factory wraps the backend as SGLang wraps its
+own.
 
 `register` runs in every process of every SGLang server beside which bridle is installed, also of those that do not use
 it: it loads neither torch nor bridle's engine of itself, and whatever happens in it, the server starts.
