@@ -42,7 +42,7 @@ class BridleGrammar(BaseGrammarObject):
     def __init__(self, compiled: Compiled, beginning: Matcher | None = None, stats: Any = None) -> None:
         super().__init__()
         self.grammar_stats = stats
-        self.current_token = None
+        self.current_token: int | None = None
         self._compiled, self._beginning = compiled, beginning
         # A new matcher is on the grammar's present machine; a fork would keep the one alive that it was made on.
         self._matcher = Matcher(compiled) if beginning is None else beginning.fork()
