@@ -334,6 +334,18 @@ def test_a_token_that_is_not_allowed_is_a_value_error_and_changes_nothing(at):
     assert grammar.is_terminated()
 
 
+def test_a_token_whose_refusal_cannot_be_explained_is_refused_all_the_same(at, monkeypatch):
+    def limited(self, what):
+        raise bridle.LimitError("states", 2, 1)
+
+    grammar = accepted(at, "regex", "[0-9]+", "12")
+    monkeypatch.setattr(bridle.Matcher, "explain", limited)
+    with pytest.raises(ValueError, match="it may not come here"):
+        grammar.accept_token(ids_of("x")[0])
+    monkeypatch.undo()
+    assert row_of(at, grammar).sum() > 1
+
+
 def test_what_comes_behind_the_end_is_ignored_and_the_end_can_be_taken_back(at):
     grammar = accepted(at, "regex", "ab", "ab")
     grammar.accept_token(EOS)
@@ -770,10 +782,9 @@ def test_settings_are_found_wherever_a_version_keeps_them(at, monkeypatch):
     settings = at.registration._Settings(arguments(a=1), {"b": 2})
     assert (settings.get("a"), settings.get("b"), settings.get("c")) == (1, 2, None)
     context = ModuleType("sglang.srt.runtime_context")
-    context.get_serving = lambda: SimpleNamespace(c=3)
+    context.get_serving = lambda: SimpleNamespace(a=4, b=5, c=3)
     monkeypatch.setitem(sys.modules, context.__name__, context)
-    assert settings.get("a") == 1
-    assert settings.get("c") == 3
+    assert (settings.get("a"), settings.get("b"), settings.get("c"), settings.get("d")) == (4, 2, 3, None)
 
 
 def test_a_pattern_for_white_space_is_not_read_and_that_is_said(at, caplog):

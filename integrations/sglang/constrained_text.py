@@ -73,14 +73,19 @@ class BridleGrammar(BaseGrammarObject):
 
     def _accept(self, token: int) -> None:
         try:
-            if not self._matcher.accept_token(token):
-                raise ValueError(self._refusal(token))
+            is_accepted = self._matcher.accept_token(token)
         except BridleError as error:
             self._end(error)
             self._behind.append(token)
+            return
+        if not is_accepted:
+            raise ValueError(self._refusal(token))
 
     def _refusal(self, token: int) -> str:
-        rejection = self._matcher.explain(token)
+        try:
+            rejection = self._matcher.explain(token)
+        except BridleError:  # a refusal that cannot be explained is one all the same
+            rejection = None
         reason = "it may not come here" if rejection is None else rejection.reason
         expected = f"; expected: {', '.join(rejection.expected[:8])}" if rejection and rejection.expected else ""
         return f"token {token} is not accepted behind {self._matcher.text()[-80:]!r}: {reason}{expected}"

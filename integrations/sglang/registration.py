@@ -104,7 +104,7 @@ def create_backend(
 
 
 class _Settings:
-    """A server's settings: of the call, else of its arguments, else of the context that newer versions keep them in."""
+    """A server's settings: the call's, else those of newer versions' context, else its arguments'."""
 
     def __init__(self, server_args: Any, given: dict[str, Any]) -> None:
         self._server_args, self._given = server_args, given
@@ -113,13 +113,10 @@ class _Settings:
         """None for one that this version does not have."""
         if name in self._given:
             return self._given[name]
-        if hasattr(self._server_args, name):
-            return getattr(self._server_args, name)
         try:
-            context = importlib.import_module("sglang.srt.runtime_context")
-            return getattr(context.get_serving(), name, None)
-        except Exception:  # versions that have no such context, or none yet
-            return None
+            return getattr(importlib.import_module("sglang.srt.runtime_context").get_serving(), name)
+        except Exception:  # versions that have no such context, or another one
+            return getattr(self._server_args, name, None)
 
     def schema_options(self) -> dict[str, Any]:
         """What the server says of white space, as options of Grammar.from_json_schema."""
