@@ -266,6 +266,37 @@ def test_ebnf_of_a_whole_answer_is_ebnf(at):
     assert row_of(at, accepted(at, "full_assistant_ebnf", 'root ::= "ab"', "ab"))[EOS]
 
 
+# ---------------------------------------------------------------------------------------------- framed answers
+
+
+def framing(content, **thinking):
+    """As AnswerFrame.structural_tag of SGLang: reasoning between tokens, if any, then the answer and a token."""
+    begin, end = ({"type": "token", "token": token} for token in (0, 2))
+    free = {"type": "any_tokens", "exclude_tokens": [2], **thinking}
+    reasoning = {"type": "sequence", "elements": [begin, free, end]}
+    elements = [{"type": "optional", "content": reasoning}, content, end]
+    return {"type": "structural_tag", "format": {"type": "sequence", "elements": elements}}
+
+
+def test_an_answer_is_compiled_within_the_frame_of_its_reasoning(at):
+    framed = at.backend_.compile_framed_grammar(requested(at, "regex", "[0-9]+"), framing)
+    for tokens in ([0, *ids_of("any thought"), 2, *ids_of("12"), 2], [*ids_of("12"), 2]):
+        text = framed.copy()
+        accept_run(text, tokens)
+        assert np.flatnonzero(row_of(at, text)).tolist() == [EOS]
+    with pytest.raises(ValueError, match="is not accepted"):
+        accept_run(framed.copy(), [0, 2, *ids_of("x")])
+
+
+def test_an_answer_that_cannot_be_framed_goes_without_its_frame(at, caplog):
+    grammar = requested(at, "regex", "[0-9]+")
+    assert at.backend_.compile_framed_grammar(grammar, lambda content: framing(content, max_tokens=9)) is None
+    assert "cannot frame an answer" in caplog.text
+    agent = {"agent": "react", "tools": {"add": {"type": "object"}}, "trace": "Question: 1 + 1?\nThought: it"}
+    begun = requested(at, "ebnf", f"%agent {json.dumps(agent)}")
+    assert at.backend_.compile_framed_grammar(begun, framing) is None
+
+
 # ---------------------------------------------------------------------------------------------- cache and copies
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from ...automata.errors import BridleError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ...automata.vocabulary import Vocabulary
 from ...grammar.agent_resumption import resume
+from ...grammar.grammar import Grammar
 from ..request_cache import RequestCache
 from ..requested_grammars import GrammarRequest, RequestKind, agent_request
 from .constrained_text import BridleGrammar
@@ -106,6 +107,25 @@ class BridleGrammarBackend(BaseGrammarBackend):
         except BridleError as error:
             logger.error("bridle refuses a %s grammar: %s", name, error)
             return _invalid(name, str(error))
+
+    def compile_framed_grammar(
+        self, grammar: BridleGrammar, frame: Callable[[Any], Any], *args: Any, **kwargs: Any
+    ) -> BridleGrammar | None:
+        """A grammar within the frame that a reasoning format has around answers; None where that cannot be.
+
+        frame : makes a structural tag of what is within, here the grammar itself. SGLang constrains the answer alone
+        where this returns None, as for budgets of reasoning tokens: what counts tokens is no property of a text.
+        Special tokens of the frame are none of the grammar's text in any case, so there is nothing to reserve.
+        """
+        if grammar.whole_grammar is None:
+            return None
+        try:
+            compiled = compile_grammar(Grammar.from_structural_tag(frame(grammar.whole_grammar)), self.vocabulary)
+            Matcher(compiled).fill_next_token_bitmask(allocate_token_bitmask(1, self.vocabulary.size))
+        except BridleError as error:
+            logger.warning("bridle cannot frame an answer, which is constrained without its frame: %s", error)
+            return None
+        return BridleGrammar(compiled, stats=_stats("structural_tag"))
 
     def _compile(self, request: GrammarRequest) -> tuple[Compiled, Matcher | None]:
         """(the grammar, a matcher behind the text that the request goes on with), the first mask made."""

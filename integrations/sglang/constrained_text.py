@@ -49,6 +49,11 @@ class BridleGrammar(BaseGrammarObject):
         self._fault: BridleError | None = None
         self._behind: list[int] = []
 
+    @property
+    def whole_grammar(self) -> Any:
+        """The grammar of the text; None where it had begun before the request."""
+        return self._compiled.grammar if self._beginning is None else None
+
     def copy(self) -> BridleGrammar:
         """A new text in the same grammar, which has not begun."""
         stats = copy.copy(self.grammar_stats)
