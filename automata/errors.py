@@ -10,7 +10,7 @@
     ├── SavedGrammarError       a file that is no saved grammar, is damaged, or was written by another version of bridle
     ├── VocabularyError         a vocabulary that contradicts itself or its tokenizer
     ├── SamplingError           (sampler) no sentence within the budget has a probability, or too few were found
-    └── ConflictError           (integrations.hf) another logits processor forbids all that the grammar allows
+    └── ConflictError           (integrations) another logits processor forbids all that the grammar allows
 
 An argument of a type that it cannot have is a TypeError, an option with a value that it cannot have a ValueError
 (grammar/arguments.py); neither is about what the user's grammar or text says.

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from .grammar.agent_spec import AgentSpec
     from .integrations.hf.agent_loop import AgentTrace
 
-__all__ = ["AgentState", "FreeText", "Quote", "References", "ToolArguments", "ToolName", "ready", "run"]
+__all__ = ["AgentState", "FreeText", "Quote", "References", "ToolArguments", "ToolName", "awaited", "ready", "run"]
+
+
+def awaited(spec: AgentSpec, trace: str) -> str | None:
+    """The state whose text is awaited behind a trace; None where the model is to go on, or all has ended.
+
+    For those who let a server write an agent's turns, and add what comes from outside themselves. Raises GrammarError,
+    with the place, for a text that the agent cannot have.
+    """
+    from .grammar.agent_resumption import awaited
+
+    return awaited(spec, trace)
 
 
 def ready() -> dict[str, str]:

@@ -24,6 +24,8 @@ __all__ = ["awaited", "resume"]
 def resume(matcher: Matcher, trace: str) -> None:
     """Brings the matcher of an agent from the empty text behind a trace, which may end anywhere.
 
+    What stands behind a delimiter of a step from outside, up to the next delimiter, is that step's text: a delimiter of
+    which only a part was written is still part of it.
     Raises GrammarError, with the place, for a text that the agent cannot have.
     """
     grammar = matcher.compiled.grammar

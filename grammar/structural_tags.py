@@ -127,10 +127,12 @@ def _parsed(tag: Any) -> Any:
 
 def _format_of(tag: Any) -> tuple[Any, str]:
     """The format that a tag holds, and the pointer to it; a format may stand by itself."""
-    if not isinstance(tag, Mapping) or tag.get("type") != "structural_tag":
+    if not isinstance(tag, Mapping):
         return tag, ""
-    if "structures" in tag:
+    if "structures" in tag and tag.get("type", "structural_tag") == "structural_tag":
         return _legacy(tag), ""
+    if tag.get("type") != "structural_tag":
+        return tag, ""
     Members(tag, "", "structural_tag", {"type", "format"})
     if "format" not in tag:
         raise GrammarError('a structural_tag needs "format"', pointer="")
@@ -138,7 +140,7 @@ def _format_of(tag: Any) -> tuple[Any, str]:
 
 
 def _legacy(tag: Mapping[str, Any]) -> dict[str, Any]:
-    """The older form: structures, each with its begin, schema and end, and triggers."""
+    """The older form: structures, each with its begin, schema and end, and triggers; the type may be left out."""
     members = Members(tag, "", "structural_tag", {"type", "structures", "triggers"})
     tags = []
     for i, structure in enumerate(members.listed("structures")):

@@ -59,9 +59,9 @@ class RequestCache(Generic[_Key, _Value]):
                     with self._lock:
                         if self._known.get(key) is known:
                             self._forget(key)
-        error = known.exception()
-        if error is not None:
-            raise error.with_traceback(None)  # it is raised many times, and would remember each
+        failure = known.exception()
+        if failure is not None:
+            raise failure.with_traceback(None)  # it is raised many times, and would remember each
         return known.result()
 
     def clear(self) -> None:

@@ -74,15 +74,23 @@ class Drafter:
     """The sources, and what is known of them; lives as long as its user likes.
 
     most : nodes of a draft, at the most. cost : of forwards; shared by what decodes with one model.
+    branches : whether drafts are trees; else each is the likeliest path, for what verifies no more than that.
     """
 
-    def __init__(self, sources: Sequence[DraftSource], most: int = 64, cost: ForwardCost | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[DraftSource],
+        most: int = 64,
+        cost: ForwardCost | None = None,
+        *,
+        branches: bool = True,
+    ) -> None:
         names = [source.name for source in sources]
         if len(set(names)) != len(names):
             raise ValueError(f"each source of a Drafter needs a name of its own, but they are {', '.join(names)}")
         if not 0 <= most <= 1024:
             raise ValueError(f"a draft has 0 to 1024 nodes at the most, not {most}")
-        self.sources, self.names, self.most = list(sources), names, most
+        self.sources, self.names, self.most, self.branches = list(sources), names, most, branches
         self.acceptance, self.cost = Acceptance(len(sources)), cost or ForwardCost()
         self.worth = [_Worth() for _ in sources]
         self.stats = DraftStats()
@@ -175,7 +183,7 @@ class TextDrafter:
         self._forbidden = set()
         for i, (token, path) in enumerate(zip(tree.tokens.tolist(), paths.tolist(), strict=True)):
             above = parents[i]
-            if above not in place:
+            if above not in place or (not drafter.branches and above != (kept[-1] if kept else -1)):
                 continue
             if path < drafter.cost.threshold(gain, len(kept)) or len(kept) == drafter.most:
                 break

@@ -223,6 +223,26 @@ def test_nothing_is_drafted_behind_a_stop_token_or_beyond_the_room_that_is_left(
     assert len(text.propose(context(), 0)) == 0
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_draft_without_branches_is_the_likeliest_path_that_is_allowed(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    letters = [cut(letter)[0] for letter in "abc"]
+    parents = [-1, -1, -1, *(int(rng.integers(-1, i)) for i in range(3, 30))]
+    tree = DraftTree.of([letters[i] for i in rng.integers(0, 3, 30)], parents, rng.random(30).tolist())
+    c = bridle.compile(bridle.Grammar.from_regex("([ab]c*)*"), words())
+    for matcher in (None, bridle.Matcher(c)):
+        begin = [Drafter([Fixed(tree)], cost=ForwardCost(0.0), branches=b) for b in (True, False)]
+        whole, line = (
+            drafter.begin(Request(np.zeros(0, np.int32))).propose(context(matcher), 100) for drafter in begin
+        )
+        expected, at, above = [], -1, whole.tree.parent.tolist()
+        while at in above:  # nodes stand likeliest first
+            at = above.index(at)
+            expected.append(int(whole.tree.tokens[at]))
+        assert line.tree.tokens.tolist() == expected
+        assert line.tree.parent.tolist() == list(range(-1, len(expected) - 1))
+
+
 # ---------------------------------------------------------------------------------------------- the grammar's drafts
 
 

@@ -42,25 +42,15 @@ from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 from ...automata.batch_fill import mask_keys
 from ...automata.bitmask_rows import tokens_in
-from ...automata.errors import BridleError, LimitError
+from ...automata.errors import LimitError
 from ...automata.matcher import Matcher, allocate_token_bitmask
+from ..conflict import ConflictError
 from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
 from .prefix_states import PrefixState
 from .row_states import Ids, RowStates
 from .step_masks import MaskStats, ResidentStepMasks, StepMasks
 
 __all__ = ["ConflictError", "GrammarLogitsProcessor", "MaskStats"]
-
-
-class ConflictError(BridleError):
-    """The grammar and another logits processor leave no token, or the other had its way. `row`: of the batch."""
-
-    def __init__(self, message: str, row: int) -> None:
-        super().__init__(message, row)
-        self.message, self.row = message, row
-
-    def __str__(self) -> str:
-        return f"row {self.row}: {self.message}"
 
 
 class _Foreseen(NamedTuple):

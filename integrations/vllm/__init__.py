@@ -14,7 +14,7 @@
 | `request_matchers.py` | grammars of requests, compiled, and matchers with their budgets |
 | `request_reading.py` | what vLLM's parameters of a request say, as bridle's |
 | `vocabularies.py` | the tokenizers of vLLM as vocabularies |
-| `forced_drafts.py` | experimental: drafts what grammars force, as a proposer of vLLM's speculative decoding |
+| `grammar_drafts.py`, `request_drafts.py` | experimental: drafts from grammars in vLLM's speculative decoding |
 
 INVARIANT: `plugin.py` alone is imported where vLLM starts without the backend, and nothing in it raises.
 Source: vLLM 0.32.0, v1/structured_output, v1/core/sched/scheduler.py, sampling_params.py.

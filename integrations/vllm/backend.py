@@ -28,6 +28,8 @@ from ...automata.bitmask_rows import write_stop_tokens
 from ...automata.errors import BridleError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ..requested_grammars import GrammarRequest, RequestKind
+from .grammar_drafts import drafts_from_grammars
+from .request_drafts import EngineDrafts, RequestDrafts
 from .request_matchers import RequestMatchers, within_budget
 from .request_reading import arguments_of, request_of
 
@@ -53,6 +55,10 @@ class BridleBackend(StructuredOutputBackend):
 
     def __post_init__(self) -> None:
         self._matchers = RequestMatchers(self.vllm_config, self.tokenizer, self.vocab_size)
+        self.drafts: EngineDrafts | None = None
+        speculative = self.vllm_config.speculative_config
+        if drafts_from_grammars(speculative):
+            self.drafts = EngineDrafts(self.tokenizer, speculative.num_speculative_tokens)
 
     # ------------------------------------------------------------------------------------------ grammars
 
@@ -104,7 +110,8 @@ class BridleGrammar(StructuredOutputGrammar):
     """
 
     __slots__ = (
-        "_allotted", "_backend", "_error", "_error_at", "_matcher", "_may_be_slow", "_request", "_start", "_tokens",
+        "_allotted", "_backend", "_drafts", "_error", "_error_at", "_matcher", "_may_be_slow", "_request", "_start",
+        "_tokens",
     )  # fmt: skip
 
     def __init__(self, backend: BridleBackend, start: Matcher, request: Any = None, *, may_be_slow: bool = False):
@@ -115,6 +122,8 @@ class BridleGrammar(StructuredOutputGrammar):
         self._tokens = 0  # accepted
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
+        drafted = request is not None and backend.drafts is not None
+        self._drafts = RequestDrafts(backend.drafts, request) if drafted else None
         if request is not None:
             self._allot(backend.allotted(request))
 
@@ -175,13 +184,17 @@ class BridleGrammar(StructuredOutputGrammar):
         logger.error("request %s: token %s is not allowed behind %r%s", request_id, token, matcher.text()[-80:], reason)
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
-        """The legal prefix of a draft."""
-        tokens = strip_speculative_padding(tokens)
-        if self._error is not None:
+        """The legal prefix of a draft, or the draft that is put in its place (grammar_drafts.py)."""
+        if self._error is not None or self.is_terminated():
             return []
         try:
-            return tokens[: self._begin().validate_tokens(tokens)]
-        except Exception:  # it is asked again where the draft's tokens are met
+            matcher = self._begin()
+            if self._drafts is not None:
+                return self._drafts.propose(matcher)
+            tokens = strip_speculative_padding(tokens)
+            return tokens[: matcher.validate_tokens(tokens)]
+        except Exception as error:  # a draft is not needed, and the mask, or the token itself, meets it again
+            logger.debug("no draft: %s", error)
             return []
 
     def rollback(self, num_tokens: int) -> None:

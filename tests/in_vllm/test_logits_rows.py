@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-# Not "vllm" alone: this folder would be taken for it.
-pytest.importorskip("vllm.v1", reason="needs vLLM: make its environment with tests/vllm/install.py")
+pytest.importorskip("vllm.v1", reason="vLLM is not installed: make test-vllm")
 
 import numpy as np
 import torch

