@@ -61,8 +61,10 @@ def names_special_tokens(request: GrammarRequest) -> bool:
 
 def _check_processor(arguments: BridleArguments, model_config: Any) -> None:
     """Raises VLLMValidationError for a grammar that nobody would read."""
+    if arguments.logits is None:
+        return
     named = [getattr(processor, "__name__", processor) for processor in model_config.logits_processors or ()]
-    if arguments.logits is not None and not any(name.endswith("BridleLogitsProcessor") for name in named):
+    if not any(name.endswith("BridleLogitsProcessor") for name in named):
         raise VLLMValidationError(
             "extra_args['bridle']['logits'] is for an engine with --logits-processors "
             "bridle.integrations.vllm.logits_processor:BridleLogitsProcessor; here, use structured_outputs"

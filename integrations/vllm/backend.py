@@ -122,8 +122,8 @@ class BridleGrammar(StructuredOutputGrammar):
         self._tokens = 0  # accepted
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
-        drafted = request is not None and backend.drafts is not None
-        self._drafts = RequestDrafts(backend.drafts, request) if drafted else None
+        drafts = None if request is None else backend.drafts
+        self._drafts = None if drafts is None else RequestDrafts(drafts, request)
         if request is not None:
             self._allot(backend.allotted(request))
 
