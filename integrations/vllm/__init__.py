@@ -7,6 +7,11 @@
 | `plugin.py` | what vLLM calls when it starts: makes the backend known to it |
 | `admission.py` | the API process: reads what a request asks for, and refuses what is no grammar |
 | `backend.py` | the engine's process: grammars of requests, their masks and tokens |
+| `logits_processor.py` | the worker's process: the same before sampling, with temperatures of parts of a grammar |
+| `logits_rows.py` | which row of the logits is whose, in both of vLLM's model runners |
+| `row_masks.py` | masks and temperatures of such rows |
+| `request_texts.py` | one request's text there: it follows the tokens, and never raises |
+| `request_matchers.py` | grammars of requests, compiled, and matchers with their budgets |
 | `request_reading.py` | what vLLM's parameters of a request say, as bridle's |
 | `vocabularies.py` | the tokenizers of vLLM as vocabularies |
 | `grammar_drafts.py`, `request_drafts.py` | experimental: drafts from grammars in vLLM's speculative decoding |

@@ -21,9 +21,10 @@ from .plugin import BACKEND
 from .request_reading import BridleArguments, agent_text, arguments_of, request_of
 from .vocabularies import vocabulary_of
 
-__all__ = ["admit"]
+__all__ = ["admit", "names_special_tokens"]
 
 _KEPT, _KEPT_CHARACTERS = 512, 1 << 26  # requests that were found good or bad, and their texts
+
 
 def admit(params: Any, model_config: Any, config: Any, tokenizer: Any) -> None:
     """Raises VLLMValidationError for SamplingParams whose grammar is none. config : StructuredOutputsConfig."""
@@ -35,17 +36,39 @@ def admit(params: Any, model_config: Any, config: Any, tokenizer: Any) -> None:
 
 def _admit(params: Any, model_config: Any, config: Any, tokenizer: Any) -> None:
     arguments = arguments_of(params.extra_args)
+    _check_processor(arguments, model_config)
     _add_agent(params, arguments)
     if params.structured_outputs is None:
         return
     _check_engine(params.structured_outputs, model_config, tokenizer)
     request = request_of(params.structured_outputs, arguments, is_compact=config.disable_any_whitespace)
-    if _known.get(request):
+    if names_special_tokens(request):
         _check_names(request, tokenizer, model_config.get_vocab_size())
+    params.structured_outputs._backend = BACKEND
+
+
+def names_special_tokens(request: GrammarRequest) -> bool:
+    """Whether the grammar of a request names special tokens, which a vocabulary must have.
+
+    Raises BridleError for a grammar that is none, and for a trace that its agent cannot have.
+    """
+    names = _known.get(request)
     agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
     if agent is not None:
         awaited(agent.spec(), agent.trace)
-    params.structured_outputs._backend = BACKEND
+    return names
+
+
+def _check_processor(arguments: BridleArguments, model_config: Any) -> None:
+    """Raises VLLMValidationError for a grammar that nobody would read."""
+    if arguments.logits is None:
+        return
+    named = [getattr(processor, "__name__", processor) for processor in model_config.logits_processors or ()]
+    if not any(name.endswith("BridleLogitsProcessor") for name in named):
+        raise VLLMValidationError(
+            "extra_args['bridle']['logits'] is for an engine with --logits-processors "
+            "bridle.integrations.vllm.logits_processor:BridleLogitsProcessor; here, use structured_outputs"
+        )
 
 
 def _add_agent(params: Any, arguments: BridleArguments) -> None:
@@ -72,7 +95,7 @@ def _check_engine(outputs: Any, model_config: Any, tokenizer: Any) -> None:
 
 
 def _read(request: GrammarRequest) -> bool:
-    """Whether the grammar of a request names special tokens, which a vocabulary must have. Raises BridleError."""
+    """As names_special_tokens, of the grammar alone."""
     grammar = request.grammar()
     grammar.root  # noqa: B018  emptiness, and what else is only seen when the first state is made
     return bool(grammar.special_tokens)

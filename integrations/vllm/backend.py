@@ -1,7 +1,7 @@
 """The backend in the engine's process: what requests ask for, compiled; their masks; the tokens that they were given.
 
-What was compiled for a request serves all equal ones, and what a mask has taught serves all of the engine. Grammars
-are compiled in vLLM's threads, with the first mask, so that the loop of the engine finds it there.
+Grammars (request_matchers.py) are compiled in vLLM's threads, with the first mask, so that the loop of the engine finds
+it there.
 
 A request's `max_tokens` is its matcher's budget (token_budget.py): objects are closed in time. What a reasoning model
 thinks before its answer counts, too, so the budget is only known when the answer begins.
@@ -12,7 +12,6 @@ allows only stop tokens, and accepting one fails, upon which vLLM ends that requ
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,24 +25,18 @@ from vllm.v1.structured_output.backend_types import (
 from vllm.v1.structured_output.utils import strip_speculative_padding
 
 from ...automata.bitmask_rows import write_stop_tokens
-from ...automata.compiled import Compiled, compile_grammar
-from ...automata.errors import BridleError, LimitError
+from ...automata.errors import BridleError
 from ...automata.matcher import Matcher, allocate_token_bitmask
-from ...automata.vocabulary import Vocabulary
-from ...grammar.agent_resumption import resume
-from ..request_cache import RequestCache
-from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from ..requested_grammars import GrammarRequest, RequestKind
 from .grammar_drafts import drafts_from_grammars
 from .request_drafts import EngineDrafts, RequestDrafts
+from .request_matchers import RequestMatchers, within_budget
 from .request_reading import arguments_of, request_of
-from .vocabularies import default_stops, vocabulary_of
 
 __all__ = ["BridleBackend", "BridleGrammar"]
 
 logger = init_logger("vllm.plugins.bridle")
 
-_KEPT, _KEPT_CHARACTERS = 256, 1 << 26  # compiled grammars, and the texts that they were made of
-_VOCABULARIES = 4  # sets of stop tokens at a time: each has masks of its own
 _KINDS = {
     StructuredOutputOptions.JSON: RequestKind.JSON_SCHEMA,
     StructuredOutputOptions.JSON_OBJECT: RequestKind.JSON_OBJECT,
@@ -53,8 +46,6 @@ _KINDS = {
     StructuredOutputOptions.STRUCTURAL_TAG: RequestKind.STRUCTURAL_TAG,
 }
 
-Stops = frozenset[int]
-
 
 @dataclass
 class BridleBackend(StructuredOutputBackend):
@@ -63,26 +54,11 @@ class BridleBackend(StructuredOutputBackend):
     _array: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._stops = default_stops(self.vllm_config, self.tokenizer)
-        self._vocabularies = RequestCache(self._vocabulary, _VOCABULARIES)
-        self._compiled = RequestCache(self._compile, _KEPT, lambda key: len(key[0].text), _KEPT_CHARACTERS)
-        self._is_compact = self.vllm_config.structured_outputs_config.disable_any_whitespace
-        self._longest = self.vllm_config.model_config.max_model_len
+        self._matchers = RequestMatchers(self.vllm_config, self.tokenizer, self.vocab_size)
         self.drafts: EngineDrafts | None = None
         speculative = self.vllm_config.speculative_config
         if drafts_from_grammars(speculative):
             self.drafts = EngineDrafts(self.tokenizer, speculative.num_speculative_tokens)
-        if self._stops:
-            self._vocabularies.get(self._stops)  # the kernels, too, before the first request waits for them
-
-    def _vocabulary(self, stops: Stops) -> Vocabulary:
-        return vocabulary_of(self.tokenizer, self.vocab_size, stops)
-
-    def _compile(self, key: tuple[GrammarRequest, Stops]) -> Compiled:
-        request, stops = key
-        compiled = compile_grammar(request.grammar(), self._vocabularies.get(stops))
-        _make_first_mask(Matcher(compiled))
-        return compiled
 
     # ------------------------------------------------------------------------------------------ grammars
 
@@ -90,34 +66,23 @@ class BridleBackend(StructuredOutputBackend):
         self, request_type: StructuredOutputOptions, grammar_spec: str, stop_token_ids: set[int] | None = None
     ) -> BridleGrammar:
         """A grammar without a budget, as it does not say whose it is. Raises BridleError."""
-        options = {"whitespace": "compact"} if self._is_compact else {}
+        options = {"whitespace": "compact"} if self._matchers.is_compact else {}
         request = GrammarRequest.of(_KINDS[request_type], grammar_spec, options)
-        return BridleGrammar(self, self._start(request, stop_token_ids))
+        return BridleGrammar(self, self._matchers.start(request, stop_token_ids))
 
     def compile_request(self, request: Any) -> BridleGrammar:
         """The grammar of one of the engine's requests. Raises BridleError."""
         params = request.sampling_params
         arguments = arguments_of(params.extra_args)
-        asked = request_of(params.structured_outputs, arguments, is_compact=self._is_compact)
-        start = self._start(asked, params.all_stop_token_ids)
+        asked = request_of(params.structured_outputs, arguments, is_compact=self._matchers.is_compact)
+        start = self._matchers.start(asked, params.all_stop_token_ids)
         if arguments.budget is False:
             return BridleGrammar(self, start)
         return BridleGrammar(self, start, request, may_be_slow=arguments.budget is True)
 
-    def _start(self, request: GrammarRequest, stop_token_ids: set[int] | None) -> Matcher:
-        """A matcher where the text of a request begins."""
-        stops = frozenset(id_ for id_ in stop_token_ids or () if id_ < self.vocab_size) or self._stops
-        matcher = Matcher(self._compiled.get((request, stops)))
-        agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
-        if agent is not None and agent.trace:
-            resume(matcher, agent.trace)
-            _make_first_mask(matcher)
-        return matcher
-
     def allotted(self, request: Any) -> int:
         """Tokens that a request may still write."""
-        most = min(request.max_tokens, self._longest - request.num_prompt_tokens)
-        return most - request.num_output_tokens
+        return self._matchers.allotted(request.max_tokens, request.num_prompt_tokens) - request.num_output_tokens
 
     # ------------------------------------------------------------------------------------------ masks
 
@@ -133,8 +98,7 @@ class BridleBackend(StructuredOutputBackend):
 
     def destroy(self) -> None:
         """Drops what was compiled."""
-        self._compiled.clear()
-        self._vocabularies.clear()
+        self._matchers.clear()
         self._array = None
 
 
@@ -158,8 +122,8 @@ class BridleGrammar(StructuredOutputGrammar):
         self._tokens = 0  # accepted
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
-        drafted = request is not None and backend.drafts is not None
-        self._drafts = RequestDrafts(backend.drafts, request) if drafted else None
+        drafts = None if request is None else backend.drafts
+        self._drafts = None if drafts is None else RequestDrafts(drafts, request)
         if request is not None:
             self._allot(backend.allotted(request))
 
@@ -168,17 +132,8 @@ class BridleGrammar(StructuredOutputGrammar):
         if tokens == self._allotted:
             return
         self._allotted = tokens
-        matcher = self._start.fork()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                matcher.allot(tokens)
-                if matcher.closes_slowly and not self._may_be_slow:
-                    matcher = self._start.fork()
-        except LimitError as error:
-            logger.debug("request %s: %s; it is decoded without a budget", self._request.request_id, error)
-            matcher = self._start.fork()
-        self._matcher = matcher
+        name = f"request {self._request.request_id}"
+        self._matcher = within_budget(self._start, tokens, may_be_slow=self._may_be_slow, name=name)
 
     def _begin(self, more: int = 0) -> Matcher:
         """The matcher. more : tokens that are accepted now, which the request counts already."""
@@ -257,12 +212,3 @@ class BridleGrammar(StructuredOutputGrammar):
         """Back to where the text begins."""
         self._tokens, self._allotted, self._error = 0, None, None
         self._matcher = self._start.fork()
-
-
-def _make_first_mask(matcher: Matcher) -> None:
-    """Makes the mask of the present state; where a budget is met, the text says so when it comes there."""
-    bitmask = allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
-    try:
-        matcher.fill_next_token_bitmask(bitmask)
-    except LimitError as error:
-        logger.debug("the first mask: %s", error)

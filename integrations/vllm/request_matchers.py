@@ -1,0 +1,111 @@
+"""What requests are decoded with: grammars, compiled once for all equal ones, and matchers with a request's budget.
+
+The structured-output backend and the logits processor share it. What was compiled for a request serves all equal ones,
+and what a mask has taught serves all of the engine.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from typing import Any
+
+from vllm.logger import init_logger
+
+from ...automata.compiled import Compiled, compile_grammar
+from ...automata.errors import LimitError
+from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.vocabulary import Vocabulary
+from ...grammar.agent_resumption import resume
+from ..request_cache import RequestCache
+from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from .vocabularies import default_stops, vocabulary_of
+
+__all__ = ["RequestMatchers", "within_budget"]
+
+logger = init_logger("vllm.plugins.bridle")
+
+_KEPT, _KEPT_CHARACTERS = 256, 1 << 26  # compiled grammars, and the texts that they were made of
+_VOCABULARIES = 4  # sets of stop tokens at a time: each has masks of its own
+
+Stops = frozenset[int]
+
+
+class RequestMatchers:
+    """The grammars of one engine's requests. Threads may share it.
+
+    size : of the model's logits. is_compact : the engine is set to write JSON without white space. Raises
+    VocabularyError for a tokenizer that cannot be read.
+    """
+
+    def __init__(self, vllm_config: Any, tokenizer: Any, size: int) -> None:
+        self.size = size
+        self.is_compact = bool(vllm_config.structured_outputs_config.disable_any_whitespace)
+        self._tokenizer = tokenizer
+        self._model = vllm_config.model_config
+        self._stops = default_stops(vllm_config, tokenizer)
+        self._vocabularies = RequestCache(self._read, _VOCABULARIES)
+        self._compiled = RequestCache(self._compile, _KEPT, lambda key: len(key[0].text), _KEPT_CHARACTERS)
+        if self._stops:
+            self._vocabularies.get(self._stops)  # the kernels, too, before the first request waits for them
+
+    def start(self, request: GrammarRequest, stop_token_ids: Collection[int] | None) -> Matcher:
+        """A matcher where the text of a request begins, its first mask made. Raises BridleError."""
+        matcher = Matcher(self._compiled.get((request, self._chosen(stop_token_ids))))
+        agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
+        if agent is not None and agent.trace:
+            resume(matcher, agent.trace)
+            _make_first_mask(matcher)
+        return matcher
+
+    def vocabulary(self, stop_token_ids: Collection[int] | None) -> Vocabulary:
+        """The vocabulary of a request with such stop tokens; without any, with those of the engine."""
+        return self._vocabularies.get(self._chosen(stop_token_ids))
+
+    def allotted(self, max_tokens: int, prompt_tokens: int) -> int:
+        """Tokens that a request may write, behind a prompt of so many."""
+        return min(max_tokens, self._model.max_model_len - prompt_tokens)
+
+    def clear(self) -> None:
+        """Drops what was compiled."""
+        self._compiled.clear()
+        self._vocabularies.clear()
+
+    def _chosen(self, stop_token_ids: Collection[int] | None) -> Stops:
+        return frozenset(id_ for id_ in stop_token_ids or () if id_ < self.size) or self._stops
+
+    def _read(self, stops: Stops) -> Vocabulary:
+        return vocabulary_of(self._tokenizer, self.size, stops)
+
+    def _compile(self, key: tuple[GrammarRequest, Stops]) -> Compiled:
+        request, stops = key
+        compiled = compile_grammar(request.grammar(), self._vocabularies.get(stops))
+        _make_first_mask(Matcher(compiled))
+        return compiled
+
+
+def within_budget(start: Matcher, tokens: int, *, may_be_slow: bool, name: str) -> Matcher:
+    """A matcher at `start` for a text of so many tokens, a stop token included.
+
+    Without a budget where no text is so short, and where keeping to it would be slow (`Matcher.closes_slowly`) and may
+    not be. name : of the request, for the log.
+    """
+    matcher = start.fork()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            matcher.allot(tokens)
+            if may_be_slow or not matcher.closes_slowly:
+                return matcher
+    except LimitError as error:
+        logger.debug("%s: %s; it is decoded without a budget", name, error)
+    return start.fork()
+
+
+def _make_first_mask(matcher: Matcher) -> None:
+    """Makes the mask of the present state; where a budget is met, the text says so when it comes there."""
+    bitmask = allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
+    try:
+        matcher.fill_next_token_bitmask(bitmask)
+    except LimitError as error:
+        logger.debug("the first mask: %s", error)
