@@ -16,12 +16,12 @@ from typing import Any
 os.environ.setdefault("VLLM_PLUGINS", "bridle")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
+from vllm import LLM, SamplingParams
 from vllm.config import StructuredOutputsConfig
 from vllm.plugins import load_general_plugins
 from vllm.sampling_params import StructuredOutputsParams
 
 import bridle
-from vllm import LLM, SamplingParams
 
 BOX = Path(bridle.__file__).parent.parent / "integrations" / "box"
 PERSON = {
