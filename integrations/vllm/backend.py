@@ -68,6 +68,7 @@ class BridleBackend(StructuredOutputBackend):
         self._compiled = RequestCache(self._compile, _KEPT, lambda key: len(key[0].text), _KEPT_CHARACTERS)
         self._is_compact = self.vllm_config.structured_outputs_config.disable_any_whitespace
         self._longest = self.vllm_config.model_config.max_model_len
+        self.most_drafted = self.vllm_config.num_speculative_tokens
         self.drafts: EngineDrafts | None = None
         speculative = self.vllm_config.speculative_config
         if drafts_from_grammars(speculative):
@@ -163,8 +164,9 @@ class BridleGrammar(StructuredOutputGrammar):
         if request is not None:
             self._allot(backend.allotted(request))
 
-    def _allot(self, tokens: int) -> None:
-        """Begins with so many tokens, a stop token included; without a budget where no text is so short."""
+    def _allot(self, tokens: int, *, or_least: bool = False) -> None:
+        """Begins with so many tokens, a stop token included; where no text is so short, without a budget, or with the
+        least that there is."""
         if tokens == self._allotted:
             return
         self._allotted = tokens
@@ -172,7 +174,7 @@ class BridleGrammar(StructuredOutputGrammar):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                matcher.allot(tokens)
+                matcher.allot(max(tokens, matcher.least_tokens()) if or_least else tokens)
                 if matcher.closes_slowly and not self._may_be_slow:
                     matcher = self._start.fork()
         except LimitError as error:
@@ -183,8 +185,19 @@ class BridleGrammar(StructuredOutputGrammar):
     def _begin(self, more: int = 0) -> Matcher:
         """The matcher. more : tokens that are accepted now, which the request counts already."""
         if self._tokens == 0 and self._request is not None:
-            self._allot(self._backend.allotted(self._request) + more)
+            left = self._backend.allotted(self._request)
+            if self._is_thinking():
+                # These are drafts, and nobody says how many of them come before the answer; what a smaller budget
+                # allows, the right one will allow, too.
+                self._allot(left - self._backend.most_drafted, or_least=True)
+            else:
+                self._allot(left + more)
         return self._matcher
+
+    def _is_thinking(self) -> bool:
+        """Whether the request's answer has not begun, as far as vLLM knows."""
+        asked = getattr(self._request, "structured_output_request", None)
+        return asked is not None and asked.reasoning_ended is False
 
     def _log(self, error: Exception) -> None:
         name = "a request" if self._request is None else f"request {self._request.request_id}"
