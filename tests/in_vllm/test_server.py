@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -173,6 +174,34 @@ def test_an_agent_goes_on_in_a_chat_whose_last_message_is_its_trace(server: Serv
     assert bridle.agents.awaited(spec, trace + answer.message.content) in ("observation", None)
 
 
+# ------------------------------------------------------------------------------------------------ others of vLLM's
+
+
+def test_the_end_is_held_off_by_min_tokens_where_the_text_can_go_on(server: Server) -> None:
+    def asked(grammar: dict) -> dict:
+        return {"extra_body": structured(**grammar) | {"min_tokens": 30, "return_token_ids": True}, "max_tokens": 40}
+
+    assert len(server.chat(**asked({"regex": "[a-z]+"})).token_ids) >= 30
+    assert server.chat(**asked({"choice": ["red", "green"]})).message.content in ("red", "green")
+
+
+def test_biases_and_bad_words_allow_nothing(server: Server) -> None:
+    for options in ({"logit_bias": {"80": 100}}, {"extra_body": {"bad_words": ["red", "green"]}}):
+        body = options.pop("extra_body", {}) | structured(choice=["red", "green"])
+        assert server.chat(extra_body=body, **options).message.content in ("red", "green")
+
+
+def test_a_request_that_allows_itself_nothing_ends_alone_as_an_error(server: Server) -> None:
+    with pytest.raises(openai.InternalServerError):
+        server.chat(extra_body=structured(choice=["red"]) | {"allowed_token_ids": [70]})
+    assert is_person(server.chat(extra_body=structured(json=PERSON)).message.content)
+
+
+def test_behind_its_end_a_text_that_ignores_it_is_free(server: Server) -> None:
+    answer = server.chat(extra_body=structured(choice=["red", "green"]) | {"ignore_eos": True}, max_tokens=30)
+    assert answer.finish_reason == "length" and answer.message.content.startswith(("red", "green"))
+
+
 # ------------------------------------------------------------------------------------------------ errors
 
 
@@ -189,7 +218,8 @@ def test_an_agent_goes_on_in_a_chat_whose_last_message_is_its_trace(server: Serv
         ({"extra_body": structured(json=PERSON, whitespace_pattern=" ")}, "whitespace_pattern is not supported"),
         ({"extra_body": bridle_says(budge=1)}, "has no 'budge'"),
         ({"extra_body": bridle_says(agent="reakt")}, "reakt"),
-        ({"extra_body": bridle_says(agent="react", tools={"add": ADD}, trace="Question: a\nAct")}, "line 2, column 1"),
+        ({"extra_body": bridle_says(agent="react", tools=["a"])}, "tool"),
+        ({"extra_body": bridle_says(agent="react", tools={"a": ADD}, trace="Question: b\nAction: a")}, "line 2, col"),
         ({"extra_body": structured(json=PERSON) | bridle_says(agent="react")}, "not both"),
         ({"tools": [{"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "objet"}}}],
           "tool_choice": "required"}, "'objet' is not a type"),
@@ -237,3 +267,13 @@ def test_a_limit_met_in_the_middle_of_a_text_ends_that_request_alone(server: Ser
     said = server.log.read_text(errors="replace")
     assert "limit ambiguity (states that one byte leads to) exceeded at byte 13" in said
     assert is_person(server.chat(extra_body=structured(json=PERSON)).message.content)
+
+
+def test_the_example_without_a_server_runs(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        run = subprocess.run(
+            [sys.executable, str(EXAMPLES / "offline.py"), "config"],
+            stdout=subprocess.PIPE, stderr=log, text=True, timeout=300, check=False,
+        )  # fmt: skip
+    assert run.returncode == 0, (tmp_path / "log").read_text()[-4000:]
+    assert "{'name': " in run.stdout and "Thought:" in run.stdout
