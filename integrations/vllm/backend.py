@@ -159,9 +159,10 @@ class BridleGrammar(StructuredOutputGrammar):
         self._tokens = 0  # accepted
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
-        drafted = request is not None and backend.drafts is not None
-        self._drafts = RequestDrafts(backend.drafts, request) if drafted else None
+        self._drafts: RequestDrafts | None = None
         if request is not None:
+            if backend.drafts is not None:
+                self._drafts = RequestDrafts(backend.drafts, request)
             self._allot(backend.allotted(request))
 
     def _allot(self, tokens: int, *, or_least: bool = False) -> None:
