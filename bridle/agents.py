@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .grammar.agent_spec import AgentSpec
     from .integrations.hf.agent_loop import AgentTrace
 
-__all__ = ["AgentState", "FreeText", "Quote", "References", "ToolArguments", "ToolName", "awaited", "ready", "run"]
+__all__ = [
+    "AgentState", "FreeText", "Quote", "References", "ToolArguments", "ToolName", "awaited", "feed", "ready", "run",
+]  # fmt: skip
 
 
 def awaited(spec: AgentSpec, trace: str) -> str | None:
@@ -26,6 +28,17 @@ def awaited(spec: AgentSpec, trace: str) -> str | None:
     from .grammar.agent_resumption import awaited
 
     return awaited(spec, trace)
+
+
+def feed(spec: AgentSpec, trace: str, text: str) -> str:
+    """A trace and the text from outside that it awaits, with the delimiter between them unless the trace ends with it.
+
+    Raises GrammarError, with the place, for a trace that the agent cannot have and a text that may not stand there;
+    ValueError where none is awaited.
+    """
+    from .grammar.agent_resumption import fed
+
+    return fed(spec, trace, text)
 
 
 def ready() -> dict[str, str]:

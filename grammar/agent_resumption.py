@@ -18,7 +18,7 @@ from .validation import byte_vocabulary
 if TYPE_CHECKING:
     from .agent_spec import AgentSpec
 
-__all__ = ["awaited", "resume"]
+__all__ = ["awaited", "fed", "resume"]
 
 
 def resume(matcher: Matcher, trace: str) -> None:
@@ -33,7 +33,11 @@ def resume(matcher: Matcher, trace: str) -> None:
         raise TypeError(f"only texts of agents can be resumed, and {grammar!r} is no grammar of one")
     plan, end = grammar.turns.plan, 0
     for step in read_steps(plan, trace)[0]:  # where that ends early, what follows is accepted, or refused, as it stands
-        if plan.states[step.state].env and not step.is_bare:
+        if plan.states[step.state].env and step.is_bare:
+            _accept(matcher, trace, end)
+            if matcher.pending_state() == grammar.spec.states[step.state].name:
+                return  # the text ends with a delimiter that is implied: what is fed brings it along
+        elif plan.states[step.state].env:
             _feed(matcher, trace, end, step, grammar.spec)
         end = step.end
     _accept(matcher, trace, len(trace))
@@ -71,6 +75,21 @@ def awaited(spec: AgentSpec, trace: str) -> str | None:
 
     Raises GrammarError, with the place, for a text that the agent cannot have.
     """
+    return _resumed(spec, trace).pending_state()
+
+
+def fed(spec: AgentSpec, trace: str, text: str) -> str:
+    """A trace and the text from outside that it awaits, with the delimiter between them unless the trace ends with it.
+
+    Raises GrammarError, with the place, for a trace that the agent cannot have and a text that may not stand there;
+    ValueError where none is awaited.
+    """
+    matcher = _resumed(spec, trace)
+    matcher.feed(text)
+    return matcher.text().decode()
+
+
+def _resumed(spec: AgentSpec, trace: str) -> Matcher:
     matcher = Matcher(compile_grammar(spec.grammar, byte_vocabulary()))
     resume(matcher, trace)
-    return matcher.pending_state()
+    return matcher

@@ -28,9 +28,10 @@ from ...automata.bitmask_rows import write_stop_tokens
 from ...automata.errors import BridleError
 from ...automata.matcher import Matcher, allocate_token_bitmask
 from ..requested_grammars import GrammarRequest, RequestKind
+from .budgeted_text import BudgetedText
 from .grammar_drafts import drafts_from_grammars
 from .request_drafts import EngineDrafts, RequestDrafts
-from .request_matchers import RequestMatchers, within_budget
+from .request_matchers import RequestMatchers
 from .request_reading import arguments_of, request_of
 
 __all__ = ["BridleBackend", "BridleGrammar"]
@@ -55,6 +56,7 @@ class BridleBackend(StructuredOutputBackend):
 
     def __post_init__(self) -> None:
         self._matchers = RequestMatchers(self.vllm_config, self.tokenizer, self.vocab_size)
+        self.most_drafted = self.vllm_config.num_speculative_tokens
         self.drafts: EngineDrafts | None = None
         speculative = self.vllm_config.speculative_config
         if drafts_from_grammars(speculative):
@@ -78,7 +80,7 @@ class BridleBackend(StructuredOutputBackend):
         start = self._matchers.start(asked, params.all_stop_token_ids)
         if arguments.budget is False:
             return BridleGrammar(self, start)
-        return BridleGrammar(self, start, request, may_be_slow=arguments.budget is True)
+        return BridleGrammar(self, start, request, at_once=arguments.budget is True)
 
     def allotted(self, request: Any) -> int:
         """Tokens that a request may still write."""
@@ -106,40 +108,39 @@ class BridleGrammar(StructuredOutputGrammar):
     """One request's text.
 
     start : a matcher where it begins, which is not moved. request : of the engine, for its budget; None: it has none.
-    may_be_slow : whether it is closed in time even if finding out how takes long (`Matcher.closes_slowly`).
+    at_once : as for BudgetedText.
     """
 
-    __slots__ = (
-        "_allotted", "_backend", "_drafts", "_error", "_error_at", "_matcher", "_may_be_slow", "_request", "_start",
-        "_tokens",
-    )  # fmt: skip
+    __slots__ = ("_backend", "_drafts", "_error", "_error_at", "_request", "_text")
 
-    def __init__(self, backend: BridleBackend, start: Matcher, request: Any = None, *, may_be_slow: bool = False):
-        self._backend, self._start, self._request = backend, start, request
-        self._may_be_slow = may_be_slow
-        self._matcher = start.fork()
-        self._allotted: int | None = None
-        self._tokens = 0  # accepted
+    def __init__(self, backend: BridleBackend, start: Matcher, request: Any = None, *, at_once: bool = False) -> None:
+        name = "a request" if request is None else f"request {request.request_id}"
+        self._backend, self._request = backend, request
+        self._text = BudgetedText(start, at_once=at_once, name=name)
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
-        drafts = None if request is None else backend.drafts
-        self._drafts = None if drafts is None else RequestDrafts(drafts, request)
+        self._drafts: RequestDrafts | None = None
         if request is not None:
-            self._allot(backend.allotted(request))
+            if backend.drafts is not None:
+                self._drafts = RequestDrafts(backend.drafts, request)
+            self._text.allot(backend.allotted(request))
 
-    def _allot(self, tokens: int) -> None:
-        """Begins with so many tokens, a stop token included; without a budget where no text is so short."""
-        if tokens == self._allotted:
-            return
-        self._allotted = tokens
-        name = f"request {self._request.request_id}"
-        self._matcher = within_budget(self._start, tokens, may_be_slow=self._may_be_slow, name=name)
+    def _begin(self, more: int = 0) -> BudgetedText:
+        """The text. more : tokens that are accepted now, which the request counts already."""
+        if self._text.tokens == 0 and self._request is not None:
+            left = self._backend.allotted(self._request)
+            if self._is_thinking():
+                # These are drafts, and nobody says how many of them come before the answer; what a smaller budget
+                # allows, the right one will allow, too.
+                self._text.allot(left - self._backend.most_drafted, or_least=True)
+            else:
+                self._text.allot(left + more)
+        return self._text
 
-    def _begin(self, more: int = 0) -> Matcher:
-        """The matcher. more : tokens that are accepted now, which the request counts already."""
-        if self._tokens == 0 and self._request is not None:
-            self._allot(self._backend.allotted(self._request) + more)
-        return self._matcher
+    def _is_thinking(self) -> bool:
+        """Whether the request's answer has not begun, as far as vLLM knows."""
+        asked = getattr(self._request, "structured_output_request", None)
+        return asked is not None and asked.reasoning_ended is False
 
     def _log(self, error: Exception) -> None:
         name = "a request" if self._request is None else f"request {self._request.request_id}"
@@ -153,26 +154,25 @@ class BridleGrammar(StructuredOutputGrammar):
         array = self._backend.array_of(bitmask)
         if self._error is None:
             try:
-                self._begin().fill_next_token_bitmask(array, batch_index)
+                self._begin().current().fill_next_token_bitmask(array, batch_index)
                 return
             except Exception as error:
-                self._error, self._error_at = error, self._tokens
+                self._error, self._error_at = error, self._text.tokens
                 self._log(error)
-        write_stop_tokens(array[batch_index], self._start.compiled.vocabulary)
+        write_stop_tokens(array[batch_index], self._text.start.compiled.vocabulary)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Tokens that were sampled, or drafted; what comes behind the end of the text is let pass."""
         if self._error is not None:
             return False
         try:
-            matcher = self._begin(len(tokens))
+            text = self._begin(len(tokens))
             for token in tokens:
-                if matcher.is_terminated():
+                if text.current().is_terminated():
                     break
-                if not matcher.accept_token(token):
-                    self._explain(request_id, matcher, token)
+                if not text.accept(token):
+                    self._explain(request_id, text.current(), token)
                     return False
-                self._tokens += 1
         except Exception as error:
             self._log(error)
             return False
@@ -188,7 +188,7 @@ class BridleGrammar(StructuredOutputGrammar):
         if self._error is not None or self.is_terminated():
             return []
         try:
-            matcher = self._begin()
+            matcher = self._begin().current()
             if self._drafts is not None:
                 return self._drafts.propose(matcher)
             tokens = strip_speculative_padding(tokens)
@@ -199,16 +199,15 @@ class BridleGrammar(StructuredOutputGrammar):
 
     def rollback(self, num_tokens: int) -> None:
         """Takes back the last tokens."""
-        self._matcher.rollback(num_tokens)
-        self._tokens -= num_tokens
-        if self._tokens < self._error_at:  # only a draft has come there
+        self._text.rollback(num_tokens)
+        if self._text.tokens < self._error_at:  # only a draft has come there
             self._error = None
 
     def is_terminated(self) -> bool:
         """Whether a stop token has ended the text."""
-        return self._matcher.is_terminated()
+        return self._text.current().is_terminated()
 
     def reset(self) -> None:
         """Back to where the text begins."""
-        self._tokens, self._allotted, self._error = 0, None, None
-        self._matcher = self._start.fork()
+        self._text.reset()
+        self._error = None

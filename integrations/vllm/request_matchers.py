@@ -1,4 +1,4 @@
-"""What requests are decoded with: grammars, compiled once for all equal ones, and matchers with a request's budget.
+"""What requests are decoded with: grammars, compiled once for all equal ones, and matchers where their texts begin.
 
 The structured-output backend and the logits processor share it. What was compiled for a request serves all equal ones,
 and what a mask has taught serves all of the engine.
@@ -6,7 +6,6 @@ and what a mask has taught serves all of the engine.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..request_cache import RequestCache
 from ..requested_grammars import GrammarRequest, RequestKind, agent_request
 from .vocabularies import default_stops, vocabulary_of
 
-__all__ = ["RequestMatchers", "within_budget"]
+__all__ = ["RequestMatchers"]
 
 logger = init_logger("vllm.plugins.bridle")
 
@@ -82,24 +81,6 @@ class RequestMatchers:
         compiled = compile_grammar(request.grammar(), self._vocabularies.get(stops))
         _make_first_mask(Matcher(compiled))
         return compiled
-
-
-def within_budget(start: Matcher, tokens: int, *, may_be_slow: bool, name: str) -> Matcher:
-    """A matcher at `start` for a text of so many tokens, a stop token included.
-
-    Without a budget where no text is so short, and where keeping to it would be slow (`Matcher.closes_slowly`) and may
-    not be. name : of the request, for the log.
-    """
-    matcher = start.fork()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            matcher.allot(tokens)
-            if may_be_slow or not matcher.closes_slowly:
-                return matcher
-    except LimitError as error:
-        logger.debug("%s: %s; it is decoded without a budget", name, error)
-    return start.fork()
 
 
 def _make_first_mask(matcher: Matcher) -> None:

@@ -19,7 +19,8 @@ from ...automata.errors import BridleError, GrammarError
 from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
 from ..requested_grammars import GrammarRequest
-from .request_matchers import RequestMatchers, within_budget
+from .budgeted_text import BudgetedText
+from .request_matchers import RequestMatchers
 from .request_reading import arguments_of, logits_request_of
 
 __all__ = ["RequestText", "text_of"]
@@ -43,67 +44,64 @@ def text_of(matchers: RequestMatchers, params: Any, prompt_tokens: int) -> Reque
 
 
 class RequestText:
-    """See the module. budget : what `extra_args["bridle"]["budget"]` says.
-
-    taken : how many of the request's tokens it has followed; none behind its end, or its error.
-    """
+    """See the module. budget : what `extra_args["bridle"]["budget"]` says."""
 
     def __init__(
         self, matchers: RequestMatchers, request: GrammarRequest, params: Any, prompt_tokens: int, budget: bool | None
     ) -> None:
-        self.taken = 0
         self._matchers, self._request, self._params = matchers, request, params
         self._prompt_tokens, self._budget = prompt_tokens, budget
-        self._matcher: Matcher | None = None
+        self._text: BudgetedText | None = None  # made when it is first needed
         self._error: Exception | None = None
         self._error_at = 0  # it holds while there are so many tokens
         self._is_draft = False
 
     # ------------------------------------------------------------------------------------------ tokens
 
+    @property
+    def taken(self) -> int:
+        """How many of the request's tokens it has followed; none behind its end, or its error."""
+        return 0 if self._text is None else self._text.tokens
+
     def take(self, tokens: Iterable[int]) -> None:
         """Follows the request's tokens behind those that are taken."""
         if self._error is not None:
             return
         try:
-            matcher = self._begun()
+            text = self._begun()
             for token in tokens:
-                if matcher.is_terminated():
+                if text.current().is_terminated():
                     return
-                if not _accepts(matcher, token):
-                    raise GrammarError(_refusal(matcher, token))
-                self.taken += 1
+                if token < 0 or not text.accept(token):
+                    raise GrammarError(_refusal(text.current(), token))
         except Exception as error:
-            self._fail(error, self.taken + 1 if self._matcher is not None else 0)
+            self._fail(error, self.taken + 1 if self._text is not None else 0)
 
     def cut(self, length: int) -> None:
         """Takes back what vLLM has dropped: the request has so many tokens now."""
         if self._error is not None and length < self._error_at:
             self._error = None
-        if length < self.taken and self._matcher is not None:
-            self._matcher.rollback(self.taken - length)
-            self.taken = length
+        if self._text is not None and length < self.taken:
+            self._text.rollback(self.taken - length)
 
     def behind(self, draft: int) -> RequestText:
         """The text with a drafted token more; this one stays. Only stop tokens come behind a draft that is illegal,
         since vLLM rejects it and drops what comes behind."""
         twin = copy.copy(self)
         twin._is_draft = True
-        if self._matcher is not None:
-            twin._matcher = self._matcher.fork()
+        if self._text is not None:
+            twin._text = self._text.fork()
         twin.take((draft,))
         return twin
 
-    def _begun(self) -> Matcher:
-        if self._matcher is None:
+    def _begun(self) -> BudgetedText:
+        if self._text is None:
             params, matchers = self._params, self._matchers
             start = matchers.start(self._request, params.all_stop_token_ids)
-            tokens = None if params.max_tokens is None else matchers.allotted(params.max_tokens, self._prompt_tokens)
-            if tokens is None or self._budget is False:
-                self._matcher = start
-            else:
-                self._matcher = within_budget(start, tokens, may_be_slow=self._budget is True, name="a request")
-        return self._matcher
+            self._text = BudgetedText(start, at_once=self._budget is True)
+            if params.max_tokens is not None and self._budget is not False:
+                self._text.allot(matchers.allotted(params.max_tokens, self._prompt_tokens))
+        return self._text
 
     def _fail(self, error: Exception, at: int) -> None:
         self._error, self._error_at = error, at
@@ -117,20 +115,20 @@ class RequestText:
     @property
     def matcher(self) -> Matcher | None:
         """Where the text is; None where only stop tokens may come."""
-        return None if self._error is not None else self._matcher
+        return None if self._error is not None or self._text is None else self._text.current()
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's, with the stop tokens of the request."""
-        if self._matcher is not None:
-            return self._matcher.compiled.vocabulary
+        if self._text is not None:
+            return self._text.start.compiled.vocabulary
         return self._matchers.vocabulary(self._params.all_stop_token_ids)
 
     def fill(self, bitmask: Any, row: int) -> None:
         """Writes row `row` of an int32 bitmask [rows, ceil(vocab / 32)], whole."""
-        if self.matcher is not None:
+        if self._error is None and self._text is not None:
             try:
-                self.matcher.fill_next_token_bitmask(bitmask, row)
+                self._text.current().fill_next_token_bitmask(bitmask, row)
                 return
             except Exception as error:
                 self._fail(error, self.taken)
@@ -153,10 +151,6 @@ class RequestText:
         if wanted is None or wanted == temperature:
             return None
         return temperature / wanted if wanted >= _LEAST_TEMPERATURE else 0.0
-
-
-def _accepts(matcher: Matcher, token: int) -> bool:
-    return token >= 0 and matcher.accept_token(token)
 
 
 def _refusal(matcher: Matcher, token: int) -> str:

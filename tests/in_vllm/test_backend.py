@@ -43,11 +43,12 @@ def backend(tokenizer):
     return make_backend(tokenizer)
 
 
-def make_backend(tokenizer, *, compact=False, longest=1024, eos=1):
+def make_backend(tokenizer, *, compact=False, longest=1024, eos=1, drafted=0):
     config = SimpleNamespace(
         structured_outputs_config=SimpleNamespace(disable_any_whitespace=compact),
         model_config=SimpleNamespace(max_model_len=longest, try_get_generation_config=lambda: {"eos_token_id": eos}),
         speculative_config=None,
+        num_speculative_tokens=drafted,
     )
     return BridleBackend(config, tokenizer=tokenizer, vocab_size=SIZE)
 
@@ -341,10 +342,10 @@ class Request(SimpleNamespace):
     use_structured_output = True
 
 
-@pytest.mark.parametrize("drafted", [0, 4])
-def test_vllms_manager_fills_rows_of_drafts_as_if_they_had_come_one_by_one(backend, tokenizer, drafted):
+def make_manager(backend, drafted):
     manager = StructuredOutputManager.__new__(StructuredOutputManager)
-    manager.backend, manager.enable_in_reasoning = backend, True
+    manager.backend, manager.enable_in_reasoning = backend, False
+    manager.reasoner_cls = None
     manager._grammar_bitmask, manager._full_mask = None, torch.tensor(-1, dtype=torch.int32)
     manager.fill_bitmask_parallel_threshold = 128
     manager.vllm_config = SimpleNamespace(
@@ -352,6 +353,12 @@ def test_vllms_manager_fills_rows_of_drafts_as_if_they_had_come_one_by_one(backe
         scheduler_config=SimpleNamespace(max_num_seqs=3),
         model_config=SimpleNamespace(is_diffusion=False),
     )
+    return manager
+
+
+@pytest.mark.parametrize("drafted", [0, 4])
+def test_vllms_manager_fills_rows_of_drafts_as_if_they_had_come_one_by_one(backend, tokenizer, drafted):
+    manager = make_manager(backend, drafted)
     text = [*ids_of(tokenizer, '{"name": "Ada", "tags": []}'), 1]
     grammars = {name: backend.compile_request(request_for(json=SCHEMA)) for name in "abc"}
     for i, grammar in enumerate(grammars.values()):
@@ -381,3 +388,48 @@ def test_vllms_manager_fills_rows_of_drafts_as_if_they_had_come_one_by_one(backe
                 np.testing.assert_array_equal(rows[at], expected[0])
             at += 1
     assert at == len(rows) or not drafted
+
+
+THOUGHT, END = 70, 2
+
+
+class Reasoner:
+    """Thoughts that one token ends."""
+
+    def is_reasoning_end(self, ids):
+        return END in ids
+
+    def is_reasoning_end_streaming(self, ids, delta):
+        return END in delta
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drafts_that_go_beyond_the_end_of_a_thought_have_no_budget_too_many(tokenizer, seed):
+    """vLLM asks for their masks when the request counts none of them yet."""
+    backend = make_backend(tokenizer, drafted=4)
+    manager = make_manager(backend, 4)
+    rng, first = np.random.default_rng(seed), ids_of(tokenizer, '{"')
+    least = bridle.Matcher(backend.compile_request(request_for(json=SCHEMA))._matcher.compiled).least_tokens()
+    for room in range(least - 2, least + 8):
+        request = Request(**vars(request_for(30 + room, json=SCHEMA)), all_token_ids=[5] * 10)
+        grammar = backend.compile_request(request)
+        request.structured_output_request = SimpleNamespace(
+            grammar=grammar, reasoner=Reasoner(), reasoning_ended=False, reasoning_parser_kwargs=None
+        )
+        manager.reasoner_cls = Reasoner
+        for _ in range(28):
+            take(manager, request, [THOUGHT])
+        draft = manager.validate_tokens(request, [THOUGHT, END, *first])
+        rows = manager.grammar_bitmask({"r": request}, ["r"], {"r": draft})
+        allowed = np.flatnonzero(np.unpackbits(rows[len(draft)].view(np.uint8), bitorder="little"))
+        take(manager, request, [*draft, int(rng.choice(allowed))])
+        while not grammar.is_terminated() and request.num_output_tokens < request.max_tokens:
+            take(manager, request, [int(rng.choice(row_of(grammar, backend)))])
+        assert grammar.is_terminated() or room < least
+
+
+def take(manager, request, tokens):
+    """What the scheduler does with new tokens."""
+    request.all_token_ids.extend(tokens)
+    request.num_output_tokens += len(tokens)
+    assert manager.accept_tokens(request, tokens)
