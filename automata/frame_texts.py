@@ -180,7 +180,7 @@ class FrameTexts:
         return self._plain(row, y)
 
     def without_space(self, key: Key) -> Key:
-        """A state of a plain row as it is before white space, which `alternatives` do not depend on; others as they are.
+        """A state of a plain row as it is before white space, of which `alternatives` know nothing; others as they are.
 
         PERF: masks lead to a state for each length of white space.
         """

@@ -69,9 +69,10 @@ def random_model(folder: Path, tokens: Path) -> Model:
     """A tiny Llama with random weights and Llama-3's tokens, made unless the folder has it."""
     if not (folder / "config.json").exists():
         import torch
-        from decoding import SMALL, random_llama
         from transformers import PreTrainedTokenizerFast
         from transformers.convert_slow_tokenizer import TikTokenConverter
+
+        from decoding import SMALL, random_llama
 
         os.environ["TIKTOKEN_CACHE_DIR"] = ""  # else a copy of the file is left behind
         special = [f"<|special_{i}|>" for i in range(LLAMA3_SPECIAL)]
@@ -150,13 +151,14 @@ def child(task: str, backend: str, model: Model, given: Any, folder: Path) -> An
 
 
 def chosen(rows: list[dict[str, Any]], model: Model, folder: Path) -> tuple[list[Row], dict[str, int]]:
-    """The candidates that all backends take, and how many each does not; as the folder has them, if it does."""
+    """The candidates that all backends take, and how many `candidates` there were and each backend does not take; as
+    the folder has them, if it does."""
     path = folder / f"requests-{model.name}.json"
     if not path.exists():
         given = candidates(rows, model, CANDIDATES)
         faults = {backend: child("judge", backend, model, given, folder) for backend in BACKENDS}
         taken = [row for row, *each in zip(given, *faults.values()) if not any(each)]
-        refused = {backend: sum(map(bool, each)) for backend, each in faults.items()}
+        refused = {"candidates": len(given), **{name: sum(map(bool, each)) for name, each in faults.items()}}
         path.write_text(json.dumps([taken, refused]))
     taken, refused = json.loads(path.read_text())
     needed = sum(BATCHES.values()) + 1
@@ -257,8 +259,8 @@ def first_tokens_table(runs: Runs) -> str:
 
 
 def report(model: Model, runs: Runs, refused: dict[str, int], probe: list[float], clock: str) -> None:
-    names = ", ".join(f"{backend} {n}" for backend, n in refused.items())
-    print(f"\n### {model.name}\n\nOf {CANDIDATES} candidates, not taken by: {names}. "
+    names = ", ".join(f"{backend} {refused[backend]}" for backend in BACKENDS)
+    print(f"\n### {model.name}\n\nOf {refused['candidates']} schemas, not taken by: {names}. "
           f"A probe itself takes {probe[clock == 'thread']:.1f} us of each call.\n")  # fmt: skip
     print(first_tokens_table(runs))
     print(steps_table(runs, clock))

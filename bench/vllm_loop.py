@@ -46,9 +46,10 @@ Times = list[tuple[float, float, int]]  # seconds by the clock, seconds of the t
 
 def options_of(backend: str, model: str) -> dict[str, Any]:
     load_general_plugins()  # or vLLM knows no backend of that name
+    outputs = StructuredOutputsConfig(backend=backend)
     return {
         "model": model, "dtype": "float32", "enforce_eager": True, "max_num_seqs": 64, "max_model_len": LONGEST,
-        "disable_log_stats": True, "enable_prefix_caching": False, "structured_outputs_config": StructuredOutputsConfig(backend=backend),
+        "disable_log_stats": True, "enable_prefix_caching": False, "structured_outputs_config": outputs,
     }  # fmt: skip
 
 
@@ -62,7 +63,7 @@ class Replay(LogitsProcessor):
         return False
 
     def update_state(self, batch_update: Any) -> None:
-        process_dict_updates(self.texts, batch_update, lambda params, _, written: (params.extra_args["replay"], written))
+        process_dict_updates(self.texts, batch_update, lambda params, _, ids: (params.extra_args["replay"], ids))
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         next_ones = [ids[min(len(written), len(ids) - 1)] for ids, written in self.texts.values()]
@@ -87,6 +88,11 @@ def timed(function: Callable[..., Any], times: Times, count: Callable[[Any], int
     return call
 
 
+def rows_of(bitmask: Any) -> int:
+    """Of what `grammar_bitmask` returns: None where no request has a grammar."""
+    return 0 if bitmask is None else len(bitmask)
+
+
 class Probe:
     """Times what an engine does with grammars. steps : of each step that ran the model, see `_step`."""
 
@@ -97,10 +103,11 @@ class Probe:
         self.admissions: Times = []
         self.steps: list[dict[str, float]] = []
         manager = core.structured_output_manager
-        manager.grammar_bitmask = timed(manager.grammar_bitmask, self.fills, lambda rows: 0 if rows is None else len(rows))
+        manager.grammar_bitmask = timed(manager.grammar_bitmask, self.fills, rows_of)
         manager.accept_tokens = timed(manager.accept_tokens, self.accepts)
         manager._create_grammar = timed(manager._create_grammar, self.compiles)
-        SamplingParams._validate_structured_outputs = timed(SamplingParams._validate_structured_outputs, self.admissions)
+        check = SamplingParams._validate_structured_outputs
+        SamplingParams._validate_structured_outputs = timed(check, self.admissions)
         self._inner, core.step_fn = core.step_fn, self._step
 
     def _step(self) -> Any:

@@ -169,7 +169,7 @@ def test_a_budget_that_is_far_from_spent_changes_nothing(name):
 
 
 def test_planning_does_not_try_names_that_cannot_come_yet(monkeypatch):
-    """In a declared name, while a required member is missing, no other name can be closed: 3,907 closings were tried."""
+    """In a declared name, with a required member missing, no other name can be closed: 3,907 closings were tried."""
     tried = []
     after = frame_texts.FrameTexts.after
     monkeypatch.setattr(frame_texts.FrameTexts, "after", lambda self, *at: tried.append(at) or after(self, *at))
