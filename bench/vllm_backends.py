@@ -45,6 +45,13 @@ TEXTS = 16  # of a schema, at most
 CANDIDATES = 280
 BOX, LLAMA3 = "box", "llama3"
 
+# Of the engines: each in its process, one thread for the model, so that the other processor may compile.
+ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_PLUGINS": "bridle", "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "CRITICAL",
+    "VLLM_NO_USAGE_STATS": "1",
+}  # fmt: skip
+
 Row = dict[str, Any]  # id, schema (text), texts (lists of ids)
 Phase = dict[str, Any]
 Runs = dict[str, list[Phase]]  # of each backend, those of all repeats
@@ -142,9 +149,10 @@ def child(task: str, backend: str, model: Model, given: Any, folder: Path) -> An
     """What vllm_loop.py finds; what it prints goes to a file of the folder."""
     ask, answer, log = (folder / f"{task}-{backend}-{model.name}.{end}" for end in ("in", "out", "log"))
     ask.write_text(json.dumps(given))
-    command = [sys.executable, str(Path(__file__).with_name("vllm_loop.py")), task, backend]
+    program = Path(__file__).with_name("vllm_loop.py")
+    command = [sys.executable, program, task, backend, model.folder, ask, answer]
     with log.open("wb") as out:
-        done = subprocess.run([*command, model.folder, ask, answer], stdout=out, stderr=out, check=False)
+        done = subprocess.run(command, stdout=out, stderr=out, env={**os.environ, **ENVIRONMENT}, check=False)
     if done.returncode:
         raise SystemExit(f"{task} {backend} has failed; see {log}")
     return json.loads(answer.read_text())

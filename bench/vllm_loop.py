@@ -3,9 +3,9 @@
     python bench/vllm_loop.py judge BACKEND MODEL ROWS OUT       whether the backend takes each row and its texts
     python bench/vllm_loop.py measure BACKEND MODEL PHASES OUT   what the engine's steps spend on grammars
 
-MODEL is a folder; the others are files of JSON. The engine runs in this process (no other one is started), and its own
-functions are timed where it calls them: StructuredOutputManager's `grammar_bitmask`, `accept_tokens` and
-`_create_grammar` (in the thread that compiles), SamplingParams' check of a request, and the core's step.
+MODEL is a folder; the others are files of JSON. The engine runs in this process (ENVIRONMENT of vllm_backends.py says
+so), and its own functions are timed where it calls them: StructuredOutputManager's `grammar_bitmask`, `accept_tokens`
+and `_create_grammar` (in the thread that compiles), SamplingParams' check of a request, and the core's step.
 
 Every backend does exactly the same tokens: a logits processor raises the next token of a recorded text above all
 others, behind the mask, so a token that the mask forbids is taken all the same, and fails when it is accepted.
@@ -14,17 +14,11 @@ others, behind the mask, so a token that the mask forbids is taken all the same,
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-# Read when vLLM is imported. One thread for the model: the other processor compiles.
-os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_PLUGINS="bridle", VLLM_CPU_KVCACHE_SPACE="1")
-os.environ.update(VLLM_CPU_OMP_THREADS_BIND="nobind", OMP_NUM_THREADS="1")
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "CRITICAL")
 
 import torch
 from vllm import LLM, EngineArgs, SamplingParams
