@@ -125,7 +125,7 @@ class BridleGrammar(StructuredOutputGrammar):
         self._backend, self._start, self._request = backend, start, request
         self._may_be_slow = may_be_slow
         self._matcher = start.fork()
-        self._allotted: int | None = None
+        self._allotted = -1  # tokens, when the text began; -1: it has not
         self._looks_at = self._rationed_at = 0  # tokens that are left when the budget is looked at next, and were last
         self._tokens = 0  # accepted
         self._error: Exception | None = None  # met in making a mask
@@ -161,7 +161,6 @@ class BridleGrammar(StructuredOutputGrammar):
             return self._matcher
         if self._tokens == 0:
             self._allot(self._backend.allotted(self._request) + more)
-        assert self._allotted is not None
         left = self._allotted - self._tokens
         if left <= self._looks_at:
             self._ration(self._matcher, left)
@@ -238,5 +237,5 @@ class BridleGrammar(StructuredOutputGrammar):
 
     def reset(self) -> None:
         """Back to where the text begins."""
-        self._tokens, self._allotted, self._error = 0, None, None
+        self._tokens, self._allotted, self._error = 0, -1, None
         self._matcher = self._start.fork()
