@@ -232,7 +232,8 @@ def decode(
     options: dict[str, Any] = {"max_new_tokens": len(text), "do_sample": False, "logits_processor": processors}
     speculation = None
     if sources is not None:
-        speculation = Speculation(sources=sources, tokenizer=Cutter(tokens), cost_slope=slope, fallback=False)
+        known = {"tokenizer": Cutter(tokens), "vocabulary": vocabulary}
+        speculation = Speculation(sources=sources, cost_slope=slope, fallback=False, **known)
         if kept is not None:
             speculation = kept.setdefault(way, speculation)
         options["custom_generate"] = speculation

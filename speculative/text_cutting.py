@@ -3,16 +3,21 @@
 The tokenizer decides where one is known and what it says spells the text (one that adds a space in front, or leaves out
 what it cannot read, does not); else each token is the longest that the vocabulary has, which is nearly what byte-pair
 encoding does. It is for drafts, so a wrong cut costs time and nothing else.
+
+A word is another token behind a space than behind a quotation mark; `unspaced` tells which are the same word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
 
 from ..automata.vocabulary import Vocabulary
 
-__all__ = ["cutter_of"]
+__all__ = ["cutter_of", "unspaced"]
 
 _KEPT = 4096  # texts remembered
 
@@ -55,3 +60,13 @@ def _encoded(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None, 
         found.append(by_text[text[at : at + length]])
         at += length
     return found
+
+
+def unspaced(texts: Sequence[bytes]) -> npt.NDArray[np.int32]:
+    """int32[tokens]: for each token the one that spells the same without a space in front; itself where there is none.
+
+    texts : the bytes of each token. 50 ms for 128,256 of them.
+    """
+    by_text = {data: i for i, data in reversed(list(enumerate(texts))) if data}
+    words = ((data[1:] if data[:1] == b" " else data, i) for i, data in enumerate(texts))
+    return np.array([by_text.get(word, i) for word, i in words], np.int32)

@@ -13,6 +13,7 @@ import pytest
 import bridle
 import naive_drafts as naive
 import vocabularies
+from bridle.speculative import grammar_source
 from bridle.speculative.acceptance import Acceptance, ForwardCost
 from bridle.speculative.draft_tree import NO_DRAFT, DraftTree
 from bridle.speculative.drafter import Drafter, _Worth
@@ -293,6 +294,24 @@ def test_a_place_that_was_met_before_costs_next_to_nothing() -> None:
     assert np.median(slowest) < 100e-6
 
 
+def test_free_text_is_one_place_whatever_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {"type": "object", "properties": {"text": {"type": "string"}, "tail": {"type": "string"}}}
+    c, source, walks = compiled(schema), GrammarSource(), []
+    walk = grammar_source._Walk.draft
+    monkeypatch.setattr(grammar_source._Walk, "draft", lambda self, budget: walks.append(1) or walk(self, budget))
+    stream, matcher, drafts = source.begin(Request(np.zeros(0, np.int32), c, cut)), bridle.Matcher(c), []
+    for token in cut('{"text": "words that tell tales", "tail": 1'[:-3]):
+        drafts.append(paths(stream.propose(context(matcher), 64)))
+        matcher.accept_token(token)
+        stream.observe([token])
+    assert len(walks) < 18 < len(drafts)
+    fresh = GrammarSource().begin(Request(np.zeros(0, np.int32), c, cut))
+    fresh.observe(cut('{"text": "words that te'))
+    matcher = bridle.Matcher(c)
+    assert matcher.accept_bytes(b'{"text": "words that te')
+    assert paths(fresh.propose(context(matcher), 64)) == drafts[len(cut('{"text": "words that te'))]
+
+
 def test_what_is_no_json_is_drafted_where_it_is_forced() -> None:
     c = bridle.compile(bridle.Grammar.from_regex("abc(d|e)fgh"), words())
     stream = GrammarSource().begin(Request(np.zeros(0, np.int32), c, None))
@@ -318,6 +337,7 @@ def test_names_are_taken_from_whatever_a_recipe_holds(recipe: Any) -> None:
     assert JsonNames.of({"schema": json.dumps(PET)}).names[:3] == [b"name", b"kind", b"tame"]
     names = JsonNames.of([{"properties": {"é\n": {}, "b": {}}}])
     assert names.names[0] == "é\\n".encode()
+    assert names.begin_with("é".encode()) and names.begin_with(b"b") and not names.begin_with(b"bb")
     assert names.candidates("é\\n".encode(), 9)[0] == b"b"
 
 

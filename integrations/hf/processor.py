@@ -126,6 +126,11 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self.stats = MaskStats()
         self.stopping_criteria = StoppingCriteriaList([_Foresight(self)])
 
+    @property
+    def vocabulary(self) -> Any:
+        """Of the grammars."""
+        return self._vocabulary
+
     def reset(self) -> None:
         """Forget the generation in progress; the next call begins one."""
         self._rows.reset()

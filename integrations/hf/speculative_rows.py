@@ -54,16 +54,18 @@ def decode_rows(
     config: Any,
     drafter: Drafter,
     encode: Callable[[str], list[int]] | None,
+    unspaced: npt.NDArray[np.int32] | None = None,
     streamer: Any = None,
 ) -> torch.Tensor:
     """int64[rows, longest]: the prompts and what follows them, padded on the right.
 
     input_ids, attention_mask : as `generate` has them, padded on the left. criteria, processors, config : as it
-    prepares them.
+    prepares them. encode, unspaced : as Request has them.
     """
     if streamer is not None and len(input_ids) > 1:
         raise ValueError("a streamer takes one text at a time: rows that are speculated go on each at its own pace")
-    rows = _rows(input_ids, attention_mask, processors, criteria, config, drafter, encode, streamer)
+    spelling = encode, unspaced
+    rows = _rows(input_ids, attention_mask, processors, criteria, config, drafter, spelling, streamer)
     cache = TreeCache(model, wants_hidden=any(getattr(source, "wants_hidden", False) for source in drafter.sources))
     logits = cache.read(input_ids, attention_mask, **_last_logits(model))
     try:
@@ -271,7 +273,7 @@ def _rows(
     criteria: Any,
     config: Any,
     drafter: Drafter,
-    encode: Callable[[str], list[int]] | None,
+    spelling: tuple[Callable[[str], list[int]] | None, npt.NDArray[np.int32] | None],
     streamer: Any,
 ) -> list[_Row]:
     n = len(input_ids)
@@ -298,7 +300,7 @@ def _rows(
         row = _Row(input_ids[i], begin, choice, matcher, criteria, config.max_length)
         prompt = np.ascontiguousarray(input_ids[i, begin:].cpu().numpy(), np.int32)
         compiled = None if matcher is None else matcher.compiled
-        row.drafter = drafter.begin(Request(prompt, compiled, encode), stop_tokens)
+        row.drafter = drafter.begin(Request(prompt, compiled, *spelling), stop_tokens)
         rows.append(row)
     return rows
 
