@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,7 @@ class _Choice:
         if self.error is None:
             try:
                 matcher.fill_next_token_bitmask(self._bitmask)
+                self.error = processor.heat_limit(matcher)
             except LimitError as error:
                 self.error = error
             processor.stats.masks += 1
@@ -296,7 +298,10 @@ def _rows(
         number, start = _place(grammar[0], i, n, len(input_ids[i])) if grammar else (0, 0)
         own = [_of_row(processor, i, n) for processor in processors]
         choice = _Choice(i, own, sample, generators[i], streamer, number, start)
-        matcher = _matcher(grammar[0], number, i, input_ids[i, start:]) if grammar else None
+        matcher = None
+        if grammar:
+            state = _begun(grammar[0], number, i, input_ids[i, start:])
+            matcher, choice.error = state.matcher, state.error
         row = _Row(input_ids[i], begin, choice, matcher, criteria, config.max_length)
         prompt = np.ascontiguousarray(input_ids[i, begin:].cpu().numpy(), np.int32)
         compiled = None if matcher is None else matcher.compiled
@@ -329,13 +334,12 @@ def _place(processor: GrammarLogitsProcessor, row: int, rows: int, length: int) 
     return row // (rows // grammars), start
 
 
-def _matcher(processor: GrammarLogitsProcessor, grammar: int, row: int, given: torch.Tensor) -> Matcher:
-    """A row's grammar, after what is given of its text already."""
-    matcher = Matcher(processor._compiled[grammar], max_tokens=processor.max_tokens)
-    for token in given.tolist():
-        if not matcher.accept_token(token):
-            raise ConflictError(f"token {token} of the text that is to be continued is outside the grammar", row)
-    return matcher
+def _begun(processor: GrammarLogitsProcessor, grammar: int, row: int, given: torch.Tensor) -> PrefixState:
+    """A row's grammar, after what is given of its text already; the state's matcher is the row's own."""
+    state = processor.begun(grammar, given.cpu().numpy().astype(np.int64))
+    if state.refused is not None:
+        raise ConflictError(f"token {state.refused} of the text that is to be continued is outside the grammar", row)
+    return replace(state, matcher=state.matcher.fork())
 
 
 def _generators(rows: int, sample: bool, device: torch.device) -> list[torch.Generator | None]:
