@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from ..automata.vocabulary import Vocabulary
 
-__all__ = ["cutter_of", "unspaced"]
+__all__ = ["cutter_of", "unspaced", "unspaced_of"]
 
 _KEPT = 4096  # texts remembered
 
 _longest_first: WeakKeyDictionary[Vocabulary, tuple[dict[bytes, int], int]] = WeakKeyDictionary()
+_unspaced: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int32]] = WeakKeyDictionary()
 
 
 def cutter_of(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None) -> Callable[[bytes], list[int]]:
@@ -70,3 +71,10 @@ def unspaced(texts: Sequence[bytes]) -> npt.NDArray[np.int32]:
     by_text = {data: i for i, data in reversed(list(enumerate(texts))) if data}
     words = ((data[1:] if data[:1] == b" " else data, i) for i, data in enumerate(texts))
     return np.array([by_text.get(word, i) for word, i in words], np.int32)
+
+
+def unspaced_of(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
+    """The same of a vocabulary's tokens; made once."""
+    if vocabulary not in _unspaced:
+        _unspaced[vocabulary] = unspaced(vocabulary.tokens)
+    return _unspaced[vocabulary]

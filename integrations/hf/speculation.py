@@ -40,7 +40,7 @@ from ...speculative.drafter import Drafter, DraftStats
 from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import ReferenceSource, SuffixSource, TrieSource
 from ...speculative.sources import DraftSource
-from ...speculative.text_cutting import unspaced
+from ...speculative.text_cutting import unspaced, unspaced_of
 from ...speculative.tree_attention import UnfitModelError, check_model
 from .processor import GrammarLogitsProcessor
 from .speculative_rows import decode_rows
@@ -141,11 +141,12 @@ class Speculation:
         return self._cutter[1]
 
     def _unspaced(self, processors: Sequence[Any]) -> npt.NDArray[np.int32] | None:
-        """As Request has it: by the grammar's vocabulary, or by what else is known; made once for each."""
-        grammars = (p.vocabulary for p in processors if isinstance(p, GrammarLogitsProcessor))
-        known = next(grammars, self.vocabulary or self.tokenizer)
-        if self._spelling[0] is not known:
-            self._spelling = known, _unspaced_by(known)
+        """As Request has it: by the vocabulary of the grammar, or by what else is known."""
+        known = next((p.vocabulary for p in processors if isinstance(p, GrammarLogitsProcessor)), self.vocabulary)
+        if known is not None:
+            return unspaced_of(known)
+        if self._spelling[0] is not self.tokenizer:
+            self._spelling = self.tokenizer, _unspaced_by(self.tokenizer)
         return self._spelling[1]
 
     def _decode(
@@ -223,9 +224,9 @@ def _encoder_of(tokenizer: Any) -> Callable[[str], list[int]]:
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False))
 
 
-def _unspaced_by(known: Any) -> npt.NDArray[np.int32] | None:
-    """known : a vocabulary or a tokenizer; None for one that does not say what its tokens spell."""
+def _unspaced_by(tokenizer: Any) -> npt.NDArray[np.int32] | None:
+    """None for a tokenizer that does not say what its tokens spell."""
     try:
-        return unspaced(known.tokens if isinstance(known, Vocabulary) else read_hf(known).tokens)
+        return unspaced(read_hf(tokenizer).tokens)
     except BridleError:
         return None
