@@ -195,7 +195,7 @@ class TextDrafter:
             states.append(state)
             gain += path
         drafter.stats.forbidden += len(self._forbidden)
-        if not kept:
+        if gain <= drafter.cost.of(len(kept)):
             return _EMPTY
         chosen = np.array(kept)
         parent = np.array([place[parents[i]] for i in kept], np.int32)

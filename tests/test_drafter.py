@@ -125,16 +125,37 @@ def test_a_source_that_is_wrong_in_one_band_is_trusted_less_in_those_of_which_no
     assert (rates.rates[0, 2:] < 0.5 * before[2:]).all()
 
 
+@pytest.mark.parametrize("jump", [0.0, 0.5])
 @pytest.mark.parametrize("slope", [0.0, 0.003, 0.1])
-def test_the_cost_of_a_wider_forward_is_measured_through_noise(slope: float) -> None:
+def test_the_cost_of_a_wider_forward_is_measured_through_noise(slope: float, jump: float) -> None:
     cost, rng = ForwardCost(), np.random.default_rng(1)
     for _ in range(400):
-        width = int(rng.integers(0, 40))
-        cost.learn(width, 0.01 * (1 + slope * width) * (1 + 0.05 * abs(rng.standard_normal())))
+        width = max(0, int(rng.integers(-10, 40)))
+        cost.learn(width, 0.01 * (1 + slope * width + jump * (width > 0)) * (1 + 0.05 * abs(rng.standard_normal())))
         if rng.random() < 0.02:
             cost.learn(width, 5.0)  # something else ran
-    assert cost.slope == pytest.approx(slope, rel=0.5, abs=0.004)
+    assert cost.slope == pytest.approx(slope, rel=0.5, abs=0.006)
+    assert cost.jump == pytest.approx(jump, abs=0.15)
     assert cost.seconds == pytest.approx(0.01, rel=0.3)
+    assert cost.of(0) == 1
+    assert cost.of(10) == pytest.approx(1 + jump + 10 * slope, rel=0.2)
+
+
+def test_a_draft_that_is_not_worth_its_jump_is_not_verified_at_all() -> None:
+    tree = DraftTree.of([7, 8], [-1, 0], [0.825] * 2)
+    sizes = []
+    for jump in (0.0, 0.5, 2.0):
+        drafter = Drafter([Fixed(tree)], cost=ForwardCost(0.01))
+        drafter.cost.jump = jump
+        sizes.append(len(drafter.begin(Request(np.zeros(1, np.int32))).propose(context(), 100)))
+    assert sizes == [2, 2, 0]
+
+
+def test_a_jump_that_was_measured_too_high_is_measured_again() -> None:
+    cost = ForwardCost()
+    for i in range(400):
+        cost.learn(4 * (i % 2), 0.5 if i % 2 and i < 20 else 0.01)
+    assert cost.jump < 0.1
 
 
 def test_a_node_is_verified_while_it_raises_the_tokens_per_second() -> None:
