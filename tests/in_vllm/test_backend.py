@@ -123,9 +123,9 @@ def test_a_request_has_its_own_stop_tokens(backend, tokenizer, stops):
 
 def test_equal_requests_share_what_was_compiled(backend):
     one, other = (backend.compile_request(request_for(json=SCHEMA)) for _ in range(2))
-    assert one._matcher.compiled is other._matcher.compiled
+    assert one._text.start.compiled is other._text.start.compiled
     spaced = backend.compile_request(request_for(json=SCHEMA, disable_any_whitespace=True))
-    assert spaced._matcher.compiled is not one._matcher.compiled
+    assert spaced._text.start.compiled is not one._text.start.compiled
 
 
 def test_an_engine_can_be_set_to_compact_json(tokenizer):
@@ -184,19 +184,19 @@ def test_the_first_tokens_may_come_with_the_end_of_the_thought(backend, tokenize
     first = ids_of(tokenizer, '{"')
     request.num_output_tokens = 10 + len(first)
     assert grammar.accept_tokens("r", first)
-    assert grammar._matcher.remaining_tokens == 40 - 10 - len(first)
+    assert grammar._text.current().remaining_tokens == 40 - 10 - len(first)
 
 
 def test_a_text_without_room_is_written_all_the_same(backend):
     grammar = backend.compile_request(request_for(3, json=SCHEMA))
-    assert grammar._matcher.remaining_tokens is None
+    assert grammar._text.current().remaining_tokens is None
     assert written(grammar, backend, 3)
 
 
 def test_a_budget_can_be_declined(backend):
     extra = {"bridle": {"budget": False}}
-    assert backend.compile_request(request_for(50, json=SCHEMA, extra=extra))._matcher.remaining_tokens is None
-    assert backend.compile_request(request_for(50, json=SCHEMA))._matcher.remaining_tokens == 50
+    assert backend.compile_request(request_for(50, json=SCHEMA, extra=extra))._text.current().remaining_tokens is None
+    assert backend.compile_request(request_for(50, json=SCHEMA))._text.current().remaining_tokens == 50
 
 
 # ------------------------------------------------------------------------------------------------ faults
@@ -227,7 +227,7 @@ class Failing:
 
 def test_a_budget_met_in_a_mask_ends_that_text_alone(backend, tokenizer):
     grammar = backend.compile_grammar(StructuredOutputOptions.JSON, json.dumps(SCHEMA), {1})
-    grammar._matcher = Failing(grammar._matcher, 2)
+    grammar._text._matcher = Failing(grammar._text._matcher, 2)
     tokens = ids_of(tokenizer, '{"name": "Ada"')
     assert grammar.accept_tokens("r", tokens[:2])
     assert row_of(grammar, backend).tolist() == [1]
@@ -238,7 +238,7 @@ def test_a_budget_met_in_a_mask_ends_that_text_alone(backend, tokenizer):
 
 def test_a_budget_that_only_a_draft_meets_is_forgotten(backend, tokenizer):
     grammar = backend.compile_grammar(StructuredOutputOptions.JSON, json.dumps(SCHEMA), {1})
-    grammar._matcher = Failing(grammar._matcher, 2)
+    grammar._text._matcher = Failing(grammar._text._matcher, 2)
     tokens = ids_of(tokenizer, '{"name": "Ada"')
     start = row_of(grammar, backend).tolist()
     for token in tokens[:2]:
@@ -250,7 +250,7 @@ def test_a_budget_that_only_a_draft_meets_is_forgotten(backend, tokenizer):
 
 def test_nothing_is_raised_into_the_engine(backend):
     grammar = backend.compile_grammar(StructuredOutputOptions.JSON, json.dumps(SCHEMA), {1})
-    grammar._matcher = None
+    grammar._text._matcher = None
     assert row_of(grammar, backend).tolist() == [1]
     assert grammar.validate_tokens([5]) == []
     assert not grammar.accept_tokens("r", [5])
@@ -382,7 +382,7 @@ def test_vllms_manager_fills_rows_of_drafts_as_if_they_had_come_one_by_one(backe
             if -1 in drafted_here[:j]:
                 assert (rows[at] == -1).all()
             else:
-                twin = bridle.Matcher(grammars[name]._matcher.compiled)
+                twin = bridle.Matcher(grammars[name]._text.start.compiled)
                 assert all(map(twin.accept_token, text[: 2 * i + j]))
                 twin.fill_next_token_bitmask(expected)
                 np.testing.assert_array_equal(rows[at], expected[0])
@@ -409,7 +409,7 @@ def test_drafts_that_go_beyond_the_end_of_a_thought_have_no_budget_too_many(toke
     backend = make_backend(tokenizer, drafted=4)
     manager = make_manager(backend, 4)
     rng, first = np.random.default_rng(seed), ids_of(tokenizer, '{"')
-    least = bridle.Matcher(backend.compile_request(request_for(json=SCHEMA))._matcher.compiled).least_tokens()
+    least = bridle.Matcher(backend.compile_request(request_for(json=SCHEMA))._text.start.compiled).least_tokens()
     for room in range(least - 2, least + 8):
         request = Request(**vars(request_for(30 + room, json=SCHEMA)), all_token_ids=[5] * 10)
         grammar = backend.compile_request(request)
