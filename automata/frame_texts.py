@@ -20,7 +20,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import count, islice, product
+from itertools import count, islice
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -118,7 +118,7 @@ _RARE = 1 << 12
 # none. Names and choices that are tried.
 _LONGEST, _TABLE, _NAMES, _CHOICES = 1 << 14, 1 << 22, 16, 16
 _CONTINUATIONS = *sorted(b'"/0123456789\\abcdefnrtu'), *range(0x80, 0xC0)
-_LETTERS = string.ascii_lowercase + string.ascii_uppercase + string.digits
+_LETTERS = (string.ascii_lowercase + string.ascii_uppercase + string.digits).encode()
 _SHORT_ESCAPES = {8: b"\\b", 9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
 # What an object without need of a certain member may take: other names, declared ones, those of classes.
 _OTHER, _DECLARED, _CLASSED = range(3)
@@ -178,6 +178,15 @@ class FrameTexts:
         if flags & MEMBERS:
             return self._members(row, y)
         return self._plain(row, y)
+
+    def without_space(self, key: Key) -> Key:
+        """A state of a plain row as it is before white space, of which `alternatives` know nothing; others as they are.
+
+        PERF: masks lead to a state for each length of white space.
+        """
+        row, x, y = key
+        is_plain = x > 0 and row < LEAF and not self.expanded(row) & (CHOSEN | COUNTED | CLASS | NAMES)
+        return (row, 0, y) if is_plain else key
 
     # -------------------------------------------------------------------------------------------- tables
 
@@ -494,11 +503,25 @@ class FrameTexts:
                 yield text, states[0]
 
     def _other_names(self, key: Key, d: int, before: bytes) -> Iterator[tuple[bytes, Key]]:
-        """Closings of a name that nobody declared, the shortest first: what is typed before, letters and the quote."""
+        """Closings of a name that nobody declared, the shortest first: what is typed before, letters and the quote.
+
+        PERF: what no letter may follow is not gone on with: while required members are missing, no closing is found.
+        """
         if not self.tables.view(DATA)[d + D_ADDITIONAL]:
             return
-        letters = (bytes("".join(some), "ascii") for n in range(3) for some in product(_LETTERS, repeat=n))
-        yield from self._tried(key, (before + some + b'"' for some in letters))
+        typed = [before]
+        for letters in range(3):
+            if letters:
+                typed = [text + letter for text in typed for letter in self._letters_after(key, text)]
+            yield from self._tried(key, (text + b'"' for text in typed))
+
+    def _letters_after(self, key: Key, text: bytes) -> list[bytes]:
+        """The letters and digits that a state allows after a text."""
+        ref, length = self.machine.step_bytes(self.frame(key), text)
+        if length < len(text):
+            return []
+        allowed = self.machine.next_bytes(ref)
+        return [bytes((letter,)) for letter in _LETTERS if allowed[letter]]
 
     def _class_names(self, key: Key, d: int, wanted: int) -> Iterator[tuple[bytes, Key]]:
         """Names of the classes that are one of the wanted witnesses (-1: of any class)."""

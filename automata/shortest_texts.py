@@ -92,8 +92,9 @@ class ShortestTexts:
                 return None
             ways = self._ways(state)
             _, text, under = min((known + self._total(under), text, under) for known, text, under in ways)
+            key = self.frames.without_space(state[:3])
             # A way that ends two frames has no state of its own.
-            spaced = self._assembled(state[:3], gap) if gap and text == self.memo.texts.get(state[:3]) else text
+            spaced = self._assembled(key, gap) if gap and text == self.memo.texts.get(key) else text
             texts.append(spaced or b"")
             state = under
         return gap.join(filter(None, texts))
@@ -148,7 +149,7 @@ class ShortestTexts:
         """(tokens, text, node below) of each way to end a node's frame."""
         row, x, y, below = state
         ways: list[tuple[int, bytes, Node]] = []
-        own = self._own(((row, x, y),))
+        own = self._own((self.frames.without_space((row, x, y)),))
         for under in self.frames.states(below):
             if row >= LEAF + SPARSE and under[0] < LEAF and self.frames.field(under[0], R_FLAGS) & CHOSEN:
                 # What follows depends on where the leaf ends: its frame and the next end together.

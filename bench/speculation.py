@@ -10,7 +10,9 @@ so refused, and those on it accepted, as by a model that writes this text. Texts
     json        instances of schemas (MaskBench's rows, or the committed corpus), under their schema
     tools       three tool calls of a turn, under the format of Qwen 3; the user's request names the arguments
     retrieval   answers that quote documents of the prompt, one to three sentences each time, without a grammar
+    quote       the same with one sentence each time, of which a third is lead-ins that nothing predicts
     random      words that nothing predicts, without a grammar
+    strings     such words as strings of a JSON array, under its schema
     box         what the model in the box itself writes, greedily, under a schema; fresh for each text, or kept
 
 The prompt holds neither the text nor its schema, but where the text says so; every text is decoded by a Speculation of
@@ -163,27 +165,31 @@ def sentence(rng: random.Random) -> str:
     return f"The {words[0]} " + " ".join(words[1:]) + "."
 
 
-def span(rng: random.Random, document: str) -> str:
-    """One to three sentences of a document."""
+def span(rng: random.Random, document: str, most: int) -> str:
+    """One sentence of a document, or up to so many."""
     sentences = document.split(". ")
     first = rng.randrange(len(sentences) - 3)
-    return ". ".join(sentences[first : first + rng.randint(1, 3)])
+    return ". ".join(sentences[first : first + rng.randint(1, most)])
 
 
-def retrieval_cases(seed: int) -> Iterator[Case]:
+def retrieval_cases(seed: int, sentences: int) -> Iterator[Case]:
+    """sentences : of a quote, at the most."""
     rng = random.Random(seed)
     while True:
         documents = [" ".join(sentence(rng) for _ in range(12)) for _ in range(4)]
-        quoted = [span(rng, document) for document in rng.sample(documents, 3)]
+        quoted = [span(rng, document, sentences) for document in rng.sample(documents, 3)]
         leads = rng.sample(["According to the report,", "It also says that", "Elsewhere we read:", "In short,"], 3)
         text = " ".join(f'{lead} "{quote}".' for lead, quote in zip(leads, quoted))
         yield Case("\n\n".join(documents) + "\n\nWhat do the documents say?\n", text, None, documents)
 
 
-def random_cases(seed: int) -> Iterator[Case]:
+def random_cases(seed: int, *, as_json: bool = False) -> Iterator[Case]:
     rng = random.Random(seed)
+    grammar = bridle.Grammar.from_json_schema({"type": "array", "items": {"type": "string"}}) if as_json else None
     while True:
-        yield Case("Words:", " " + " ".join("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=5)) for _ in range(60)))
+        words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=5)) for _ in range(60)]
+        lines = [" ".join(words[i : i + 20]) for i in range(0, 60, 20)]
+        yield Case("Words:", json.dumps(lines) if as_json else " " + " ".join(lines), grammar)
 
 
 # ------------------------------------------------------------------------------------------------ ways to draft
@@ -232,7 +238,8 @@ def decode(
     options: dict[str, Any] = {"max_new_tokens": len(text), "do_sample": False, "logits_processor": processors}
     speculation = None
     if sources is not None:
-        speculation = Speculation(sources=sources, tokenizer=Cutter(tokens), cost_slope=slope, fallback=False)
+        known = {"tokenizer": Cutter(tokens), "vocabulary": vocabulary}
+        speculation = Speculation(sources=sources, cost_slope=slope, fallback=False, **known)
         if kept is not None:
             speculation = kept.setdefault(way, speculation)
         options["custom_generate"] = speculation
@@ -266,7 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--data", help="MaskBench's rows; default: the committed corpus")
     parser.add_argument("--tokens", help="Llama-3's tiktoken file; default: Mistral's Tekken")
-    parser.add_argument("--text", default="json,tools,retrieval,random")
+    parser.add_argument("--text", default="json,tools,retrieval,quote,random,strings")
     parser.add_argument("--only", default="plain,none,forced,trie,reference,draft model,forced+trie,all,lookup")
     parser.add_argument("--number", type=int, default=200, help="texts of each kind")
     parser.add_argument("--width", type=int, default=64)
@@ -283,7 +290,8 @@ def main() -> None:
     small.errors = ERRORS
     rows = read_rows(options.data) if options.data else list(corpus())
     texts = {"json": json_cases(rows, options.seed), "tools": tool_cases(options.seed),
-             "retrieval": retrieval_cases(options.seed), "random": random_cases(options.seed)}  # fmt: skip
+             "retrieval": retrieval_cases(options.seed, 3), "quote": retrieval_cases(options.seed, 1),
+             "random": random_cases(options.seed), "strings": random_cases(options.seed, as_json=True)}  # fmt: skip
     ways = options.only.split(",")
     print("| text | drafts | texts | tokens | tokens a forward | time | drafting, us a step | right / drafted | by |")
     print("|---|---|--:|--:|--:|--:|--:|--:|---|")

@@ -4,9 +4,10 @@
 given that their parents were. It learns from every proposal whose place in the text is decided, verified or not, so a
 source that was not trusted can win trust back. Older outcomes fade.
 
-`ForwardCost` fits seconds = a + b * drafted tokens to the forwards seen, older ones fading. A node is worth verifying
-while its probability exceeds the share of a forward's gain that it costs: with G expected tokens for a + b * w seconds,
-one more node of probability p raises the rate if p > G * b / (a + b * w).
+`ForwardCost` fits seconds = a (1 + [w > 0] j + b w) to the forwards seen, of w drafted tokens, older ones fading. The
+jump j is what a processor pays for leaving the product of a matrix with a vector (and next to nothing on a GPU). A node
+is worth verifying while it raises the expected tokens per second: with G of them at a cost of 1 + j + b w forwards, one
+more of probability p does if p > G b / (1 + j + b w). A draft as a whole is, if G > 1 + j + b w.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from .draft_kernels import BANDS
 __all__ = ["Acceptance", "ForwardCost"]
 
 _PRIOR = 4.0  # outcomes that a score is worth before any is seen
+_TRUST = 0.5  # of what a source promises, before it was right or wrong: text that nothing predicts is soon found out
 _MEMORY = 256.0  # outcomes of a band that are remembered
 _LEAST = 0.01
+_FEW = 3.0  # forwards of a kind, of which nothing is concluded
 
 
 class Acceptance:
@@ -33,7 +36,7 @@ class Acceptance:
     def __init__(self, sources: int) -> None:
         self._scores = (np.arange(BANDS) + 0.5) / BANDS
         self._right, self._seen = np.zeros((sources, BANDS)), np.zeros((sources, BANDS))
-        self._promised, self._kept = np.full(sources, _PRIOR / 2), np.full(sources, _PRIOR / 2)
+        self._promised, self._kept = np.full(sources, _TRUST), np.full(sources, _TRUST)
         self.rates: npt.NDArray[np.float32] = np.empty((sources, BANDS), np.float32)
         self._changed = set(range(sources))
         self.settle()
@@ -63,37 +66,55 @@ class Acceptance:
 
 
 class ForwardCost:
-    """Seconds of a forward by the number of drafted tokens in it, beside the one that every forward has.
+    """What a forward costs by the number of drafted tokens in it, in forwards without any.
 
-    slope : b / a if it is known or to be fixed; None: measured, from a careful guess on.
+    slope : of one more token; given: fixed, and there is no jump; None: measured, from a careful guess on.
+    jump : of the first one, beside that. seconds : of a forward without drafts.
     """
 
     def __init__(self, slope: float | None = None) -> None:
         if slope is not None and not 0 <= slope < 1e6:
             raise ValueError(f"a slope is the cost of one more token in forwards of one token, not {slope}")
         self._fixed = slope
-        self._sums = (0.0,) * 5  # of 1, w, w², t, w t
-        self.slope = 0.02 if slope is None else slope
+        self._alone = (0.0, 0.0)  # forwards without drafts: how many, their seconds
+        self._wide = (0.0,) * 5  # those with drafts: sums of 1, w, w², t, w t
+        self.slope, self.jump = (0.02, 0.3) if slope is None else (slope, 0.0)
         self.seconds = 0.0
+
+    def of(self, width: int) -> float:
+        """Forwards that one with `width` drafted tokens is worth."""
+        return 1 + self.jump + self.slope * width if width else 1.0
 
     def learn(self, width: int, seconds: float) -> None:
         """A forward that verified `width` drafted tokens has taken so long."""
-        expected = self.seconds * (1 + self.slope * width)
-        if self._sums[0] > 8:
-            seconds = min(seconds, 4 * expected)  # another program was in the way
-        n, w, ww, t, wt = self._sums
-        n, w, ww = 0.98 * n + 1, 0.98 * w + width, 0.98 * ww + width * width
-        t, wt = 0.98 * t + seconds, 0.98 * wt + width * seconds
-        self._sums = n, w, ww, t, wt
-        if self._fixed is None:
-            # Eight forwards' worth of the guess: a fit to few widths says nothing of others.
-            spread = n * ww - w * w
-            steep = (n * wt - w * t) / spread if spread > 1e-9 else 0.0
-            base = max((t - steep * w) / n, 1e-9)
-            measured = min(max(steep / base, 1e-4), 1.0) if spread > n * n / 4 else self.slope
-            self.slope += 0.25 * (measured - self.slope)
-        self.seconds = t / (n + self.slope * w)
+        if self._alone[0] + self._wide[0] > 8:
+            seconds = min(seconds, 4 * self.seconds * self.of(width))  # another program was in the way
+        n, t = self._alone
+        wide = [0.98 * total for total in self._wide]
+        self._alone = 0.98 * n + (not width), 0.98 * t + (0.0 if width else seconds)
+        if width:
+            for i, new in enumerate((1, width, width * width, seconds, width * seconds)):
+                wide[i] += new
+        self._wide = wide[0], wide[1], wide[2], wide[3], wide[4]
+        if self._fixed is None and width:
+            self._fit()
+        n, t = self._alone
+        self.seconds = (t + wide[3]) / (n + wide[0] * (1 + self.jump) + self.slope * wide[1])
+
+    def _fit(self) -> None:
+        """Moves slope and jump towards what was seen. A fit to few widths says nothing of others, so then the slope
+        stays; what forwards without drafts cost beside others is known only of such."""
+        n, w, ww, t, wt = self._wide
+        alone, spent = self._alone
+        spread = n * ww - w * w
+        if spread > n * n / 4:
+            steep = (n * wt - w * t) / spread
+            base = spent / alone if alone > _FEW else max((t - steep * w) / n, 1e-9) / (1 + self.jump)
+            self.slope += 0.25 * (min(max(steep / base, 1e-4), 1.0) - self.slope)
+        if alone > _FEW and n > _FEW:
+            measured = (t / n) / (spent / alone) - 1 - self.slope * w / n
+            self.jump += 0.25 * (min(max(measured, 0.0), 1.0) - self.jump)
 
     def threshold(self, gain: float, width: int) -> float:
         """What probability one more node needs, beside `width` nodes that make `gain` tokens be expected."""
-        return max(_LEAST, gain * self.slope / (1 + self.slope * width))
+        return max(_LEAST, gain * self.slope / (1 + self.jump + self.slope * width))

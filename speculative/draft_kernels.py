@@ -9,6 +9,21 @@ from ..automata.kernel import kernel
 # Bands of scores that acceptance is measured in.
 BANDS = 20
 
+# What stands between documents: no token.
+BETWEEN = -1
+
+
+@kernel(
+    "int64(Array(int32, 1, 'C', True), Array(int32, 1, 'C', True), Array(float32, 1, 'C', True), int8, int64,"
+    " int32[::1], int32[::1], float32[::1], int8[::1])"
+)
+def append_tree(tokens, parent, score, source, n, out_tokens, out_parent, out_score, out_source):
+    """Writes a tree behind the n nodes that are in out_* already, all of its nodes of one source; the number then."""
+    for i in range(tokens.shape[0]):
+        out_tokens[n + i], out_parent[n + i] = tokens[i], -1 if parent[i] < 0 else n + parent[i]
+        out_score[n + i], out_source[n + i] = score[i], source
+    return n + tokens.shape[0]
+
 
 @kernel(
     "int64(int32[::1], int32[::1], float32[::1], int8[::1], float32[:, ::1],"
@@ -79,6 +94,14 @@ def tree_attention(parent, sees, depth):
         depth[i + 1] = depth[above] + 1
 
 
+@kernel("void(Array(int32, 1, 'C', True), Array(int32, 1, 'C', True), int64, int32[::1])")
+def without_spaces(text, unspaced, begin, words):
+    """Writes words[begin : len(text)]: each token as `unspaced` has it; those that it does not know as they are."""
+    for i in range(begin, text.shape[0]):
+        token = text[i]
+        words[i] = unspaced[token] if 0 <= token < unspaced.shape[0] else token
+
+
 @kernel("int64(int32[::1], Array(int32, 1, 'C', True), int64, int64, int64[::1], int64[::1])")
 def longest_matches(tail, text, end, longest, places, lengths):
     """Where in a text the end of another occurs, the longest matches first, of equal ones the later; their number.
@@ -106,3 +129,55 @@ def longest_matches(tail, text, end, longest, places, lengths):
         places[k], lengths[k] = at + 1, length
         found = min(found + 1, most)
     return found
+
+
+@kernel(
+    "int64(Array(int32, 1, 'C', True), int64[::1], int64[::1], int64, int64, int32[::1], int32[::1], float32[::1])"
+)
+def follow_matches(text, places, lengths, branches, most, out_tokens, out_parent, out_score):
+    """Drafts what followed in a text at the places of matches; the number of nodes, at most `out_tokens` has room for.
+
+    places, lengths : int64[n], as `longest_matches` leaves them. Each different token that follows begins a branch, the
+    likeliest first; the first `branches` of them go on for up to `most` tokens, though not far beyond what has matched,
+    and the others end there. out_* : as DraftTree has them.
+
+    How likely: a match of n tokens goes on with probability s(n), shared among the tokens that followed all matches of
+    that length; what is left is for shorter ones. The latest place counts twice. Behind k more tokens it is s(n + k).
+    """
+    found, room, distinct = places.shape[0], out_tokens.shape[0], 0
+    place, length, score = np.empty(found, np.int64), np.empty(found, np.int64), np.empty(found, np.float64)
+    rest, i = 1.0, 0
+    while i < found:
+        end = i + 1
+        while end < found and lengths[end] == lengths[i]:
+            end += 1
+        sure = 1 - 1.3 * 0.5 ** lengths[i]
+        for k in range(i, end):
+            at = places[k]
+            if at >= text.shape[0] or text[at] == BETWEEN:
+                continue
+            d = 0
+            while d < distinct and text[place[d]] != text[at]:
+                d += 1
+            if d == distinct:
+                place[d], length[d], score[d] = at, lengths[k], 0.0
+                distinct += 1
+            score[d] += rest * sure * (2 if k == i else 1) / (end - i + 1)
+        rest *= 1 - sure
+        i = end
+    n = 0
+    for rank in range(distinct):
+        best = rank
+        for d in range(rank + 1, distinct):
+            if score[d] > score[best]:
+                best = d
+        at, matched, likely = place[best], length[best], score[best]
+        place[best], length[best], score[best] = place[rank], length[rank], score[rank]
+        run = min(most, 8 * matched + 16) if rank < branches else 1
+        for depth in range(min(run, room - n, text.shape[0] - at)):
+            if text[at + depth] == BETWEEN:
+                break
+            out_tokens[n], out_parent[n] = text[at + depth], n - 1 if depth else -1
+            out_score[n] = 1 - 1.3 * 0.5 ** (matched + depth) if depth else likely
+            n += 1
+    return n

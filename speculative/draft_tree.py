@@ -18,6 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..automata.kernel import compile_all
+from .draft_kernels import append_tree
+
 __all__ = ["NO_DRAFT", "DraftTree", "joined"]
 
 Ints = npt.NDArray[np.int32]
@@ -76,16 +79,11 @@ class DraftTree:
 NO_DRAFT = DraftTree.of([], [], [])
 
 
-def joined(trees: Sequence[DraftTree], sources: Sequence[int] | None = None) -> DraftTree:
+def joined(trees: Sequence[DraftTree], sources: Sequence[int]) -> DraftTree:
     """All trees one after the other, equal branches not merged. sources : the number of each tree's source."""
-    sizes = np.cumsum([0, *map(len, trees)])
-    parents = [np.where(tree.parent < 0, -1, tree.parent + at) for tree, at in zip(trees, sizes.tolist())]
-    owners = [
-        tree.source if sources is None else np.full(len(tree), sources[i], np.int8) for i, tree in enumerate(trees)
-    ]
-    return DraftTree(
-        np.concatenate([tree.tokens for tree in trees]),
-        np.concatenate(parents).astype(np.int32),
-        np.concatenate([tree.score for tree in trees]),
-        np.concatenate(owners),
-    )
+    compile_all()
+    n, room = 0, sum(map(len, trees))
+    out = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.int8)
+    for tree, source in zip(trees, sources, strict=True):
+        n = append_tree(tree.tokens, tree.parent, tree.score, source, n, *out)
+    return DraftTree(*out)

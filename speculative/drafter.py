@@ -4,7 +4,7 @@ A step: every source that is worth asking proposes; the trees are merged (`merge
 what proposals like it were worth; from the likeliest on, nodes that the grammar allows after their parents are kept,
 while one more raises the expected tokens per second. A draft can so be empty: then the forward is a plain one.
 
-When to ask. A source that costs more time than it saves is asked less often, up to every 16th step, until it is right
+When to ask. A source that costs more time than it saves is asked less often, up to every 64th step, until it is right
 again; its cost is measured. Those that cost less than a hundredth of a forward are asked always.
 
 INVARIANT: nodes stand parents first, likeliest path first; each is allowed by the grammar after its path.
@@ -30,7 +30,7 @@ from .sources import DraftContext, DraftSource, DraftStream, Request
 __all__ = ["Draft", "DraftStats", "Drafter", "TextDrafter"]
 
 _FREE_SHARE = 0.01  # of a forward: what a source may always cost
-_RAREST = 16  # steps between two questions to a source, at the most
+_RAREST = 64  # steps between two questions to a source, at the most
 _FADE = 0.9  # per question, of what a source's tokens were
 
 
@@ -203,7 +203,7 @@ class TextDrafter:
             states.append(state)
             gain += path
         drafter.stats.forbidden += len(self._forbidden)
-        if not kept:
+        if gain <= drafter.cost.of(len(kept)):
             return _EMPTY
         chosen = np.array(kept)
         parent = np.array([place[parents[i]] for i in kept], np.int32)

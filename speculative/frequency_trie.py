@@ -14,14 +14,16 @@ walks it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from ..automata.kernel import compile_all
 from .draft_tree import NO_DRAFT, DraftTree
-from .trie_kernels import extend_paths, find_path, index_nodes, keep_frequent, likely_below
+from .trie_kernels import extend_paths, find_path, index_nodes, keep_frequent, likely_after
 
-__all__ = ["FrequencyTrie"]
+__all__ = ["FrequencyTrie", "drafted"]
 
 _FIRST = 1 << 10
 Ints = npt.NDArray[np.int32]
@@ -114,17 +116,19 @@ class FrequencyTrie:
 
         A score is the share of the token among those seen there, less a doubt that halves with each token of context.
         """
-        compile_all()
-        out_tokens, out_parent = np.empty(budget, np.int32), np.empty(budget, np.int32)
-        out_score, n = np.empty(budget, np.float32), 0
-        for length in range(min(longest, self.depth - 1, len(tokens)), 0, -1):
-            end = np.ascontiguousarray(tokens[len(tokens) - length :], np.int32)
-            node = find_path(self._nodes, self._parents, self._index, end)
-            if node > 0 and n < budget:
-                certainty = np.float32(1 - 0.5 ** (length + 1))
-                n = int(likely_below(self._nodes, self._counts, node, certainty, out_tokens, out_parent, out_score, n))
-            if 2 * n >= budget:
-                break
-        if not n:
-            return NO_DRAFT
-        return DraftTree(out_tokens[:n], out_parent[:n], out_score[:n], np.zeros(n, np.int8))
+        return drafted([(self, budget)], tokens, longest)
+
+
+def drafted(tries: Sequence[tuple[FrequencyTrie, int]], tokens: Ints, longest: int = 6) -> DraftTree:
+    """The drafts of several tries one after the other, each within its budget of nodes; see FrequencyTrie.draft."""
+    compile_all()
+    room = sum(budget for _, budget in tries)
+    out_tokens, out_parent, out_score = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32)
+    n = 0
+    for trie, budget in tries:
+        most, end = min(longest, trie.depth - 1, len(tokens)), n + budget
+        out = out_tokens[:end], out_parent[:end], out_score[:end]
+        n = int(likely_after(trie._nodes, trie._parents, trie._counts, trie._index, tokens, most, *out, n))
+    if not n:
+        return NO_DRAFT
+    return DraftTree(out_tokens[:n], out_parent[:n], out_score[:n], np.zeros(n, np.int8))

@@ -47,6 +47,7 @@ _LONGEST, _MOST_TEXTS = 160, 8
 _NAMES_TRIED, _CONSTANTS = 48, 6
 _KEPT, _STEPS_KEPT = 4096, 1 << 16  # places, and answers of the machine, remembered for a grammar
 _MADE_UP = b"zqjxkv"  # no schema declares it, or nothing is lost
+_UNKNOWN = b'"'  # no text inside a string: there it is escaped
 _OPEN_OBJECT, _OPEN_ARRAY = 123, 91
 
 
@@ -105,9 +106,12 @@ class _GrammarStream:
             matcher.is_accepting()  # moves it to the grammar's present machine, whose numbers `place` has
         except LimitError:  # which the mask is going to report
             return NO_DRAFT
+        partial = bytes(style.partial) if style.in_string else None
+        if partial and not knowledge.names.begin_with(partial):
+            partial = _UNKNOWN  # free text, of which no more matters than that it is none of the schema's
         place = (
-            *matcher.configuration, style.in_string, bytes(style.partial), bytes(style.run), style.last, style.kinds,
-            style.layout, style.keys[-1] if style.keys else b"",
+            *matcher.configuration, partial, bytes(style.run), style.last, style.kinds, style.layout,
+            style.keys[-1] if style.keys else b"",
         )  # fmt: skip
         draft = knowledge.drafts.get(place)
         if draft is None:

@@ -4,8 +4,13 @@
     SuffixSource      the longest repetition: where the end of the text has stood before, what followed it
     ReferenceSource   the same in documents that the caller gives (LLMA, Yang et al. 2023)
 
-A match of many tokens is trusted further: as SuffixDecoding (Oliaro et al. 2024) does, it is followed for as many
-tokens as it is long, and some more. Where a token stands in several tries or texts, the best of its scores counts.
+Matches of several lengths are weighed as prediction by partial matching does (Cleary and Witten 1984): the longest is
+trusted most, what it leaves is shared by shorter ones; and the longer a match, the further it is followed, as in
+SuffixDecoding (Oliaro et al. 2024). Where a token stands in several tries or texts, the best of its scores counts.
+
+What is quoted begins with a word that the document has behind a space, and the quote behind a quotation mark: other
+tokens, ` The` and `The`. So matches are sought as if words had no space in front, where it is known how tokens are
+spelled; what is drafted is what stands there.
 
 Cost: a suffix is sought by a scan of the whole text, 1 ns a token (no index to keep, exact for any length); a document
 of 100,000 tokens takes 50 us a step.
@@ -19,12 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..automata.kernel import compile_all
-from .draft_kernels import longest_matches
-from .draft_tree import NO_DRAFT, DraftTree, joined
-from .frequency_trie import FrequencyTrie
+from .draft_kernels import BETWEEN, follow_matches, longest_matches, without_spaces
+from .draft_tree import NO_DRAFT, DraftTree
+from .frequency_trie import FrequencyTrie, drafted
 from .sources import DraftContext, Request
 
 __all__ = ["ReferenceSource", "SuffixSource", "TrieSource"]
+
+_PLACES = 64  # where a text is followed at once
 
 Ints = npt.NDArray[np.int32]
 
@@ -57,9 +64,8 @@ class _TrieStream:
         self._own.extend(self._own_at, prompt)
 
     def propose(self, context: DraftContext, budget: int) -> DraftTree:
-        trees = [trie.draft(context.tokens, budget) for trie in (self._own, self._outputs)]
-        trees = [tree for tree in trees if len(tree)]
-        return joined(trees) if len(trees) > 1 else trees[0] if trees else NO_DRAFT
+        half = budget // 2
+        return drafted([(self._own, budget - half), (self._outputs, half)], context.tokens)
 
     def observe(self, tokens: Sequence[int]) -> None:
         array = np.array(tokens, np.int32)
@@ -74,25 +80,25 @@ class SuffixSource:
     """Drafts what followed where the end of the text has stood before, in prompt or output.
 
     longest : tokens that a match is compared for; shortest : what is no match below it. branches : matches that are
-    followed. most : tokens that one is followed for.
+    followed, beyond their next token. most : tokens that one is followed for.
     """
 
     name = "suffix"
 
-    def __init__(self, longest: int = 64, shortest: int = 1, branches: int = 4, most: int = 32) -> None:
+    def __init__(self, longest: int = 64, shortest: int = 1, branches: int = 2, most: int = 32) -> None:
         self._copying = _Copying(longest, shortest, branches, most)
 
     def begin(self, request: Request) -> _SuffixStream:
-        return _SuffixStream(self._copying)
+        return _SuffixStream(self._copying, request.unspaced)
 
 
 class _SuffixStream:
-    def __init__(self, copying: _Copying) -> None:
-        self._copying = copying
+    def __init__(self, copying: _Copying, unspaced: Ints | None) -> None:
+        self._copying, self._words = copying, _Words(unspaced)
 
     def propose(self, context: DraftContext, budget: int) -> DraftTree:
-        text = context.tokens
-        return self._copying.draft(text, text, len(text) - 1, budget)
+        words = self._words.of(context.tokens)
+        return self._copying.draft(words, words, len(words) - 1, context.tokens, budget)
 
     def observe(self, tokens: Sequence[int]) -> None:
         """Nothing: the context has the whole text."""
@@ -114,7 +120,7 @@ class ReferenceSource:
         documents: Sequence[str | Sequence[int]],
         longest: int = 64,
         shortest: int = 1,
-        branches: int = 4,
+        branches: int = 2,
         most: int = 32,
     ) -> None:
         self._documents = list(documents)
@@ -127,25 +133,46 @@ class ReferenceSource:
                 if request.encode is None:
                     raise ValueError("a reference that is text needs a tokenizer; give its token ids, or the tokenizer")
                 document = request.encode(document)
-            parts += [*document, _BETWEEN]
-        return _ReferenceStream(self._copying, np.array(parts, np.int32))
-
-
-_BETWEEN = -1  # between documents: no token
+            parts += [*document, BETWEEN]
+        return _ReferenceStream(self._copying, np.array(parts, np.int32), request.unspaced)
 
 
 class _ReferenceStream:
-    def __init__(self, copying: _Copying, text: Ints) -> None:
+    def __init__(self, copying: _Copying, text: Ints, unspaced: Ints | None) -> None:
         self._copying, self._text = copying, text
+        self._text_words, self._words = _Words(unspaced).of(text), _Words(unspaced)
 
     def propose(self, context: DraftContext, budget: int) -> DraftTree:
-        return self._copying.draft(context.tokens, self._text, len(self._text), budget)
+        tail = self._words.of(context.tokens)
+        return self._copying.draft(tail, self._text_words, len(self._text), self._text, budget)
 
     def observe(self, tokens: Sequence[int]) -> None:
         """Nothing: the context has the whole text."""
 
     def end(self) -> None:
         """The documents stay with the source."""
+
+
+class _Words:
+    """A text that grows, as matches see it: each word without the space in front of it.
+
+    unspaced : as Request has it; None: as it is.
+    """
+
+    def __init__(self, unspaced: Ints | None) -> None:
+        self._unspaced, self._seen, self._n = unspaced, np.empty(0, np.int32), 0
+
+    def of(self, text: Ints) -> Ints:
+        """int32[n] for int32[n] whose beginning is what was asked for last."""
+        if self._unspaced is None:
+            return text
+        n = len(text)
+        if n > len(self._seen):
+            self._seen = np.concatenate([self._seen[: self._n], np.empty(2 * n - self._n, np.int32)])
+        compile_all()
+        without_spaces(text, self._unspaced, self._n, self._seen)
+        self._n = n
+        return self._seen[:n]
 
 
 class _Copying:
@@ -158,26 +185,19 @@ class _Copying:
                 f"not {longest}, {shortest}, {branches}, {most}"
             )
         self._longest, self._shortest, self._branches, self._most = longest, shortest, branches, most
+        self._places, self._lengths = np.empty(_PLACES, np.int64), np.empty(_PLACES, np.int64)
 
-    def draft(self, tail: Ints, text: Ints, end: int, budget: int) -> DraftTree:
+    def draft(self, tail: Ints, words: Ints, end: int, text: Ints, budget: int) -> DraftTree:
+        """What follows in a text where the end of `tail` stands in words[:end], which is the same text as words."""
         compile_all()
-        places, lengths = np.empty(self._branches, np.int64), np.empty(self._branches, np.int64)
-        start = max(0, len(tail) - self._longest)
-        found = int(longest_matches(tail[start:], text, end, self._longest, places, lengths))
-        tokens: list[int] = []
-        parent: list[int] = []
-        score: list[float] = []
-        share = 1.0
-        for at, length in zip(places[:found].tolist(), lengths[:found].tolist(), strict=True):
-            if length < self._shortest:
-                break
-            run = text[at : at + min(self._most, 2 * length + 8, budget - len(tokens))].tolist()
-            for depth, token in enumerate(run):
-                if token == _BETWEEN:
-                    break
-                parent.append(len(tokens) - 1 if depth else -1)
-                tokens.append(token)
-                sure = 1 - 1.3 * 0.5 ** (length + depth)
-                score.append(sure if depth else sure * share)
-            share *= 0.5
-        return DraftTree.of(tokens, parent, score) if tokens else NO_DRAFT
+        places, lengths = self._places, self._lengths
+        found = int(longest_matches(tail[-self._longest :], words, end, self._longest, places, lengths))
+        while found and lengths[found - 1] < self._shortest:
+            found -= 1
+        if not found:
+            return NO_DRAFT
+        tokens, parent = np.empty(budget, np.int32), np.empty(budget, np.int32)
+        score = np.empty(budget, np.float32)
+        followed = places[:found], lengths[:found], self._branches, self._most
+        n = int(follow_matches(text, *followed, tokens, parent, score))
+        return DraftTree(tokens[:n], parent[:n], score[:n], np.zeros(n, np.int8))

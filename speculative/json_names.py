@@ -7,6 +7,7 @@ come after it in any `properties` that holds it, since that is the order in whic
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from typing import Any
 
 __all__ = ["JsonNames"]
@@ -25,6 +26,7 @@ class JsonNames:
         self.names: list[bytes] = []
         self.followers: dict[bytes, list[bytes]] = {}
         self.constants: list[bytes] = []
+        self._sorted: list[bytes] = []
 
     @classmethod
     def of(cls, recipe: Any) -> JsonNames:
@@ -33,7 +35,13 @@ class JsonNames:
         found._collect(recipe, 0)
         found.names = list(dict.fromkeys(found.names))
         found.constants = list(dict.fromkeys(found.constants))
+        found._sorted = sorted({*found.names, *found.constants})
         return found
+
+    def begin_with(self, partial: bytes) -> bool:
+        """Whether any name or constant begins so."""
+        at = bisect_left(self._sorted, partial)
+        return at < len(self._sorted) and self._sorted[at].startswith(partial)
 
     def candidates(self, after: bytes, most: int) -> list[bytes]:
         """Names that may come after one, the likeliest first; after b"": at an object's beginning."""

@@ -26,12 +26,15 @@ class Request:
     """A text that is about to be generated.
 
     prompt : int32[n], its tokens. compiled : its grammar, None without one. encode : text -> ids as the model's
-    tokenizer writes it, without special tokens; None where no tokenizer is known.
+    tokenizer writes it, without special tokens; None where no tokenizer is known. unspaced : int32[tokens], for each
+    token the one that spells the same without a space in front (itself where there is none); None where it is not known
+    what tokens spell.
     """
 
     prompt: npt.NDArray[np.int32]
     compiled: Compiled | None = None
     encode: Callable[[str], list[int]] | None = None
+    unspaced: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(slots=True)

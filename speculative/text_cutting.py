@@ -3,20 +3,26 @@
 The tokenizer decides where one is known and what it says spells the text (one that adds a space in front, or leaves out
 what it cannot read, does not); else each token is the longest that the vocabulary has, which is nearly what byte-pair
 encoding does. It is for drafts, so a wrong cut costs time and nothing else.
+
+A word is another token behind a space than behind a quotation mark; `unspaced` tells which are the same word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
 
 from ..automata.vocabulary import Vocabulary
 
-__all__ = ["cutter_of"]
+__all__ = ["cutter_of", "unspaced", "unspaced_of"]
 
 _KEPT = 4096  # texts remembered
 
 _longest_first: WeakKeyDictionary[Vocabulary, tuple[dict[bytes, int], int]] = WeakKeyDictionary()
+_unspaced: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int32]] = WeakKeyDictionary()
 
 
 def cutter_of(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None) -> Callable[[bytes], list[int]]:
@@ -55,3 +61,20 @@ def _encoded(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None, 
         found.append(by_text[text[at : at + length]])
         at += length
     return found
+
+
+def unspaced(texts: Sequence[bytes]) -> npt.NDArray[np.int32]:
+    """int32[tokens]: for each token the one that spells the same without a space in front; itself where there is none.
+
+    texts : the bytes of each token. 50 ms for 128,256 of them.
+    """
+    by_text = {data: i for i, data in reversed(list(enumerate(texts))) if data}
+    words = ((data[1:] if data[:1] == b" " else data, i) for i, data in enumerate(texts))
+    return np.array([by_text.get(word, i) for word, i in words], np.int32)
+
+
+def unspaced_of(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
+    """The same of a vocabulary's tokens; made once."""
+    if vocabulary not in _unspaced:
+        _unspaced[vocabulary] = unspaced(vocabulary.tokens)
+    return _unspaced[vocabulary]

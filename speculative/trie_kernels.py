@@ -87,7 +87,7 @@ def keep_frequent(nodes, parents, counts, used, least, new_nodes, new_parents, n
     return to
 
 
-@kernel("int64(int32[:, ::1], int32[::1], int32[::1], int32[::1])")
+@kernel("int64(int32[:, ::1], int32[::1], int32[::1], Array(int32, 1, 'C', True))")
 def find_path(nodes, parents, index, tokens):
     """The node of a path from the root, or -1."""
     at = 0
@@ -140,3 +140,24 @@ def likely_below(nodes, counts, start, certainty, out_tokens, out_parent, out_sc
         at, up, reach, rest = node_of[best], np.int32(n), path[best], doubt[best]
         path[best] = -1
         n += 1
+
+
+@kernel(
+    "int64(int32[:, ::1], int32[::1], float32[::1], int32[::1], Array(int32, 1, 'C', True), int64,"
+    " int32[::1], int32[::1], float32[::1], int64)"
+)
+def likely_after(nodes, parents, counts, index, text, longest, out_tokens, out_parent, out_score, n):
+    """Appends to a draft what has followed the end of a text: its last `longest` tokens, then fewer, until half the
+    room is filled; the number of nodes then.
+
+    out_* : as for `likely_below`, n nodes are there already.
+    """
+    room, begin, doubt = out_tokens.shape[0] - n, n, np.float32(0.5 ** (longest + 1))
+    for length in range(longest, 0, -1):
+        if 2 * (n - begin) >= room:
+            break
+        node = find_path(nodes, parents, index, text[text.shape[0] - length :])
+        if node > 0:
+            n = likely_below(nodes, counts, node, np.float32(1) - doubt, out_tokens, out_parent, out_score, n)
+        doubt *= np.float32(2)
+    return n

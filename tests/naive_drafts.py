@@ -49,6 +49,30 @@ def matches(tail: Sequence[int], text: Sequence[int], end: int, longest: int) ->
     return sorted(found, key=lambda match: (-match[1], -match[0]))
 
 
+def sure(matched: int) -> float:
+    """How likely a match of so many tokens is to go on."""
+    return 1 - 1.3 * 0.5**matched
+
+
+def next_tokens(text: Sequence[int], found: Sequence[tuple[int, int]]) -> dict[int, tuple[float, int, int]]:
+    """token -> (how likely it is next, the best place that it follows at, the length of the match there).
+
+    found : (place, length) of matches, best first; token -1 ends a document.
+    """
+    likely: dict[int, tuple[float, int, int]] = {}
+    left = 1.0
+    for length in sorted({length for _, length in found}, reverse=True):
+        places = [place for place, matched in found if matched == length]
+        for place in places:
+            token = text[place] if place < len(text) else -1
+            if token >= 0:
+                before = likely.get(token, (0.0, place, length))
+                share = (2 if place == places[0] else 1) / (len(places) + 1)
+                likely[token] = before[0] + left * sure(length) * share, *before[1:]
+        left *= 1 - sure(length)
+    return likely
+
+
 def seen_by(parent: Sequence[int]) -> list[set[int]]:
     """For node 0 (the text's last token) and each draft node + 1: which of them it sees."""
     found: list[set[int]] = [{0}]

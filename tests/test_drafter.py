@@ -13,6 +13,7 @@ import pytest
 import bridle
 import naive_drafts as naive
 import vocabularies
+from bridle.speculative import grammar_source
 from bridle.speculative.acceptance import Acceptance, ForwardCost
 from bridle.speculative.draft_tree import NO_DRAFT, DraftTree
 from bridle.speculative.drafter import Drafter, _Worth
@@ -124,16 +125,37 @@ def test_a_source_that_is_wrong_in_one_band_is_trusted_less_in_those_of_which_no
     assert (rates.rates[0, 2:] < 0.5 * before[2:]).all()
 
 
+@pytest.mark.parametrize("jump", [0.0, 0.5])
 @pytest.mark.parametrize("slope", [0.0, 0.003, 0.1])
-def test_the_cost_of_a_wider_forward_is_measured_through_noise(slope: float) -> None:
+def test_the_cost_of_a_wider_forward_is_measured_through_noise(slope: float, jump: float) -> None:
     cost, rng = ForwardCost(), np.random.default_rng(1)
     for _ in range(400):
-        width = int(rng.integers(0, 40))
-        cost.learn(width, 0.01 * (1 + slope * width) * (1 + 0.05 * abs(rng.standard_normal())))
+        width = max(0, int(rng.integers(-10, 40)))
+        cost.learn(width, 0.01 * (1 + slope * width + jump * (width > 0)) * (1 + 0.05 * abs(rng.standard_normal())))
         if rng.random() < 0.02:
             cost.learn(width, 5.0)  # something else ran
-    assert cost.slope == pytest.approx(slope, rel=0.5, abs=0.004)
+    assert cost.slope == pytest.approx(slope, rel=0.5, abs=0.006)
+    assert cost.jump == pytest.approx(jump, abs=0.15)
     assert cost.seconds == pytest.approx(0.01, rel=0.3)
+    assert cost.of(0) == 1
+    assert cost.of(10) == pytest.approx(1 + jump + 10 * slope, rel=0.2)
+
+
+def test_a_draft_that_is_not_worth_its_jump_is_not_verified_at_all() -> None:
+    tree = DraftTree.of([7, 8], [-1, 0], [0.825] * 2)
+    sizes = []
+    for jump in (0.0, 0.5, 2.0):
+        drafter = Drafter([Fixed(tree)], cost=ForwardCost(0.01))
+        drafter.cost.jump = jump
+        sizes.append(len(drafter.begin(Request(np.zeros(1, np.int32))).propose(context(), 100)))
+    assert sizes == [2, 2, 0]
+
+
+def test_a_jump_that_was_measured_too_high_is_measured_again() -> None:
+    cost = ForwardCost()
+    for i in range(400):
+        cost.learn(4 * (i % 2), 0.5 if i % 2 and i < 20 else 0.01)
+    assert cost.jump < 0.1
 
 
 def test_a_node_is_verified_while_it_raises_the_tokens_per_second() -> None:
@@ -313,6 +335,24 @@ def test_a_place_that_was_met_before_costs_next_to_nothing() -> None:
     assert np.median(slowest) < 100e-6
 
 
+def test_free_text_is_one_place_whatever_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {"type": "object", "properties": {"text": {"type": "string"}, "tail": {"type": "string"}}}
+    c, source, walks = compiled(schema), GrammarSource(), []
+    walk = grammar_source._Walk.draft
+    monkeypatch.setattr(grammar_source._Walk, "draft", lambda self, budget: walks.append(1) or walk(self, budget))
+    stream, matcher, drafts = source.begin(Request(np.zeros(0, np.int32), c, cut)), bridle.Matcher(c), []
+    for token in cut('{"text": "words that tell tales", "tail": 1'[:-3]):
+        drafts.append(paths(stream.propose(context(matcher), 64)))
+        matcher.accept_token(token)
+        stream.observe([token])
+    assert len(walks) < 18 < len(drafts)
+    fresh = GrammarSource().begin(Request(np.zeros(0, np.int32), c, cut))
+    fresh.observe(cut('{"text": "words that te'))
+    matcher = bridle.Matcher(c)
+    assert matcher.accept_bytes(b'{"text": "words that te')
+    assert paths(fresh.propose(context(matcher), 64)) == drafts[len(cut('{"text": "words that te'))]
+
+
 def test_what_is_no_json_is_drafted_where_it_is_forced() -> None:
     c = bridle.compile(bridle.Grammar.from_regex("abc(d|e)fgh"), words())
     stream = GrammarSource().begin(Request(np.zeros(0, np.int32), c, None))
@@ -338,6 +378,7 @@ def test_names_are_taken_from_whatever_a_recipe_holds(recipe: Any) -> None:
     assert JsonNames.of({"schema": json.dumps(PET)}).names[:3] == [b"name", b"kind", b"tame"]
     names = JsonNames.of([{"properties": {"é\n": {}, "b": {}}}])
     assert names.names[0] == "é\\n".encode()
+    assert names.begin_with("é".encode()) and names.begin_with(b"b") and not names.begin_with(b"bb")
     assert names.candidates("é\\n".encode(), 9)[0] == b"b"
 
 

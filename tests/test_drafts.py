@@ -9,11 +9,19 @@ from hypothesis import strategies as st
 
 import naive_drafts as naive
 from bridle.automata.kernel import compile_all
-from bridle.speculative.draft_kernels import BANDS, longest_matches, merge_drafts, tree_attention
+from bridle.speculative.draft_kernels import (
+    BANDS,
+    BETWEEN,
+    follow_matches,
+    longest_matches,
+    merge_drafts,
+    tree_attention,
+)
 from bridle.speculative.draft_tree import NO_DRAFT, DraftTree, joined
 from bridle.speculative.frequency_trie import FrequencyTrie
 from bridle.speculative.history import ReferenceSource, SuffixSource, TrieSource
 from bridle.speculative.sources import DraftContext, Request
+from bridle.speculative.text_cutting import unspaced
 
 TEXTS = st.lists(st.integers(0, 4), max_size=40)
 
@@ -175,6 +183,51 @@ def test_matches_are_the_longest_and_among_equals_the_latest(tail, text, longest
     n = longest_matches(ints(tail), ints(text), len(text), longest, places, lengths)
     found = list(zip(places[:n].tolist(), lengths[:n].tolist(), strict=True))
     assert found == naive.matches(tail, text, len(text), longest)[:most]
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.lists(st.integers(-1, 4), max_size=40), st.integers(1, 9), st.integers(1, 3), st.integers(1, 30))
+def test_matches_are_followed_each_token_as_likely_as_its_share(tail, text, most_places, branches, room):
+    compile_all()
+    found = naive.matches(tail, text, len(text), 6)[:most_places]
+    places, lengths = (np.array(column, np.int64) for column in (zip(*found) if found else ((), ())))
+    out = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32)
+    n = follow_matches(ints(text), places, lengths, branches, 32, *out)
+    tokens, parent, score = (array[:n].tolist() for array in out)
+    wanted = naive.next_tokens(text, found)
+    firsts = [i for i in range(n) if parent[i] < 0]
+    assert len({tokens[i] for i in firsts}) == len(firsts)
+    assert n == room or len(firsts) == len(wanted)
+    assert [score[i] for i in firsts] == sorted((score[i] for i in firsts), reverse=True)
+    for rank, (i, end) in enumerate(zip(firsts, [*firsts, n][1:], strict=True)):
+        likely, place, matched = wanted[tokens[i]]
+        run = text[place : place + (min(32, 8 * matched + 16) if rank < branches else 1)]
+        run = run[: run.index(BETWEEN)] if BETWEEN in run else run
+        assert tokens[i:end] == run[: end - i]
+        assert end == n == room or end - i == len(run)
+        assert parent[i:end] == [-1, *range(i, end - 1)]
+        assert score[i:end] == pytest.approx([likely, *(naive.sure(matched + k) for k in range(1, end - i))], abs=1e-6)
+
+
+def test_a_quote_is_found_though_its_first_word_stands_behind_a_space_in_the_document():
+    texts = [b"", b"The", b" The", b' "', b" cat", b" dog", b" sat", b" ran", b"cat"]
+    table = unspaced(texts)
+    assert table.tolist() == [0, 1, 1, 3, 8, 5, 6, 7, 8]
+    document = [2, 5, 7, 2, 4, 6, 5, 4, 7]  # The dog ran The cat sat dog cat ran
+    for made in (ReferenceSource([document]), SuffixSource()):
+        for known in (None, table):
+            text = [*document, 3] if isinstance(made, SuffixSource) else [3]
+            stream = made.begin(Request(ints([]), unspaced=known))
+            stream.propose(context(text), 16)
+            draft = stream.propose(context([*text, 1, 4]), 16)  # "The cat
+            first = {int(t): float(s) for t, s, above in zip(draft.tokens, draft.score, draft.parent) if above < 0}
+            assert (first[6] > first[7]) == (known is not None)
+
+
+def test_tokens_beyond_those_that_are_spelled_are_themselves():
+    stream = SuffixSource().begin(Request(ints([]), unspaced=ints([0, 0])))
+    draft = stream.propose(context([900, 901, 1, 7, 900, 901, 0]), 4)
+    assert draft.tokens[0] == 7
 
 
 def test_a_repetition_is_continued_as_it_went_on_before():

@@ -28,6 +28,7 @@ from bridle.speculative.draft_tree import DraftTree
 from bridle.speculative.heads import HeadsSource
 from bridle.speculative.history import ReferenceSource, SuffixSource, TrieSource
 from bridle.speculative.sources import DraftContext, Request
+from bridle.speculative.text_cutting import unspaced
 from bridle.speculative.tree_attention import UnfitModelError
 
 torch.set_num_threads(1)
@@ -129,7 +130,7 @@ class Oracle(Guesses):
 
 
 def spoken(**options: Any) -> Speculation:
-    return Speculation(tokenizer=box()[1], fallback=False, **{"cost_slope": 0.001} | options)
+    return Speculation(**{"tokenizer": box()[1], "fallback": False, "cost_slope": 0.001} | options)
 
 
 def both(model: Any, grammar: Any, speculation: Speculation, prompt: Any = PROMPT, **options: Any) -> tuple[Any, Any]:
@@ -455,6 +456,19 @@ def test_what_cannot_be_verified_is_decoded_plainly_and_says_why() -> None:
 def test_attention_that_ignores_masks_is_refused_before_a_token_is_written() -> None:
     with pytest.raises(UnfitModelError, match="flex_attention"):
         generate(flexible(), box()[1], PROMPT, compiled(), speculate=spoken())
+
+
+def test_what_tokens_spell_is_known_by_the_grammar_the_vocabulary_or_the_tokenizer() -> None:
+    vocabulary = compiled().vocabulary
+    wanted = unspaced(vocabulary.tokens).tolist()
+    assert wanted[vocabulary.tokens.index(b" name")] == vocabulary.tokens.index(b"name")
+    grammar = GrammarLogitsProcessor(compiled())
+    for options, processors in (({}, []), ({"tokenizer": None, "vocabulary": vocabulary}, []), ({}, [grammar])):
+        found = spoken(**options)._unspaced(processors)
+        assert found is not None
+        assert found.tolist() == wanted[: len(found)]
+    for tokenizer in (None, object()):
+        assert spoken(tokenizer=tokenizer)._unspaced([]) is None
 
 
 def test_beams_are_refused() -> None:

@@ -100,6 +100,42 @@ def test_a_budget_that_is_met_in_accepting_a_token_ends_the_row(monkeypatch: pyt
     assert drafted[0].error is not None
 
 
+def test_a_budget_that_is_met_in_planning_a_text_ends_its_row_alone() -> None:
+    grammars = [compiled(), limited(""), limited(), compiled(WORDS)]
+    plain, drafted = both(tiny(), grammars, spoken(), [PROMPT, "x", "y", ""], budget=True)
+    assert told(drafted) == told(plain)
+    assert [result.error is None for result in drafted] == [True, False, False, True]
+    assert [result.token_ids for result in drafted[1:3]] == [[], []]
+    plain, drafted = both(tiny(), limited(""), spoken(), budget=True, seed=3)
+    assert told(drafted) == told(plain)
+    assert drafted[0].error is not None
+
+
+def test_a_budget_that_is_met_in_asking_for_a_temperature_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def limited_temperature(self: bridle.Matcher) -> float:
+        if self.n_steps >= 3:
+            raise bridle.LimitError("states", 2, 1)
+        return 1.5
+
+    monkeypatch.setattr(bridle.Matcher, "temperature", limited_temperature)
+    grammar = made(bridle.Grammar.from_regex("[a-z]{30}").with_temperature(1.5))
+    for seed in range(3):
+        plain, drafted = both(tiny(), [grammar, compiled(WORDS)], spoken(), ["x", "y"], seed=seed)
+        for results in (plain, drafted):
+            assert [result.error is None for result in results] == [False, True]
+            assert len(results[0].token_ids) == 3
+        plain, drafted = both(tiny(), grammar, spoken(), seed=seed)
+        assert told(drafted) == told(plain)
+    call = {**box()[1](PROMPT, return_tensors="pt"), "do_sample": True, "max_new_tokens": 9}
+    with pytest.raises(bridle.LimitError):
+        tiny().generate(**call, logits_processor=[GrammarLogitsProcessor(grammar)])
+    for resident in (False, True):
+        processor = GrammarLogitsProcessor(grammar, on_limit="end", resident=resident)
+        new = tiny().generate(**call, logits_processor=[processor])[0, call["input_ids"].shape[1] :].tolist()
+        assert len(new) == 4
+        assert processor.error_of(0, new) is not None
+
+
 def test_a_processor_of_ones_own_raises_a_budget_unless_it_is_told_to_end_the_row() -> None:
     inputs = box()[1](PROMPT, return_tensors="pt")
     for on_limit in ("raise", "end"):

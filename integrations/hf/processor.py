@@ -116,6 +116,11 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self.stats = MaskStats()
         self.stopping_criteria = StoppingCriteriaList([_Foresight(self)])
 
+    @property
+    def vocabulary(self) -> Any:
+        """Of the grammars."""
+        return self._vocabulary
+
     def reset(self) -> None:
         """Forget the generation in progress; the next call begins one."""
         self._rows.reset()
@@ -149,13 +154,13 @@ class GrammarLogitsProcessor(LogitsProcessor):
             masks = self._begun(states, scores.device, background=False)
         masked = scores.clone()
         if masks.rows:
-            self._note_limits(masks)
+            met = self._note_limits(masks)
             masks.apply(masked)
             if overlapped and masked.is_cuda:
                 self._keep_finite(masked, masks)
             else:
                 self._check_left(scores, masked, masks)
-            self._heat(masked, masks)
+            self._heat(masked, masks, met)
         self._bitmask = masks.bitmask
         return cast("torch.FloatTensor", masked)
 
@@ -291,26 +296,45 @@ class GrammarLogitsProcessor(LogitsProcessor):
         padding = {*self._vocabulary.stop_token_ids, *self._vocabulary.special_tokens.values()}
         return rows > 1 and state.refused in padding
 
-    def _note_limits(self, masks: StepMasks) -> None:
-        """Waits for the masks; a text that has met a budget raises it, or ends its row."""
+    def _note_limits(self, masks: StepMasks) -> set[int]:
+        """Waits for the masks; a text that has met a budget raises it, or ends its row. Returns which of them did."""
         met = masks.wait()
         met.update((k, state.error) for k, state in enumerate(masks.states) if state.error is not None)
+        for k, state in enumerate(masks.states):
+            error = None if k in met else self.heat_limit(state.matcher)
+            if error is not None:
+                masks.leave_stop_tokens(k)
+                met[k] = error
         for k, error in met.items():
             row = masks.rows[k]
             self.note_limit(*self._rows.prefix(row), error)
             if masks.states[k].is_live:
                 self._rows.end(row, error)
+        return set(met)
 
     # ------------------------------------------------------------------------------------------ scores
 
-    def _heat(self, masked: torch.Tensor, masks: StepMasks) -> None:
-        """Applies the temperatures that parts of the grammar have."""
-        for row, state in zip(masks.rows, masks.states, strict=True):
-            if state.is_live:
+    def _heat(self, masked: torch.Tensor, masks: StepMasks, met: set[int]) -> None:
+        """Applies the temperatures that parts of the grammar have, but to rows that have met a budget."""
+        for k, (row, state) in enumerate(zip(masks.rows, masks.states, strict=True)):
+            if state.is_live and k not in met:
                 self.heat(masked[row], state.matcher)
 
+    def heat_limit(self, matcher: Matcher) -> LimitError | None:
+        """The budget that asking for the matcher's temperature meets, if it does: what a mask has looked at need not be
+        all that `heat` has to."""
+        if self._temperature is None or not matcher.may_have_temperature:
+            return None
+        try:
+            matcher.temperature()
+        except LimitError as error:
+            return error
+        return None
+
     def heat(self, scores: torch.Tensor, matcher: Matcher) -> None:
-        """Applies the temperature of the grammar's part that the matcher is in, to masked scores [vocab], in place."""
+        """Applies the temperature of the grammar's part that the matcher is in, to masked scores [vocab], in place.
+
+        Raises LimitError where `heat_limit` has one."""
         if self._temperature is None or not matcher.may_have_temperature:
             return
         temperature = matcher.temperature()
@@ -321,6 +345,10 @@ class GrammarLogitsProcessor(LogitsProcessor):
             scores[best] = kept
         elif temperature is not None:
             scores *= self._temperature / temperature
+
+    def begun(self, grammar: int, generated: Ids) -> PrefixState:
+        """Where grammar number `grammar` is after generated ids, int64[n]; its matcher is to be forked, not moved."""
+        return self._rows.begun(grammar, generated)
 
     def note_limit(self, grammar: int, generated: bytes, error: LimitError) -> None:
         """A text has met a budget: raises it, or keeps it for `error_of`.

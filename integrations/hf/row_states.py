@@ -97,6 +97,10 @@ class RowStates:
         self.take(ids.copy(), states)
         return states
 
+    def begun(self, grammar: int, generated: Ids) -> PrefixState:
+        """The state of any text of a grammar; it is not taken for one of the generation's rows."""
+        return self._by_prefix.at(grammar, generated, _STATES)
+
     def end(self, row: int, error: LimitError) -> None:
         """A row of the last call has met a budget: nothing is known about what follows."""
         self._states[row] = PrefixState(self._states[row].matcher, error=error)

@@ -27,15 +27,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from ...automata.errors import BridleError
+from ...automata.tokenizer_bytes import read_hf
+from ...automata.vocabulary import Vocabulary
 from ...speculative.acceptance import ForwardCost
 from ...speculative.draft_model import DraftModelSource
 from ...speculative.drafter import Drafter, DraftStats
 from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import ReferenceSource, SuffixSource, TrieSource
 from ...speculative.sources import DraftSource
+from ...speculative.text_cutting import unspaced, unspaced_of
 from ...speculative.tree_attention import UnfitModelError, check_model
+from .processor import GrammarLogitsProcessor
 from .speculative_rows import decode_rows
 
 __all__ = ["Speculation"]
@@ -54,6 +61,7 @@ class Speculation:
     references : documents that answers quote, as texts or token ids
     draft_model : a smaller model with the same tokenizer, or a DraftModelSource
     tokenizer : cuts what the grammar dictates as the model would; without it, into the longest tokens that there are
+    vocabulary : what tokens spell, for texts without a grammar and a tokenizer that is not one of transformers
     most_nodes : of one draft; a draft is smaller where more would cost more than they bring
     cost_slope : what one more token in a forward costs, as a share of a forward of one; None: measured
     fallback : whether what cannot be verified is decoded plainly, with a warning; else UnfitModelError
@@ -64,11 +72,13 @@ class Speculation:
     references: Sequence[str | Sequence[int]] = ()
     draft_model: Any = None
     tokenizer: Any = None
+    vocabulary: Vocabulary | None = None
     most_nodes: int = 64
     cost_slope: float | None = None
     fallback: bool = True
     fallback_reason: str | None = field(default=None, init=False)
     _cutter: tuple[Any, Any] = field(default=(None, None), init=False, repr=False)
+    _spelling: tuple[Any, Any] = field(default=(None, None), init=False, repr=False)
 
     def __post_init__(self) -> None:
         sources = self.sources
@@ -130,6 +140,15 @@ class Speculation:
             self._cutter = self.tokenizer, _encoder_of(self.tokenizer)
         return self._cutter[1]
 
+    def _unspaced(self, processors: Sequence[Any]) -> npt.NDArray[np.int32] | None:
+        """As Request has it: by the vocabulary of the grammar, or by what else is known."""
+        known = next((p.vocabulary for p in processors if isinstance(p, GrammarLogitsProcessor)), self.vocabulary)
+        if known is not None:
+            return unspaced_of(known)
+        if self._spelling[0] is not self.tokenizer:
+            self._spelling = self.tokenizer, _unspaced_by(self.tokenizer)
+        return self._spelling[1]
+
     def _decode(
         self,
         streamer: Any,
@@ -163,6 +182,7 @@ class Speculation:
             config=config,
             drafter=self._drafter,
             encode=self._encoder(),
+            unspaced=self._unspaced(processors),
             streamer=streamer,
         )
         if not config.return_dict_in_generate:
@@ -202,3 +222,11 @@ def _encoder_of(tokenizer: Any) -> Callable[[str], list[int]]:
     if fast is not None:
         return lambda text: fast.encode(text, add_special_tokens=False).ids
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def _unspaced_by(tokenizer: Any) -> npt.NDArray[np.int32] | None:
+    """None for a tokenizer that does not say what its tokens spell."""
+    try:
+        return unspaced(read_hf(tokenizer).tokens)
+    except BridleError:
+        return None

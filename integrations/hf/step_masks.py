@@ -82,6 +82,10 @@ class StepMasks:
         self._stats.mask_us += took
         return {k: failed[i] for k, i in enumerate(self._order) if i in failed} if failed else {}
 
+    def leave_stop_tokens(self, k: int) -> None:
+        """Leaves stop tokens alone to the k-th of `rows`, and to those of an equal state; `wait` has returned."""
+        self._allow_stop_tokens_only(self._order[k])
+
     def drop(self) -> None:
         """Gives the masks up; the bitmask is the worker's then."""
         self._pending.drop()

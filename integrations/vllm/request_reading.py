@@ -5,7 +5,8 @@
 
 Over HTTP they are `vllm_xargs`, whose values are plain: {"bridle": "{\\"budget\\": false}"}, the same as JSON text.
 
-    budget      whether the text is completed within the request's max_tokens; left out: unless that takes long
+    budget      whether the text is completed within the request's max_tokens, every mask seeing to it; left out: masks
+                do when few tokens are left, unless that takes long
     options     those of Grammar.from_json_schema, such as {"property_order": "any"}
     agent, tools, trace     an agent (requested_grammars.py), in place of structured_outputs
     logits      the members of structured_outputs, for the logits processor (logits_processor.py), in their place

@@ -199,6 +199,47 @@ def test_a_budget_can_be_declined(backend):
     assert backend.compile_request(request_for(50, json=SCHEMA))._text.current().remaining_tokens == 50
 
 
+ARRAYS = {"$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, ARRAYS])
+def test_a_text_gets_its_budget_when_few_tokens_are_left_and_is_closed_all_the_same(backend, tokenizer, schema):
+    """By a writer that opens as much as it may."""
+    longest = sorted(range(4096), key=lambda id_: -tokenizer.decode([id_]).count("["))
+    rank = {id_: n for n, id_ in enumerate(longest)}
+    grammar = backend.compile_request(request_for(400, json=schema))
+    assert grammar._text.current().remaining_tokens is None
+    for _ in range(400):
+        token = min(row_of(grammar, backend).tolist(), key=lambda id_: (rank.get(id_, 5000), id_ == 1))
+        grammar._request.num_output_tokens += 1
+        assert grammar.accept_tokens("r", [token])
+        if grammar.is_terminated():
+            break
+    assert grammar.is_terminated()
+    assert grammar._text.current().remaining_tokens is not None
+
+
+def test_a_request_that_asks_for_its_budget_has_it_from_the_start(backend):
+    extra = {"bridle": {"budget": True}}
+    assert backend.compile_request(request_for(400, json=SCHEMA, extra=extra))._text.current().remaining_tokens == 400
+
+
+def test_a_budget_that_came_with_a_draft_goes_with_it_and_comes_again(backend, tokenizer):
+    request = request_for(160, json=SCHEMA)
+    grammar = backend.compile_request(request)
+    draft = [*ids_of(tokenizer, '{"name": "'), *ids_of(tokenizer, "a") * 15]
+    for _ in range(2):
+        row_of(grammar, backend)
+        assert grammar._text.current().remaining_tokens is None
+        for token in draft:
+            request.num_output_tokens += 1
+            assert grammar.accept_tokens("r", [token])
+            row_of(grammar, backend)
+        assert grammar._text.current().remaining_tokens == 160 - len(draft)
+        grammar.rollback(len(draft))
+        request.num_output_tokens = 0
+
+
 # ------------------------------------------------------------------------------------------------ faults
 
 

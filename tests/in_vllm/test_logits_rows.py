@@ -500,7 +500,9 @@ def test_a_text_that_meets_a_budget_ends_and_the_others_go_on(
     good, bad = (begun({"regex": "[0-9]+"}, matchers, tokenizer, max_tokens=None) for _ in range(2))
     big = {"type": "object", "properties": {f"k{i}": {"type": "integer"} for i in range(40)}, "minProperties": 30}
     grammar = bridle.Grammar.from_regex("[0-9]") + bridle.Grammar.from_json_schema(big)
-    bad._text = BudgetedText(bridle.Matcher(bridle.compile(grammar, good.vocabulary, limits=bridle.Limits(states=30))))
+    bad._text = BudgetedText(
+        bridle.Matcher(bridle.compile(grammar, good.vocabulary, limits=bridle.Limits(states=30)))
+    )
     one = tokenizer.encode("1", add_special_tokens=False)
     masks = RowMasks(matchers.size, resident=resident)
     for tokens in ([], one, one):
