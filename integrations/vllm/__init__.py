@@ -11,7 +11,8 @@
 | `logits_rows.py` | which row of the logits is whose, in both of vLLM's model runners |
 | `row_masks.py` | masks and temperatures of such rows |
 | `request_texts.py` | one request's text there: it follows the tokens, and never raises |
-| `request_matchers.py` | grammars of requests, compiled, and matchers with their budgets |
+| `request_matchers.py` | grammars of requests, compiled, and matchers where their texts begin |
+| `budgeted_text.py` | a text within the tokens that its request may write |
 | `request_reading.py` | what vLLM's parameters of a request say, as bridle's |
 | `vocabularies.py` | the tokenizers of vLLM as vocabularies |
 | `grammar_drafts.py`, `request_drafts.py` | experimental: drafts from grammars in vLLM's speculative decoding |
