@@ -510,6 +510,14 @@ class Matcher:
         self._move()
         return self._plan(Plans.enough, self._ref, self._budget)
 
+    def closing_tokens(self) -> int | None:
+        """An upper bound of `least_tokens` that is found quickly: sums of what the text's parts need, cut into tokens each
+        for itself. None where only a search could tell."""
+        if self._terminated:
+            return 0
+        self._move()
+        return self._plan(Plans.summed, self._ref)
+
     def is_accepting(self) -> bool:
         """Whether the text so far is a sentence; where texts are written in turns, whether the turn may end."""
         self._move()

@@ -136,6 +136,11 @@ class Plans:
         plan = self.plan(ref)
         return NONE if plan is None else len(plan)
 
+    def summed(self, ref: int) -> int | None:
+        """Tokens that are enough for a configuration, by sums over its frames; None where only a search could tell."""
+        n = self.texts.tokens_left(ref)
+        return None if n >= NONE or self.memo.texts.leaves.has_greedy else n
+
     def is_slow(self, ref: int) -> bool:
         """Whether the way from a configuration to the end has greedy leaves, so that completions are searched for."""
         self.plan(ref)

@@ -139,6 +139,8 @@ def test_masks_leave_out_what_could_not_be_completed(name):
             everything = allowed_tokens(ordinary)
             assert allowed and allowed <= everything
             assert fewest.of(ordinary) <= matcher.least_tokens() <= matcher.remaining_tokens
+            closing = matcher.closing_tokens()
+            assert closing is None or closing >= matcher.least_tokens()
             for token in range(SMALL.size):
                 assert matcher.fork().accept_token(token) == (token in allowed)
             for token in everything:
@@ -328,6 +330,16 @@ def test_text_from_outside_costs_what_it_is_said_to():
     ordinary = bridle.Matcher(grammar)
     ordinary.accept_bytes(b'{"name":"')
     assert allowed_tokens(matcher) == allowed_tokens(ordinary)
+
+
+def test_closing_tokens_are_told_where_no_search_is_needed():
+    matcher = bridle.Matcher(bridle.compile(Grammar.from_json_schema(PERSON), byte_level()))
+    assert matcher.closing_tokens() >= matcher.least_tokens()
+    assert matcher.accept_bytes('{"name": "a", "age": 3')
+    assert matcher.closing_tokens() == matcher.least_tokens() == 2
+    assert matcher.accept_bytes("}") and matcher.accept_token(matcher.compiled.vocabulary.stop_token_ids[0])
+    assert matcher.closing_tokens() == 0
+    assert bridle.Matcher(bridle.compile(Grammar.from_lark('start: "a" /[b-z]+/'), byte_level())).closing_tokens() is None
 
 
 def test_least_tokens_needs_no_budget():

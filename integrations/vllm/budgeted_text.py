@@ -53,37 +53,35 @@ class BudgetedText:
         Where no text is so short it has no budget, or, with `or_least`, that of the shortest.
         """
         assert self.tokens == 0, "a text is allotted its tokens where it begins"
-        if tokens == self._allotted:
-            return
-        if or_least:
-            tokens = max(tokens, self._start.least_tokens())
-        self._allotted = tokens
-        self._ration(self._start, tokens)
+        if tokens != self._allotted:
+            self._allotted = tokens
+            self._ration(self._start, or_least=or_least)
 
-    def _ration(self, at: Matcher, left: int) -> None:
+    def _ration(self, at: Matcher, *, or_least: bool = False) -> None:
         """Goes on from where a matcher is: with the tokens that are left as its budget, if they may soon be too few;
         without one where no text is so short, or that takes long to tell."""
+        assert self._allotted is not None
+        left = self._allotted - self.tokens
         self._matcher, self._looks_at, self._rationed_at = at.fork(), 0, left
-        matcher = at.fork()
         try:
+            enough = None if self._at_once else at.closing_tokens()
+            over = 0 if enough is None else left - 2 * enough - _NEAR
+            if over > 0:
+                self._looks_at = left - over // _OPENED - 1
+                return
+            matcher = at.fork()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                matcher.allot(left)
-            if matcher.closes_slowly and not self._at_once:
-                return
-            over = 0 if self._at_once else left - 2 * matcher.least_tokens() - _NEAR
+                matcher.allot(max(left, at.least_tokens()) if or_least else left)
+            if self._at_once or not matcher.closes_slowly:
+                self._matcher = matcher
         except (LimitError, ValueError) as error:  # ValueError: nothing is left
             logger.debug("%s: %s; it is decoded without a budget", self._name, error)
-            return
-        if over > 0:
-            self._looks_at = left - over // _OPENED - 1
-        else:
-            self._matcher = matcher
 
     def current(self) -> Matcher:
         """The matcher, for masks and questions; it is moved by `accept` and `rollback` alone."""
         if self._allotted is not None and self._allotted - self.tokens <= self._looks_at:
-            self._ration(self._matcher, self._allotted - self.tokens)
+            self._ration(self._matcher)
         return self._matcher
 
     def accept(self, token: int) -> bool:
