@@ -17,9 +17,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .bitmask_rows import as_array, check_row
 from .errors import LimitError
 from .mask_kernels import fill_batch, known_masks
-from .matcher import Matcher, as_array, check_row
+from .matcher import Matcher
 from .vocabulary import Vocabulary
 
 __all__ = ["MaskKey", "ended_key", "fill_known_bitmasks", "fill_next_token_bitmasks", "mask_keys"]

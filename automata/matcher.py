@@ -19,40 +19,28 @@ Cost, memoised: 0.4 us to accept, 1.2 us to fill a row of 128,256 tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from .bitmask_rows import tokens_in, write_stop_tokens
+from .bitmask_rows import allocate_token_bitmask, as_array, bad_shape, check_row, tokens_in, write_stop_tokens
 from .compiled import Compiled
 from .errors import LimitError
+from .forced_text import forced_text, forced_tokens
 from .machine import Machine
 from .mask_kernels import BAD_SHAPE, NOT_MADE, fill_known, only_token
-from .special_tokens import LEAST_MARK, SpecialToken, text_part
+from .rejections import Rejection, expected_at, token_rejection
+from .special_tokens import SpecialToken, text_part
 from .step_kernels import UNKNOWN, known_step
 from .table_kernels import DEAD, OK
 from .temperature import temperature_of
 from .token_budget import Plans, TokenBudget, is_far
 from .turns import Fed, Turn, Turns
 
-__all__ = ["Matcher", "Rejection", "allocate_token_bitmask"]
+__all__ = ["Matcher", "encoded"]
 
 _Answer = TypeVar("_Answer")
 History: TypeAlias = "tuple[History, int, int | bytes] | None"
-
-# How far forced text is followed; a grammar may force any amount.
-_LONGEST_FORCED = 4096
-
-
-class Rejection(NamedTuple):
-    """Why a token or a piece of text is not allowed: `offset` is that of the first byte of it that is not.
-
-    expected : what could come there instead (byte ranges spelled as text, and `end of text`).
-    """
-
-    offset: int
-    reason: str
-    expected: tuple[str, ...]
 
 
 class Matcher:
@@ -94,10 +82,10 @@ class Matcher:
         try:
             status = fill_known(self._address, self._ref, bitmask, row)
         except TypeError:
-            raise _bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
+            raise bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
         if status != OK:
             if status == BAD_SHAPE:
-                raise _bad_shape(bitmask, row, self.compiled.vocabulary.size)
+                raise bad_shape(bitmask, row, self.compiled.vocabulary.size)
             self._prepare()
             status = fill_known(self._address, self._ref, bitmask, row)
             assert status == OK, "a mask that was made is not there"
@@ -116,9 +104,9 @@ class Matcher:
         try:
             status = fill_known(self._address, self._ref, bitmask, row)
         except TypeError:
-            raise _bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
+            raise bad_shape(bitmask, row, self.compiled.vocabulary.size) from None
         if status == BAD_SHAPE:
-            raise _bad_shape(bitmask, row, self.compiled.vocabulary.size)
+            raise bad_shape(bitmask, row, self.compiled.vocabulary.size)
         return bool(status == OK)
 
     def fill_reference_bitmask(self, bitmask: Any, row: int = 0) -> bool:
@@ -511,8 +499,10 @@ class Matcher:
         return self._plan(Plans.enough, self._ref, self._budget)
 
     def closing_tokens(self) -> int | None:
-        """An upper bound of `least_tokens` that is found quickly: sums of what the text's parts need, cut into tokens each
-        for itself. None where only a search could tell."""
+        """An upper bound of `least_tokens` that is found quickly: a sum of what the text's parts need.
+
+        None where only a search could tell.
+        """
         if self._terminated:
             return 0
         self._move()
@@ -533,19 +523,7 @@ class Matcher:
         if self._terminated:
             return b""
         self._move()
-        return self._forced(self._ref)[0]
-
-    def _forced(self, ref: int) -> tuple[bytes, int]:
-        """(the text that must come next, the configuration after it)."""
-        forced = bytearray()
-        while len(forced) < _LONGEST_FORCED:
-            allowed = self._ask(self._machine.next_bytes, ref)
-            byte = int(allowed.argmax())
-            if allowed[256] or allowed.sum() != 1 or byte >= LEAST_MARK:
-                break
-            forced.append(byte)
-            ref, _ = self._machine.step_bytes(ref, bytes((byte,)))
-        return bytes(forced), ref
+        return self._ask(forced_text, self._machine, self._ref)[0]
 
     def forced_tokens(self, tokenizer: Any) -> list[int]:
         """The forced text as the tokenizer writes it, and the special tokens that are forced between, before and after.
@@ -553,35 +531,11 @@ class Matcher:
         The last token of a text is left out where free text may follow, which could change that token.
         tokenizer : anything with `encode(text, add_special_tokens=False)` or `encode(text)` giving ids.
         """
-        ids: list[int] = []
         if self._terminated:
-            return ids
+            return []
         self._move()
-        ref = self._ref
-        while len(ids) < _LONGEST_FORCED:
-            forced, after = self._forced(ref)
-            text = _tokens_of(tokenizer, forced.decode("utf-8", "ignore"))
-            special = self._only_special(after)
-            if special is None:
-                ids += text[:-1]
-                break
-            ids += [*text, special]
-            ref, _ = self._machine.step_bytes(after, self.compiled.vocabulary.reading(special))
+        ids = self._ask(forced_tokens, self._machine, self._ref, self.compiled.vocabulary, tokenizer)
         return ids[: self.validate_tokens(ids)]
-
-    def _only_special(self, ref: int) -> int | None:
-        """The special token that must come next."""
-        allowed = self._ask(self._machine.next_bytes, ref)
-        if allowed[:LEAST_MARK].any() or allowed[256]:
-            return None
-        found = self._specials(ref)
-        return found[0] if len(found) == 1 else None
-
-    def _specials(self, ref: int) -> list[int]:
-        """The special tokens that may come next, by id."""
-        vocabulary = self.compiled.vocabulary
-        readings = ((id_, vocabulary.reading(id_)) for id_ in vocabulary.special_names)
-        return [id_ for id_, data in readings if self._ask(self._machine.step_bytes, ref, data)[1] == len(data)]
 
     def next_bytes(self) -> np.ndarray:
         """int32[257]: 1 for each byte that may come next; [256]: whether the text may end here.
@@ -646,96 +600,19 @@ class Matcher:
         to, length = self._step_bytes(data)
         if length == len(data):
             return None
-        return Rejection(length, f"{data[length : length + 1]!r} may not come here", self._expected(to))
+        expected = self._ask(expected_at, self._machine, to, self.compiled.vocabulary)
+        return Rejection(length, f"{data[length : length + 1]!r} may not come here", expected)
 
     def _explain_token(self, token: int) -> Rejection | None:
-        vocabulary = self.compiled.vocabulary
         if self._terminated:
             return Rejection(0, "the text has ended: a stop token was accepted", ())
-        data = vocabulary.reading(token)
-        to, length = self._machine.step_bytes(self._ref, data)
-        if data and length == len(data):
-            if self._budget is None or self.fork().accept_token(token):
-                return None
-            left = self._budget.left - 1
-            return Rejection(0, f"the text could not be completed with the {left} tokens that are left then", ())
-        if token in vocabulary.stop_token_ids:
-            if self._machine.may_end(self._ref):
-                return None
-            return Rejection(0, "the text may not end here", self._expected(self._ref))
-        if data and data[0] >= LEAST_MARK:
-            name = vocabulary.special_names[token]
-            return Rejection(0, f"the special token {name} may not come here", self._expected(self._ref))
-        if data:
-            return Rejection(length, f"{data[length : length + 1]!r} may not come here", self._expected(to))
-        if not 0 <= token < vocabulary.size:
-            return Rejection(0, f"token {token} is not in the vocabulary (0 to {vocabulary.size - 1})", ())
-        if token < len(vocabulary.tokens) and vocabulary.tokens[token]:
-            return Rejection(0, f"token {token}, {vocabulary.tokens[token]!r}, is in no UTF-8 text", ())
-        return Rejection(0, f"token {token} stands for no text, and the grammar cannot name it", ())
-
-    def _expected(self, ref: int) -> tuple[str, ...]:
-        allowed = self._machine.next_bytes(ref)
-        specials = self._specials(ref) if allowed[LEAST_MARK:256].any() else []
-        names = self.compiled.vocabulary.special_names
-        return describe_bytes(allowed, [names[id_] for id_ in specials])
-
-
-def _tokens_of(tokenizer: Any, text: str) -> list[int]:
-    if not text:
-        return []
-    try:
-        ids = tokenizer.encode(text, add_special_tokens=False)
-    except TypeError:
-        ids = tokenizer.encode(text)
-    return list(getattr(ids, "ids", ids))
-
-
-def describe_bytes(allowed: np.ndarray, specials: Iterable[str] = ()) -> tuple[str, ...]:
-    """What may come next, for people: printable characters and their ranges, and the rest in words.
-
-    specials : the special tokens that may come, as they are shown.
-    """
-    parts: list[str] = list(specials)
-    if allowed[0x80:LEAST_MARK].any():
-        parts.append("any other character" if allowed[0x80:0xF5].sum() > 32 else "a character beyond ASCII")
-    b = 0
-    while b < 0x80:
-        if not allowed[b]:
-            b += 1
-            continue
-        end = b
-        while end + 1 < 0x80 and allowed[end + 1]:
-            end += 1
-        if end - b > 1 and b > 0x20:
-            parts.append(f"{chr(b)!r} to {chr(end)!r}")
-        elif end - b > 1:
-            parts.append(f"{bytes((b,))!r}"[1:] + " to " + f"{chr(end)!r}")
-        else:
-            parts += [repr(chr(c)) for c in range(b, end + 1)]
-        b = end + 1
-    if allowed[256]:
-        parts.append("the end of the text")
-    return tuple(parts)
-
-
-# ------------------------------------------------------------------------------------------------ bitmasks
-
-
-def allocate_token_bitmask(batch: int, vocabulary_size: int) -> np.ndarray:
-    """NumPy int32 [batch, ceil(vocabulary_size / 32)], all bits set (every token allowed)."""
-    return np.full((batch, (vocabulary_size + 31) // 32), -1, np.int32)
-
-
-def as_array(bitmask: Any) -> np.ndarray:
-    """A bitmask as the NumPy array that shares its memory; TypeError for what has none that NumPy can see."""
-    if isinstance(bitmask, np.ndarray):
-        return bitmask
-    if hasattr(bitmask, "numpy"):
-        if getattr(getattr(bitmask, "device", None), "type", "cpu") != "cpu":
-            raise TypeError(f"the bitmask lies on {bitmask.device}: masks are written on the CPU; move it afterwards")
-        return bitmask.numpy()
-    raise TypeError(f"a bitmask is a NumPy array or a CPU torch tensor, not {type(bitmask).__name__}")
+        rejection = self._ask(token_rejection, self._machine, self._ref, self.compiled.vocabulary, token)
+        if rejection is not None or self._budget is None or self.fork().accept_token(token):
+            return rejection
+        if not self._budget.left:
+            return Rejection(0, "the text's tokens are spent", ())
+        left = self._budget.left - 1
+        return Rejection(0, f"the text could not be completed with the {left} tokens that are left then", ())
 
 
 def encoded(text: bytes | str) -> bytes:
@@ -746,20 +623,3 @@ def encoded(text: bytes | str) -> bytes:
         return bytes(memoryview(text))
     except TypeError:
         raise TypeError(f"a text is str or bytes, not {type(text).__name__}: {text!r:.80}") from None
-
-
-def check_row(bitmask: np.ndarray, row: int, size: int) -> None:
-    """ValueError unless a row can be filled; what `fill_known` checks for itself on the fast path."""
-    if bitmask.dtype != np.int32 or bitmask.ndim != 2 or not bitmask.flags.c_contiguous or not 0 <= row < len(bitmask):
-        raise _bad_shape(bitmask, row, size)
-    if bitmask.shape[1] != (size + 31) // 32 or not bitmask.flags.writeable:
-        raise _bad_shape(bitmask, row, size)
-
-
-def _bad_shape(bitmask: np.ndarray, row: int, size: int) -> ValueError:
-    if not bitmask.flags.writeable:
-        return ValueError("the bitmask is read-only, so nothing can be filled in; pass a copy")
-    return ValueError(
-        f"row {row} of a bitmask of {bitmask.dtype} {bitmask.shape} cannot be filled: a vocabulary of {size} needs a"
-        f" contiguous int32 [rows, {(size + 31) // 32}], as allocate_token_bitmask(batch, vocabulary.size) makes"
-    )

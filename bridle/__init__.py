@@ -32,7 +32,7 @@ _PUBLIC = {
     "Matcher": ("bridle.automata.matcher", "Matcher"),
     "Precomputed": ("bridle.automata.precompute", "Precomputed"),
     "Regex": ("bridle.grammar.regex", "Regex"),
-    "Rejection": ("bridle.automata.matcher", "Rejection"),
+    "Rejection": ("bridle.automata.rejections", "Rejection"),
     "SavedGrammarError": ("bridle.automata.errors", "SavedGrammarError"),
     "UnsatisfiableError": ("bridle.automata.errors", "UnsatisfiableError"),
     "UnsupportedError": ("bridle.automata.errors", "UnsupportedError"),
@@ -40,7 +40,7 @@ _PUBLIC = {
     "Vocabulary": ("bridle.automata.vocabulary", "Vocabulary"),
     "VocabularyError": ("bridle.automata.errors", "VocabularyError"),
     "agents": ("bridle.agents", ""),
-    "allocate_token_bitmask": ("bridle.automata.matcher", "allocate_token_bitmask"),
+    "allocate_token_bitmask": ("bridle.automata.bitmask_rows", "allocate_token_bitmask"),
     "compile": ("bridle.automata.compiled", "compile_grammar"),
     "fill_next_token_bitmasks": ("bridle.automata.batch_fill", "fill_next_token_bitmasks"),
     "integrations": ("bridle.integrations", ""),
@@ -88,6 +88,7 @@ __all__ = [
 if TYPE_CHECKING:
     from . import agents, integrations, ltlf, sampler
     from .automata.batch_fill import fill_next_token_bitmasks
+    from .automata.bitmask_rows import allocate_token_bitmask
     from .automata.compiled import Compiled
     from .automata.compiled import compile_grammar as compile
     from .automata.errors import (
@@ -100,8 +101,9 @@ if TYPE_CHECKING:
         VocabularyError,
     )
     from .automata.limits import Limits
-    from .automata.matcher import Matcher, Rejection, allocate_token_bitmask
+    from .automata.matcher import Matcher
     from .automata.precompute import Precomputed
+    from .automata.rejections import Rejection
     from .automata.vocabulary import Vocabulary
     from .grammar.agent_spec import AgentSpec
     from .grammar.grammar import Grammar

@@ -447,9 +447,10 @@ def warmup(
     All of it goes into the cache folder ($BRIDLE_CACHE_DIR, else $XDG_CACHE_HOME/bridle, else ~/.cache/bridle), where
     every later process finds it. A container image that was warmed up starts as fast as any.
     """
+    from .automata.bitmask_rows import allocate_token_bitmask
     from .automata.cache_dir import cache_folders
     from .automata.kernel import load_kernels
-    from .automata.matcher import Matcher, allocate_token_bitmask
+    from .automata.matcher import Matcher
     from .grammar.grammar import Grammar
 
     began = time.perf_counter()

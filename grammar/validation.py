@@ -22,7 +22,8 @@ import numpy as np
 from ..automata.compiled import Compiled, compile_grammar
 from ..automata.errors import line_and_column
 from ..automata.fragment import Target
-from ..automata.matcher import Matcher, describe_bytes, encoded
+from ..automata.matcher import Matcher, encoded
+from ..automata.rejections import describe_bytes
 from ..automata.special_tokens import SpecialToken
 from ..automata.vocabulary import Vocabulary
 from .grammar import Grammar

@@ -29,8 +29,9 @@ from threading import Lock
 from typing import Any
 
 from ..automata.batch_fill import fill_known_bitmasks
+from ..automata.bitmask_rows import as_array
 from ..automata.errors import LimitError
-from ..automata.matcher import Matcher, as_array
+from ..automata.matcher import Matcher
 
 __all__ = ["PendingMasks", "begin_masks"]
 

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from ..automata.batch_fill import fill_next_token_bitmasks
+from ..automata.bitmask_rows import allocate_token_bitmask
 from ..automata.compiled import Compiled
-from ..automata.matcher import Matcher, allocate_token_bitmask
+from ..automata.matcher import Matcher
 from .prefix_models import as_prefix_model
 from .processed_distribution import Processing
 from .samples import Sample, SamplingStats

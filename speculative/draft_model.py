@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..automata.bitmask_rows import allocate_token_bitmask
 from ..automata.errors import LimitError, VocabularyError
-from ..automata.matcher import Matcher, allocate_token_bitmask
+from ..automata.matcher import Matcher
 from ..sampler.bitmask import apply_token_bitmask_inplace
 from .draft_tree import NO_DRAFT, DraftTree
 from .sources import DraftContext, Request

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 
 import naive
 import strategies
+from bridle.automata.bitmask_rows import allocate_token_bitmask
 from bridle.automata.compiled import compile_grammar
 from bridle.automata.errors import GrammarError, LimitError, UnsatisfiableError, UnsupportedError
-from bridle.automata.matcher import Matcher, allocate_token_bitmask
+from bridle.automata.matcher import Matcher
 from bridle.automata.regular import ANY_CHAR, ANY_TEXT, EPSILON, Bytes, alternation, char_class
 from bridle.automata.regular import Repeat as RegularRepeat
 from bridle.automata.special_tokens import SpecialToken

@@ -22,9 +22,10 @@ from typing import Any, Literal
 import torch
 from transformers import DynamicCache, LogitsProcessor, StoppingCriteria
 
+from ...automata.bitmask_rows import allocate_token_bitmask
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import GrammarError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ...grammar.agent_contents import NUMBER, FreeText, References, ToolArguments, ToolName
 from ...grammar.agent_grammar import AgentGrammar
 from ...grammar.agent_spec import AgentSpec

@@ -23,10 +23,10 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers.generation.configuration_utils import GenerationMode
 
-from ...automata.bitmask_rows import tokens_in
+from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import LimitError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ...automata.token_budget import TOO_FEW_TOKENS
 from ...automata.vocabulary import Vocabulary
 from ...speculative.drafter import DraftStats

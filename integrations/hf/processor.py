@@ -41,9 +41,9 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 from ...automata.batch_fill import mask_keys
-from ...automata.bitmask_rows import tokens_in
+from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in
 from ...automata.errors import LimitError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ..conflict import ConflictError
 from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
 from .prefix_states import PrefixState

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ...automata.bitmask_rows import write_stop_tokens
+from ...automata.bitmask_rows import allocate_token_bitmask, write_stop_tokens
 from ...automata.errors import LimitError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ...sampler.bitmask import apply_token_bitmask_inplace
 from ...speculative.draft_tree import NO_DRAFT
 from ...speculative.drafter import Draft, Drafter

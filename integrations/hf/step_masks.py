@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 
 from ...automata.batch_fill import ended_key, fill_next_token_bitmasks, mask_keys
-from ...automata.bitmask_rows import tokens_in, write_stop_tokens
+from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in, write_stop_tokens
 from ...automata.errors import LimitError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
 from ...sampler.bitmask import apply_token_bitmask_inplace
 from ...sampler.device_masks import mask_table

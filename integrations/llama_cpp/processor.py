@@ -27,10 +27,10 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from ...automata.bitmask_rows import tokens_in, write_stop_tokens
+from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in, write_stop_tokens
 from ...automata.compiled import Compiled
 from ...automata.errors import BridleError, LimitError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ..conflict import ConflictError
 from .draft_model import DraftModel
 from .generations import Generations

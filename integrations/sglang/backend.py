@@ -22,9 +22,10 @@ import torch
 from sglang.srt.constrained import base_grammar_backend
 from sglang.srt.constrained.base_grammar_backend import BaseGrammarBackend
 
+from ...automata.bitmask_rows import allocate_token_bitmask
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import BridleError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
 from ...grammar.agent_resumption import resume
 from ...grammar.grammar import Grammar

@@ -21,10 +21,10 @@ import torch
 from sglang.srt.constrained.base_grammar_backend import BaseGrammarObject
 
 from ...automata.batch_fill import fill_known_bitmasks
-from ...automata.bitmask_rows import write_stop_tokens
+from ...automata.bitmask_rows import as_array, write_stop_tokens
 from ...automata.compiled import Compiled
 from ...automata.errors import BridleError
-from ...automata.matcher import Matcher, as_array
+from ...automata.matcher import Matcher
 from .vocab_masks import allocate_mask, allow_everything, apply_mask, move_mask
 
 __all__ = ["BridleGrammar"]

@@ -24,9 +24,9 @@ from vllm.v1.structured_output.backend_types import (
 )
 from vllm.v1.structured_output.utils import strip_speculative_padding
 
-from ...automata.bitmask_rows import write_stop_tokens
+from ...automata.bitmask_rows import allocate_token_bitmask, write_stop_tokens
 from ...automata.errors import BridleError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ..requested_grammars import GrammarRequest, RequestKind
 from .budgeted_text import BudgetedText
 from .grammar_drafts import drafts_from_grammars

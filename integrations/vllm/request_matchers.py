@@ -11,9 +11,10 @@ from typing import Any
 
 from vllm.logger import init_logger
 
+from ...automata.bitmask_rows import allocate_token_bitmask
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import LimitError
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
 from ...grammar.agent_resumption import resume
 from ..request_cache import RequestCache

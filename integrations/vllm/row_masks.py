@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from ...automata.batch_fill import MaskKey, ended_key, fill_next_token_bitmasks, mask_keys
-from ...automata.bitmask_rows import write_stop_tokens
-from ...automata.matcher import Matcher, allocate_token_bitmask
+from ...automata.bitmask_rows import allocate_token_bitmask, write_stop_tokens
+from ...automata.matcher import Matcher
 from ...sampler.bitmask import apply_token_bitmask_inplace, on_device
 from ...sampler.device_masks import mask_table
 from .request_texts import RequestText
