@@ -1,6 +1,6 @@
 """What vLLM calls when it starts, in each of its processes: makes the backend known to it.
 
-vLLM has no register of backends, so four of its functions are wrapped and a list of names is made longer:
+vLLM has no register of backends, so three of its functions are wrapped and a list of names is made longer:
 
     SamplingParams._validate_structured_outputs     requests are taken in by admission.py
     StructuredOutputManager.__init__                an engine that asks for bridle gets a BridleBackend as it starts,
