@@ -23,7 +23,7 @@ logger = init_logger("vllm.plugins.bridle")
 
 # A budget need not be asked while more tokens are left over: one token may open what takes so many to close; and of
 # many in a row, each what takes one less than _OPENED.
-_NEAR, _OPENED = 128, 8
+_NEAR, _OPENED = 64, 8
 
 
 class BudgetedText:

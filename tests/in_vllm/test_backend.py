@@ -225,7 +225,7 @@ def test_a_request_that_asks_for_its_budget_has_it_from_the_start(backend):
 
 
 def test_a_budget_that_came_with_a_draft_goes_with_it_and_comes_again(backend, tokenizer):
-    request = request_for(150, json=SCHEMA)
+    request = request_for(85, json=SCHEMA)
     grammar = backend.compile_request(request)
     draft = [*ids_of(tokenizer, '{"name": "'), *ids_of(tokenizer, "a") * 15]
     for _ in range(2):
@@ -235,7 +235,7 @@ def test_a_budget_that_came_with_a_draft_goes_with_it_and_comes_again(backend, t
             request.num_output_tokens += 1
             assert grammar.accept_tokens("r", [token])
             row_of(grammar, backend)
-        assert grammar._text.current().remaining_tokens == 150 - len(draft)
+        assert grammar._text.current().remaining_tokens == 85 - len(draft)
         grammar.rollback(len(draft))
         request.num_output_tokens = 0
 
