@@ -20,7 +20,9 @@ from .draft_kernels import BANDS
 __all__ = ["Acceptance", "ForwardCost"]
 
 _PRIOR = 4.0  # outcomes that a score is worth before any is seen
-_TRUST = 0.5  # of what a source promises, before it was right or wrong: text that nothing predicts is soon found out
+# What a source has promised, and kept of it, before it was right or wrong. It is watched at first: what it proposes is
+# judged whether it is verified or not, so one that is right is soon trusted, and one that never is costs no forward.
+_PROMISED, _KEPT = 0.5, 0.15
 _MEMORY = 256.0  # outcomes of a band that are remembered
 _LEAST = 0.01
 _FEW = 3.0  # forwards of a kind, of which nothing is concluded
@@ -36,7 +38,7 @@ class Acceptance:
     def __init__(self, sources: int) -> None:
         self._scores = (np.arange(BANDS) + 0.5) / BANDS
         self._right, self._seen = np.zeros((sources, BANDS)), np.zeros((sources, BANDS))
-        self._promised, self._kept = np.full(sources, _TRUST), np.full(sources, _TRUST)
+        self._promised, self._kept = np.full(sources, _PROMISED), np.full(sources, _KEPT)
         self.rates: npt.NDArray[np.float32] = np.empty((sources, BANDS), np.float32)
         self._changed = set(range(sources))
         self.settle()

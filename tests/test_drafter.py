@@ -144,7 +144,7 @@ def test_the_cost_of_a_wider_forward_is_measured_through_noise(slope: float, jum
 def test_a_draft_that_is_not_worth_its_jump_is_not_verified_at_all() -> None:
     tree = DraftTree.of([7, 8], [-1, 0], [0.825] * 2)
     sizes = []
-    for jump in (0.0, 0.5, 2.0):
+    for jump in (0.0, 0.2, 2.0):
         drafter = Drafter([Fixed(tree)], cost=ForwardCost(0.01))
         drafter.cost.jump = jump
         sizes.append(len(drafter.begin(Request(np.zeros(1, np.int32))).propose(context(), 100)))
@@ -171,7 +171,7 @@ def test_a_node_is_verified_while_it_raises_the_tokens_per_second() -> None:
     assert sizes[0.0] > sizes[0.02] > sizes[0.1] > sizes[0.5] >= sizes[1.0] == 0
 
 
-def test_what_is_never_right_is_soon_not_verified_any_more_and_comes_back_when_it_is_right() -> None:
+def test_what_is_never_right_is_hardly_verified_and_comes_back_when_it_is_right() -> None:
     source = Fixed(DraftTree.of([7, 8, 9], [-1, 0, 1], [0.9] * 3))
     drafter = Drafter([source], cost=ForwardCost(0.05))
     text = drafter.begin(Request(np.zeros(1, np.int32)))
@@ -181,8 +181,8 @@ def test_what_is_never_right_is_soon_not_verified_any_more_and_comes_back_when_i
         right = step >= 200
         text.observe([7, 8, 9, 5] if right else [5], draft, list(range(len(draft))) if right else [])
         sizes.append(len(draft))
-    assert sizes[0] == 3
-    assert sum(sizes[100:200]) == 0
+    assert sum(sizes[:5]) <= 3
+    assert sum(sizes[5:200]) == 0
     assert sizes[-1] == 3
     assert source.seen[-4:] == [7, 8, 9, 5]
 
@@ -212,6 +212,7 @@ def test_what_the_grammar_forbids_is_cut_with_all_behind_it() -> None:
     a, b, x, d = (cut(letter)[0] for letter in "abxd")
     tree = DraftTree.of([a, x, b, d, x, d, STOP, a], [-1, 0, 0, 1, 2, 2, 5, 6], [0.9] * 8)
     drafter = Drafter([Fixed(tree)], cost=ForwardCost(0.0))
+    drafter.acceptance.rates[:] = 0.9
     draft = drafter.begin(Request(np.zeros(0, np.int32), c)).propose(context(bridle.Matcher(c)), 100)
     assert set(paths(draft.tree)) == {(a,), (a, b), (a, b, d), (a, b, d, STOP)}
     for path, matcher in zip(paths(draft.tree), draft.matchers, strict=True):
