@@ -98,6 +98,15 @@ def test_a_part_at_temperature_zero_is_greedy_while_the_rest_is_sampled() -> Non
     assert all(result.complete for result in generate(llama(), tokenizer(), ["a"] * 3, c, seed=1, top_k=5))
 
 
+def test_temperatures_as_far_apart_as_floats_leave_scores_that_are_numbers() -> None:
+    raw = torch.randn(1, len(tokenizer()))
+    raw[0, ids_of("c")[0]] = 0.0
+    for temperature in (1e-320, 1e60):
+        processor = GrammarLogitsProcessor(two_parts(temperature, 1.0), prompt_length=1, temperature=0.7)
+        scores = processor(torch.tensor([[0]]), raw)
+        assert not scores.isnan().any() and 0 < int(scores.isfinite().sum()) < 40
+
+
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}])
 def test_temperatures_of_parts_change_nothing_where_nothing_is_drawn(options: dict[str, Any]) -> None:
     plain = bridle.Grammar.from_regex("[a-p][0-9][a-p]")

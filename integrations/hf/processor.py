@@ -44,6 +44,7 @@ from ...automata.batch_fill import mask_keys
 from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher
+from ...automata.temperature import heat_factor
 from ..conflict import ConflictError
 from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
 from .prefix_states import PrefixState
@@ -344,7 +345,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
             scores.fill_(-torch.inf)
             scores[best] = kept
         elif temperature is not None:
-            scores *= self._temperature / temperature
+            scores *= heat_factor(self._temperature, temperature)
 
     def begun(self, grammar: int, generated: Ids) -> PrefixState:
         """Where grammar number `grammar` is after generated ids, int64[n]; its matcher is to be forked, not moved."""

@@ -31,6 +31,7 @@ from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in, write_st
 from ...automata.compiled import Compiled
 from ...automata.errors import BridleError, LimitError
 from ...automata.matcher import Matcher
+from ...automata.temperature import heat_factor
 from ..conflict import ConflictError
 from .draft_model import DraftModel
 from .generations import Generations
@@ -71,6 +72,8 @@ class GrammarLogitsProcessor:
     ) -> None:
         if on_limit not in ("raise", "end"):
             raise ValueError(f"on_limit is 'raise' or 'end', not {on_limit!r}")
+        if temperature is not None and not 0 <= temperature < float("inf"):
+            raise ValueError(f"temperature is that of the call, from 0 on, or None, not {temperature!r}")
         self._generations = Generations(llama)
         check_vocabulary(compiled.vocabulary, llama)
         self.compiled, self.max_tokens = compiled, max_tokens
@@ -196,7 +199,7 @@ class GrammarLogitsProcessor:
             scores[:] = -np.inf
             scores[best] = kept
         elif temperature is not None:
-            scores *= self._temperature / temperature
+            scores *= heat_factor(self._temperature, temperature)
 
     def _leave_stop_tokens(self, scores: Scores) -> None:
         write_stop_tokens(self._bitmask[0], self.compiled.vocabulary)

@@ -17,6 +17,7 @@ from vllm.logger import init_logger
 from ...automata.bitmask_rows import write_stop_tokens
 from ...automata.errors import BridleError, GrammarError
 from ...automata.matcher import Matcher
+from ...automata.temperature import heat_factor
 from ...automata.vocabulary import Vocabulary
 from ..requested_grammars import GrammarRequest
 from .budgeted_text import BudgetedText
@@ -150,7 +151,7 @@ class RequestText:
             return None
         if wanted is None or wanted == temperature:
             return None
-        return temperature / wanted if wanted >= _LEAST_TEMPERATURE else 0.0
+        return heat_factor(temperature, wanted) if wanted >= _LEAST_TEMPERATURE else 0.0
 
 
 def _refusal(matcher: Matcher, token: int) -> str:

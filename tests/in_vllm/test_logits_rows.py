@@ -554,6 +554,17 @@ def test_a_row_has_the_temperature_of_the_part_once_vllm_has_divided_it(
     assert not torch.allclose(found, (results[1] / 1.6).softmax(-1), atol=1e-2)
 
 
+@pytest.mark.parametrize("digits", ["1" + "0" * 60, "0.00001"])
+def test_temperatures_far_from_the_requests_leave_logits_that_are_numbers(
+    digits: str, matchers: RequestMatchers, tokenizer: Any
+) -> None:
+    text = begun({"grammar": f"root[temperature={digits}] ::= [a-z]{{9}}"}, matchers, tokenizer, temperature=0.7)
+    text.take([])
+    logits = torch.randn(1, matchers.size)
+    RowMasks(matchers.size).apply(logits, [text], [0])
+    assert not logits.isnan().any() and 0 < int(logits.isfinite().sum()) < matchers.size
+
+
 def test_heated_rows_are_those_that_are_named(matchers: RequestMatchers) -> None:
     logits = torch.tensor([[1.0, -torch.inf, 3.0, 2.0]]).repeat(3, 1)
     heat_rows(logits, [2, 0], [0.0, 0.5])
