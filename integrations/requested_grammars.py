@@ -58,11 +58,15 @@ class GrammarRequest:
 
     @classmethod
     def of(cls, kind: RequestKind, text: str, options: Mapping[str, Any] | None = None) -> GrammarRequest:
-        """Raises GrammarError for options that there are not."""
+        """Raises GrammarError for options that there are not, and for values that they cannot have.
+
+        The latter before a cache sees them: some have no hash, and True is equal to 1.
+        """
         given = dict(options or {})
-        unknown = sorted(given.keys() - _OPTIONS)
+        unknown = sorted(given.keys() - _OPTIONS, key=repr)
         if unknown:
             raise GrammarError(f"{unknown[0]!r} is no option: there are {', '.join(sorted(_OPTIONS))}")
+        _check(given)
         pairs = ((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(given.items()))
         return cls(kind, text, tuple(pairs))
 
@@ -139,6 +143,17 @@ def json_of(text: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise GrammarError(f"{what} is a JSON object, not {text[:40]!r}")
     return value
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    if not options:
+        return
+    from ..grammar.json_schema import SchemaOptions
+
+    try:
+        SchemaOptions(**options).verify()
+    except ValueError as error:
+        raise GrammarError(str(error)) from error
 
 
 def _choices(text: str) -> list[str]:

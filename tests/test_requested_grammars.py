@@ -87,6 +87,17 @@ def test_what_is_no_grammar_is_a_grammar_error(kind, text, options, says):
         GrammarRequest.of(kind, text, options).grammar()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"indent": {}}, {"indent": True}, {"separators": [[","], ":"]}, {"max_whitespace": 1.0}, {"max_whitespace": True}],
+    ids=str,
+)
+def test_a_value_that_an_option_cannot_have_never_comes_to_a_cache(options):
+    """It may have no hash, or be equal to one that it can have."""
+    with pytest.raises(bridle.GrammarError, match=next(iter(options))):
+        GrammarRequest.of(RequestKind.JSON_SCHEMA, "{}", options)
+
+
 def test_an_option_that_there_is_not_is_refused_by_name():
     with pytest.raises(bridle.GrammarError, match="'white_space' is no option: there are formats, indent"):
         GrammarRequest.of(RequestKind.JSON_SCHEMA, "{}", {"white_space": 1})

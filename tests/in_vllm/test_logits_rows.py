@@ -620,12 +620,24 @@ REFUSED = [
     ({"regex": 5}, "no structured_outputs"),
     (3, "is a dict"),
 ]
+REFUSED_BESIDE: list[tuple[dict[str, Any], str]] = [
+    ({"options": {"indent": {}}}, "indent is 0 to 16"),
+    ({"options": {"max_whitespace": True}}, "max_whitespace is 0 to 65536"),
+    ({"budget": 0}, "true, false or left out, not 0"),
+]
 
 
 @pytest.mark.parametrize(("asked", "reason"), REFUSED)
 def test_what_is_no_grammar_is_refused_with_its_reason(asked: Any, reason: str) -> None:
     with pytest.raises(VLLMValidationError, match=reason):
         BridleLogitsProcessor.validate_params(SamplingParams(extra_args={"bridle": {"logits": asked}}))
+
+
+@pytest.mark.parametrize(("beside", "reason"), REFUSED_BESIDE)
+def test_what_stands_beside_a_grammar_is_refused_with_its_reason(beside: dict[str, Any], reason: str) -> None:
+    params = SamplingParams(extra_args={"bridle": {"logits": {"json": {"type": "object"}}, **beside}})
+    with pytest.raises(VLLMValidationError, match=reason):
+        BridleLogitsProcessor.validate_params(params)
 
 
 @pytest.mark.parametrize(
