@@ -18,7 +18,7 @@ import enum
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..automata.errors import GrammarError
@@ -70,6 +70,23 @@ class GrammarRequest:
         pairs = ((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(given.items()))
         return cls(kind, text, tuple(pairs))
 
+    def agent(self) -> AgentRequest | None:
+        """The agent that it asks for; None if that is another grammar. Raises GrammarError."""
+        return agent_request(self.text) if self.kind is RequestKind.GRAMMAR else None
+
+    def parted(self) -> tuple[GrammarRequest, str]:
+        """(the request for whole texts, the text so far that this one goes on with, if any). Raises GrammarError.
+
+        So all turns of an agent have one grammar.
+        """
+        agent = self.agent()
+        if agent is None:
+            return self, ""
+        members: dict[str, Any] = {"agent": agent.source}
+        if agent.tools is not None:
+            members["tools"] = json.loads(agent.tools)
+        return replace(self, text=f"{_AGENT} {json.dumps(members)}"), agent.trace
+
     def grammar(self) -> Grammar:
         """Reads it. Raises GrammarError (of all kinds) and LimitError for what the request's author wrote."""
         options = dict(self.options)
@@ -85,7 +102,7 @@ class GrammarRequest:
                 return Grammar.from_choices(_choices(text))
             if kind is RequestKind.REGEX:
                 return Grammar.from_regex(text)
-            agent = agent_request(text)
+            agent = self.agent()
             if agent is not None:
                 return agent.spec().grammar
             return Grammar.from_ebnf(text) if _is_ebnf(text) else Grammar.from_lark(text)

@@ -115,6 +115,20 @@ def test_an_agent_is_named_written_or_described():
     assert agent_request("%agents x") is None
 
 
+def test_all_turns_of_an_agent_ask_for_one_grammar():
+    def parted(**members):
+        return GrammarRequest.of(RequestKind.GRAMMAR, "%agent " + json.dumps({"agent": "react", **members})).parted()
+
+    tools = {"find": {"type": "object"}}
+    first, second = parted(tools=tools), parted(tools=tools, trace="Question: a")
+    assert first[0] == second[0] and first[0].agent().tools is not None
+    assert (first[1], second[1], second[0].agent().trace) == ("", "Question: a", "")
+    assert parted()[0] != first[0] and parted()[0].agent().spec().name == "react"
+    for kind, text in ((RequestKind.GRAMMAR, 'root ::= "a"'), (RequestKind.CHOICE, '["%agent react"]')):
+        request = GrammarRequest.of(kind, text)
+        assert request.parted() == (request, "")
+
+
 # ------------------------------------------------------------------------------------------------ the cache
 
 

@@ -161,6 +161,15 @@ def test_an_agent_goes_on_with_its_trace(at):
         assert (row_of(at, again) == reference_row(matcher, at.size)).all()
 
 
+def test_the_turns_of_an_agent_share_what_was_compiled(at):
+    agent = {"agent": "react", "tools": {"add": {"type": "object"}}}
+    turns = [
+        requested(at, "ebnf", f"%agent {json.dumps({**agent, **more})}")
+        for more in ({}, {"trace": "Question: 1 + 1?"}, {"trace": "Question: 1 + 1?\nThought: it"})
+    ]
+    assert len({id(turn._compiled) for turn in turns}) == 1
+
+
 NEW_TAG = {
     "type": "structural_tag",
     "format": {
