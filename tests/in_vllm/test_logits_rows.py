@@ -35,8 +35,9 @@ from bridle.integrations.vllm.logits_processor import BridleLogitsProcessor
 from bridle.integrations.vllm.logits_rows import BatchRows, SlotRows
 from bridle.integrations.vllm.request_matchers import RequestMatchers
 from bridle.integrations.vllm.request_texts import RequestText, text_of
-from bridle.integrations.vllm.row_masks import RowMasks, heat_rows
+from bridle.integrations.vllm.row_masks import RowMasks
 from bridle.sampler.device_masks import mask_table
+from bridle.sampler.heat import heat_rows
 
 NAME = "bridle.integrations.vllm.logits_processor:BridleLogitsProcessor"
 LENGTH = 200  # of the model's context
