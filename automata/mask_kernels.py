@@ -89,15 +89,9 @@ from .table_kernels import (
     store_of,
     width,
 )
-from .walk_kernels import (
-    allow,
-    allow_dense,
-    misc,
-    push,
-    start_walk,
-    step_on,
-    walk_node,
-)
+from .walk_item_kernels import push
+from .walk_kernels import start_walk, step_on, walk_node
+from .walk_output_kernels import allow, allow_dense, misc
 
 # Distances to two bounds are one int32 up to here; beyond, counts stay as they are.
 FARTHEST = 30_000

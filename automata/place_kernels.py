@@ -25,12 +25,14 @@ from .table_kernels import (
     LEAF_INFO,
     LEAF_WIDTH,
     LENIENT,
+    T_CHILD_BYTE,
     T_CHILD_FIRST,
     T_CHILD_NODE,
     T_PARENT,
     i32,
     leaf_flags,
     leaf_step,
+    u8,
 )
 
 # The place after which no byte comes.
@@ -132,3 +134,24 @@ def node_of(s, t):
         return t
     low, high = part_of_children(s, t)
     return i32(s, T_PARENT)[i32(s, T_CHILD_NODE)[low]] if low < high else 0
+
+
+@subroutine("int64(int64[::1], int64, int64)")
+def child_of(s, t, b):
+    """The place below t by byte b, or -1."""
+    bytes_ = u8(s, T_CHILD_BYTE)
+    low, end = children(s, t)
+    high = end
+    if is_left_out(s, t, b):
+        return -1
+    if high - low == 256:
+        return i32(s, T_CHILD_NODE)[low + b]
+    while low < high:
+        mid = (low + high) >> 1
+        if bytes_[mid] < b:
+            low = mid + 1
+        else:
+            high = mid
+    if low < end and bytes_[low] == b:
+        return i32(s, T_CHILD_NODE)[low]
+    return -1

@@ -41,9 +41,12 @@ from .table_kernels import (
     SPARSE,
 )
 
-__all__ = ["temperature_of"]
+__all__ = ["heat_factor", "temperature_of"]
 
 Below: TypeAlias = "int | tuple[int, Below]"  # a stack reference, or a row to return to and what is below it
+
+# Bounds of a factor: float32 scores stay finite, and those that are -inf do not become NaN.
+_LEAST_FACTOR, _MOST_FACTOR = 1e-30, 1e30
 
 
 def temperature_of(machine: Machine, ref: int) -> float | None:
@@ -56,6 +59,14 @@ def temperature_of(machine: Machine, ref: int) -> float | None:
         look = _Look(machine, warm)
         found = look.temperatures(ref)
     return max(found, default=None)
+
+
+def heat_factor(general: float, own: float) -> float:
+    """What scores are multiplied by where a part's own temperature holds, and the sampler divides by the general one.
+
+    Both are above 0. Never 0 or infinite, however far apart they are.
+    """
+    return min(max(general / own, _LEAST_FACTOR), _MOST_FACTOR)
 
 
 class _Look:

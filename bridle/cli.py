@@ -2,7 +2,7 @@
 `bridle compile` keeps a grammar's masks in a file, `bridle warmup` makes what is made once per machine, `bridle agent`
 shows specifications of agents.
 
-Idea. A command is a page: read the grammar from one of three options, do one thing, say what came of it. What a
+Idea. A command is a page: read the grammar from one of its options, do one thing, say what came of it. What a
 command produces (the text, the verdicts) goes to stdout; what went wrong and what it cost goes to stderr. Exit codes:
 
     0   complete, or valid

@@ -12,6 +12,7 @@ Source: llguidance docs/syntax.md.
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 
@@ -87,8 +88,8 @@ def _value(text: str, item: re.Match[str]) -> str | None:
         raise UnsupportedError("the attribute max_tokens", reason, text=text, offset=begin)
     if name not in (*_KNOWN, "stop_capture"):
         raise GrammarError(f"unknown attribute {name!r}; there are {', '.join(_KNOWN)}", text=text, offset=begin)
-    if name == "temperature" and (value is None or _NUMBER.fullmatch(value) is None):
-        raise GrammarError("a temperature is a number from 0 on: temperature=0.7", text=text, offset=begin)
+    if name == "temperature" and (value is None or not _NUMBER.fullmatch(value) or math.isinf(float(value))):
+        raise GrammarError("a temperature is a finite number from 0 on: temperature=0.7", text=text, offset=begin)
     if name in ("suffix", "stop") and (value is None or not value.startswith('"')):
         raise UnsupportedError(f"{name} that is no string", 'write it as "…"', text=text, offset=begin)
     if value is None or not value.startswith('"'):

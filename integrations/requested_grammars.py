@@ -18,7 +18,7 @@ import enum
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..automata.errors import GrammarError
@@ -58,13 +58,34 @@ class GrammarRequest:
 
     @classmethod
     def of(cls, kind: RequestKind, text: str, options: Mapping[str, Any] | None = None) -> GrammarRequest:
-        """Raises GrammarError for options that there are not."""
+        """Raises GrammarError for options that there are not, and for values that they cannot have.
+
+        The latter before a cache sees them: some have no hash, and True is equal to 1.
+        """
         given = dict(options or {})
-        unknown = sorted(given.keys() - _OPTIONS)
+        unknown = sorted(given.keys() - _OPTIONS, key=repr)
         if unknown:
             raise GrammarError(f"{unknown[0]!r} is no option: there are {', '.join(sorted(_OPTIONS))}")
+        _check(given)
         pairs = ((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(given.items()))
         return cls(kind, text, tuple(pairs))
+
+    def agent(self) -> AgentRequest | None:
+        """The agent that it asks for; None if that is another grammar. Raises GrammarError."""
+        return agent_request(self.text) if self.kind is RequestKind.GRAMMAR else None
+
+    def parted(self) -> tuple[GrammarRequest, str]:
+        """(the request for whole texts, the text so far that this one goes on with, if any). Raises GrammarError.
+
+        So all turns of an agent have one grammar.
+        """
+        agent = self.agent()
+        if agent is None:
+            return self, ""
+        members: dict[str, Any] = {"agent": agent.source}
+        if agent.tools is not None:
+            members["tools"] = json.loads(agent.tools)
+        return replace(self, text=f"{_AGENT} {json.dumps(members)}"), agent.trace
 
     def grammar(self) -> Grammar:
         """Reads it. Raises GrammarError (of all kinds) and LimitError for what the request's author wrote."""
@@ -81,7 +102,7 @@ class GrammarRequest:
                 return Grammar.from_choices(_choices(text))
             if kind is RequestKind.REGEX:
                 return Grammar.from_regex(text)
-            agent = agent_request(text)
+            agent = self.agent()
             if agent is not None:
                 return agent.spec().grammar
             return Grammar.from_ebnf(text) if _is_ebnf(text) else Grammar.from_lark(text)
@@ -139,6 +160,17 @@ def json_of(text: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise GrammarError(f"{what} is a JSON object, not {text[:40]!r}")
     return value
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    if not options:
+        return
+    from ..grammar.json_schema import SchemaOptions
+
+    try:
+        SchemaOptions(**options).verify()
+    except ValueError as error:
+        raise GrammarError(str(error)) from error
 
 
 def _choices(text: str) -> list[str]:

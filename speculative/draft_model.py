@@ -23,7 +23,7 @@ from ..automata.bitmask_rows import allocate_token_bitmask
 from ..automata.errors import LimitError, VocabularyError
 from ..automata.matcher import Matcher
 from ..sampler.bitmask import apply_token_bitmask_inplace
-from .draft_tree import NO_DRAFT, DraftTree
+from .draft_tree import NO_DRAFT, DraftTree, right_tokens
 from .sources import DraftContext, Request
 from .tree_attention import TreeCache, check_model
 
@@ -151,9 +151,7 @@ class _ModelStream:
         """Follows how far the last path was right."""
         if not self._path:
             return
-        right = 0
-        while right < min(len(self._path), len(tokens)) and self._path[right] == tokens[right]:
-            right += 1
+        right = right_tokens(self._path, tokens)
         factor = 0.9 if right == len(self._path) else 1.1 if 2 * right < len(self._path) else 1.0
         self._source.threshold = min(_HIGHEST, max(_LOWEST, self._source.threshold * factor))
         self._path = []

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..automata.kernel import compile_all
 from .draft_kernels import append_tree
 
-__all__ = ["NO_DRAFT", "DraftTree", "joined"]
+__all__ = ["NO_DRAFT", "DraftTree", "joined", "right_tokens"]
 
 Ints = npt.NDArray[np.int32]
 
@@ -87,3 +87,11 @@ def joined(trees: Sequence[DraftTree], sources: Sequence[int]) -> DraftTree:
     for tree, source in zip(trees, sources, strict=True):
         n = append_tree(tree.tokens, tree.parent, tree.score, source, n, *out)
     return DraftTree(*out)
+
+
+def right_tokens(drafted: Sequence[int], came: Sequence[int]) -> int:
+    """How many tokens of a drafted run, from its first on, are those that came."""
+    right = 0
+    while right < min(len(drafted), len(came)) and drafted[right] == came[right]:
+        right += 1
+    return right

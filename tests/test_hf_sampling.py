@@ -89,6 +89,21 @@ def test_a_parts_temperature_takes_the_place_of_the_calls() -> None:
         assert 0 < int(allowed.sum()) < 40
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-40, 1e-6, 1e40, 1e308])
+@pytest.mark.parametrize("call", [1e-3, 1.0, 1e3])
+def test_no_temperature_of_a_part_makes_scores_that_cannot_be_drawn_from(temperature: float, call: float) -> None:
+    processor = GrammarLogitsProcessor(two_parts(temperature, 1.0), prompt_length=1, temperature=call)
+    torch.manual_seed(5)
+    raw = torch.randn(1, len(tokenizer()))
+    drawn = (processor(torch.tensor([[0]]), raw) / call).softmax(-1)[0]
+    allowed = GrammarLogitsProcessor(two_parts(1.0, 1.0), prompt_length=1)(torch.tensor([[0]]), raw)[0] > -torch.inf
+    assert not drawn.isnan().any() and (drawn[~allowed] == 0).all()
+    if temperature < 1:
+        assert drawn.argmax() == torch.where(allowed, raw[0], -torch.inf).argmax() and drawn.amax() == 1
+    else:
+        assert torch.allclose(drawn[allowed], 1 / allowed.sum())
+
+
 def test_a_part_at_temperature_zero_is_greedy_while_the_rest_is_sampled() -> None:
     c = two_parts(0.0, 5.0)
     greedy = generate(llama(), tokenizer(), "a", c)[0].text
@@ -96,6 +111,15 @@ def test_a_part_at_temperature_zero_is_greedy_while_the_rest_is_sampled() -> Non
     assert {text[0] for text in texts} == {greedy[0]}
     assert len({text[1] for text in texts}) > 2
     assert all(result.complete for result in generate(llama(), tokenizer(), ["a"] * 3, c, seed=1, top_k=5))
+
+
+def test_temperatures_as_far_apart_as_floats_leave_scores_that_are_numbers() -> None:
+    raw = torch.randn(1, len(tokenizer()))
+    raw[0, ids_of("c")[0]] = 0.0
+    for temperature in (1e-320, 1e60):
+        processor = GrammarLogitsProcessor(two_parts(temperature, 1.0), prompt_length=1, temperature=0.7)
+        scores = processor(torch.tensor([[0]]), raw)
+        assert not scores.isnan().any() and 0 < int(scores.isfinite().sum()) < 40
 
 
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}])

@@ -48,6 +48,7 @@ def test_every_option_of_the_commands_shown_exists() -> None:
 def test_make_has_the_targets_shown() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^    make ([\w-]+)", README, re.MULTILINE)) == {"demo", "test"} <= targets
+    assert set(re.findall(r"`make ([\w-]+)`", README)) <= targets
 
 
 def test_every_package_of_the_layout_has_the_entry_function_shown() -> None:

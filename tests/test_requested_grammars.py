@@ -87,6 +87,17 @@ def test_what_is_no_grammar_is_a_grammar_error(kind, text, options, says):
         GrammarRequest.of(kind, text, options).grammar()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"indent": {}}, {"indent": True}, {"separators": [[","], ":"]}, {"max_whitespace": 1.0}, {"max_whitespace": True}],
+    ids=str,
+)
+def test_a_value_that_an_option_cannot_have_never_comes_to_a_cache(options):
+    """It may have no hash, or be equal to one that it can have."""
+    with pytest.raises(bridle.GrammarError, match=next(iter(options))):
+        GrammarRequest.of(RequestKind.JSON_SCHEMA, "{}", options)
+
+
 def test_an_option_that_there_is_not_is_refused_by_name():
     with pytest.raises(bridle.GrammarError, match="'white_space' is no option: there are formats, indent"):
         GrammarRequest.of(RequestKind.JSON_SCHEMA, "{}", {"white_space": 1})
@@ -102,6 +113,20 @@ def test_an_agent_is_named_written_or_described():
     assert agent_request(f"%agent {lisp}").spec().states[0].name == "ask"
     assert agent_request('root ::= "%agent"') is None
     assert agent_request("%agents x") is None
+
+
+def test_all_turns_of_an_agent_ask_for_one_grammar():
+    def parted(**members):
+        return GrammarRequest.of(RequestKind.GRAMMAR, "%agent " + json.dumps({"agent": "react", **members})).parted()
+
+    tools = {"find": {"type": "object"}}
+    first, second = parted(tools=tools), parted(tools=tools, trace="Question: a")
+    assert first[0] == second[0] and first[0].agent().tools is not None
+    assert (first[1], second[1], second[0].agent().trace) == ("", "Question: a", "")
+    assert parted()[0] != first[0] and parted()[0].agent().spec().name == "react"
+    for kind, text in ((RequestKind.GRAMMAR, 'root ::= "a"'), (RequestKind.CHOICE, '["%agent react"]')):
+        request = GrammarRequest.of(kind, text)
+        assert request.parted() == (request, "")
 
 
 # ------------------------------------------------------------------------------------------------ the cache

@@ -140,6 +140,7 @@ def test_a_class_before_the_next_rule_is_no_attribute() -> None:
         ('root[lazi] ::= "a"', "unknown attribute 'lazi'; there are lazy, suffix", 1, 6),
         ('root[max_tokens=3] ::= "a"', "counts those of all of it", 1, 6),
         ('root[temperature=hot] ::= "a"', "number from 0 on", 1, 6),
+        (f'root[temperature={"9" * 400}] ::= "a"', "a finite number from 0 on", 1, 6),
         ('root[stop=a] ::= "a"', "stop that is no string", 1, 6),
         ('root[stop="\\q"] ::= "a"', "malformed string", 1, 12),
         ('root[stop="\\ud800"] ::= "a"', "lone surrogate", 1, 11),

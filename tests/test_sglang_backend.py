@@ -133,7 +133,7 @@ def test_a_schema_is_kept(at):
 def test_any_json_is_any_value(at, text):
     grammar = accepted(at, "json", "$$ANY$$", text)
     assert row_of(at, grammar)[EOS]
-    with pytest.raises(ValueError, match="is not accepted"):
+    with pytest.raises(ValueError, match="is not allowed"):
         accepted(at, "json", "$$ANY$$", "nil")
 
 
@@ -161,6 +161,15 @@ def test_an_agent_goes_on_with_its_trace(at):
         assert (row_of(at, again) == reference_row(matcher, at.size)).all()
 
 
+def test_the_turns_of_an_agent_share_what_was_compiled(at):
+    agent = {"agent": "react", "tools": {"add": {"type": "object"}}}
+    turns = [
+        requested(at, "ebnf", f"%agent {json.dumps({**agent, **more})}")
+        for more in ({}, {"trace": "Question: 1 + 1?"}, {"trace": "Question: 1 + 1?\nThought: it"})
+    ]
+    assert len({id(turn._compiled) for turn in turns}) == 1
+
+
 NEW_TAG = {
     "type": "structural_tag",
     "format": {
@@ -177,7 +186,7 @@ NEW_TAG = {
 )
 def test_structural_tags_of_both_forms_are_read(at, tag, text):
     assert row_of(at, accepted(at, "structural_tag", json.dumps(tag), text))[EOS]
-    with pytest.raises(ValueError, match="is not accepted"):
+    with pytest.raises(ValueError, match="is not allowed"):
         accepted(at, "structural_tag", json.dumps(tag), text.replace("12", "x"))
 
 
@@ -284,7 +293,7 @@ def test_an_answer_is_compiled_within_the_frame_of_its_reasoning(at):
         text = framed.copy()
         accept_run(text, tokens)
         assert np.flatnonzero(row_of(at, text)).tolist() == [EOS]
-    with pytest.raises(ValueError, match="is not accepted"):
+    with pytest.raises(ValueError, match="is not allowed"):
         accept_run(framed.copy(), [0, 2, *ids_of("x")])
 
 
@@ -358,7 +367,7 @@ def test_a_token_that_is_not_allowed_is_a_value_error_and_changes_nothing(at):
     grammar = accepted(at, "regex", "[0-9]+", "12")
     before = row_of(at, grammar)
     for token in (ids_of("x")[0], at.size - 1, at.size + 5):
-        with pytest.raises(ValueError, match=f"token {token} is not accepted behind b'12'"):
+        with pytest.raises(ValueError, match=f"token {token} is not allowed behind b'12'"):
             grammar.accept_token(token)
     assert (row_of(at, grammar) == before).all()
     accept_run(grammar, [*ids_of("3"), EOS])
@@ -581,7 +590,7 @@ def test_tokens_are_repaired_from_the_first_that_differs_on(at):
 def test_a_repair_that_is_no_text_of_the_grammar_changes_nothing(at):
     grammar = accepted(at, "regex", "[0-9]+", "12")
     before = row_of(at, grammar)
-    with pytest.raises(ValueError, match="is not accepted"):
+    with pytest.raises(ValueError, match="is not allowed"):
         grammar.jump_and_retokenize(ids_of("12"), ids_of("3x"), -1)
     assert grammar._matcher.text() == b"12" and (row_of(at, grammar) == before).all()
     assert grammar.current_token == ids_of("12")[-1]
@@ -805,7 +814,7 @@ def test_white_space_is_bounded_where_the_server_says_so(at):
     backend = at.registration.create_backend(settings, tokenizer(), at.size, {EOS})
     grammar = backend.dispatch_json('{"type": "array", "items": {"type": "integer"}}')
     accept_run(grammar, [*ids_of("["), *ids_of("  ")])
-    with pytest.raises(ValueError, match="is not accepted"):
+    with pytest.raises(ValueError, match="is not allowed"):
         grammar.accept_token(ids_of(" ")[0])
 
 

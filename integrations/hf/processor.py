@@ -41,10 +41,12 @@ import torch
 from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 from ...automata.batch_fill import mask_keys
-from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in
+from ...automata.bitmask_rows import allocate_token_bitmask
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher
-from ..conflict import ConflictError
+from ...sampler.heat import heat_rows
+from ..conflict import ConflictError, allowed_alone, chosen_against
+from ..part_temperature import score_factor
 from .decoding_loops import drafts_in_another_vocabulary, shows_loose_prefixes
 from .prefix_states import PrefixState
 from .row_states import Ids, RowStates
@@ -285,8 +287,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         if shows_loose_prefixes():
             return True
         raise ConflictError(
-            f"token {state.refused} was chosen where the grammar forbids it: another logits processor, running behind "
-            "the grammar's, has left none of the allowed tokens or forced this one. Put the grammar's processor last "
+            f"{chosen_against(state.refused)} "
             "(or, if this is a new generation from the last one's prompt and a token, call reset() before it)",
             row,
         )
@@ -316,17 +317,22 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
     def _heat(self, masked: torch.Tensor, masks: StepMasks, met: set[int]) -> None:
         """Applies the temperatures that parts of the grammar have, but to rows that have met a budget."""
+        rows, factors = [], []
         for k, (row, state) in enumerate(zip(masks.rows, masks.states, strict=True)):
-            if state.is_live and k not in met:
-                self.heat(masked[row], state.matcher)
+            if state.is_live and k not in met and (factor := self._factor(state.matcher)) is not None:
+                rows.append(row)
+                factors.append(factor)
+        if rows:
+            heat_rows(masked, rows, factors)
+
+    def _factor(self, matcher: Matcher) -> float | None:
+        return None if self._temperature is None else score_factor(matcher, self._temperature)
 
     def heat_limit(self, matcher: Matcher) -> LimitError | None:
         """The budget that asking for the matcher's temperature meets, if it does: what a mask has looked at need not be
         all that `heat` has to."""
-        if self._temperature is None or not matcher.may_have_temperature:
-            return None
         try:
-            matcher.temperature()
+            self._factor(matcher)
         except LimitError as error:
             return error
         return None
@@ -335,16 +341,9 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """Applies the temperature of the grammar's part that the matcher is in, to masked scores [vocab], in place.
 
         Raises LimitError where `heat_limit` has one."""
-        if self._temperature is None or not matcher.may_have_temperature:
-            return
-        temperature = matcher.temperature()
-        if temperature == 0:
-            best = scores.argmax()
-            kept = scores[best].clone()
-            scores.fill_(-torch.inf)
-            scores[best] = kept
-        elif temperature is not None:
-            scores *= self._temperature / temperature
+        factor = self._factor(matcher)
+        if factor is not None:
+            heat_rows(scores[None], (0,), (factor,))
 
     def begun(self, grammar: int, generated: Ids) -> PrefixState:
         """Where grammar number `grammar` is after generated ids, int64[n]; its matcher is to be forked, not moved."""
@@ -393,13 +392,9 @@ class GrammarLogitsProcessor(LogitsProcessor):
     def _conflict(self, state: PrefixState) -> str:
         bitmask = allocate_token_bitmask(1, self._vocabulary.size)
         state.matcher.fill_next_token_bitmask(bitmask, 0)
-        allowed = tokens_in(bitmask[0])
-        shown = ", ".join(map(str, allowed[:8].tolist())) + (", …" if len(allowed) > 8 else "")
-        stop = self._vocabulary.stop_token_ids
-        hint = "; the text is complete and only a stop token can follow" if set(allowed.tolist()) <= set(stop) else ""
         return (
-            f"the grammar allows only {len(allowed)} tokens here ({shown}){hint}, and another logits processor or the "
-            "model itself forbids them all (min_new_tokens, min_length, suppress_tokens, bad_words_ids, forced tokens)"
+            f"{allowed_alone(bitmask[0], state.matcher)}, and another logits processor or the model itself forbids "
+            "them all (min_new_tokens, min_length, suppress_tokens, bad_words_ids, forced tokens)"
         )
 
 

@@ -30,6 +30,7 @@ from ...speculative.draft_tree import NO_DRAFT
 from ...speculative.drafter import Draft, Drafter
 from ...speculative.sources import DraftContext, Request
 from ...speculative.tree_attention import TreeCache
+from ..conflict import chosen_against
 from .prefix_states import PrefixState
 from .processor import ConflictError, GrammarLogitsProcessor
 
@@ -256,11 +257,7 @@ class _Choice:
             self.error = error
             return
         if not accepted:
-            raise ConflictError(
-                f"token {token} was chosen where the grammar forbids it: another logits processor, running behind the "
-                "grammar's, has left none of the allowed tokens or forced this one. Put the grammar's processor last",
-                self._row,
-            )
+            raise ConflictError(chosen_against(token), self._row)
 
     def show(self, token: int) -> None:
         if self._streamer is not None:

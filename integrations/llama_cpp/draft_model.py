@@ -20,7 +20,7 @@ import numpy.typing as npt
 from llama_cpp.llama_speculative import LlamaDraftModel
 
 from ...speculative.acceptance import ForwardCost
-from ...speculative.draft_tree import NO_DRAFT, DraftTree
+from ...speculative.draft_tree import NO_DRAFT, DraftTree, right_tokens
 from ...speculative.drafter import Draft, Drafter, DraftStats, TextDrafter
 from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import ReferenceSource, SuffixSource, TrieSource
@@ -115,12 +115,7 @@ class DraftModel(LlamaDraftModel):
         assert self._text is not None
         self._drafter.cost.learn(len(self._draft), time.perf_counter() - self._asked)
         came = input_ids[self._length :].tolist()
-        right = 0
-        for drafted, token in zip(self._draft.tree.tokens.tolist(), came):
-            if drafted != token:
-                break
-            right += 1
-        self._text.observe(came, self._draft, range(right))
+        self._text.observe(came, self._draft, range(right_tokens(self._draft.tree.tokens.tolist(), came)))
 
     def _encode(self, text: str) -> list[int]:
         return list(self._generations.llama.tokenize(text.encode(), add_bos=False, special=False))

@@ -31,7 +31,8 @@ from ...automata.bitmask_rows import allocate_token_bitmask, tokens_in, write_st
 from ...automata.compiled import Compiled
 from ...automata.errors import BridleError, LimitError
 from ...automata.matcher import Matcher
-from ..conflict import ConflictError
+from ..conflict import ConflictError, allowed_alone
+from ..part_temperature import score_factor
 from .draft_model import DraftModel
 from .generations import Generations
 from .vocabulary import check_vocabulary
@@ -71,6 +72,8 @@ class GrammarLogitsProcessor:
     ) -> None:
         if on_limit not in ("raise", "end"):
             raise ValueError(f"on_limit is 'raise' or 'end', not {on_limit!r}")
+        if temperature is not None and not 0 <= temperature < float("inf"):
+            raise ValueError(f"temperature is that of the call, from 0 on, or None, not {temperature!r}")
         self._generations = Generations(llama)
         check_vocabulary(compiled.vocabulary, llama)
         self.compiled, self.max_tokens = compiled, max_tokens
@@ -173,30 +176,21 @@ class GrammarLogitsProcessor:
         if self._matcher.fill_next_token_bitmask(self._bitmask):
             _forbid(masked, self._bitmask[0])
         if masked.max() == -np.inf:
-            raise ConflictError(self._conflict())
+            allowed = allowed_alone(self._bitmask[0], self._matcher)
+            raise ConflictError(f"{allowed}, and another logits processor or the model itself forbids them all")
         self._heat(masked)
         return masked
 
-    def _conflict(self) -> str:
-        allowed = tokens_in(self._bitmask[0])
-        shown = ", ".join(map(str, allowed[:8].tolist())) + (", …" if len(allowed) > 8 else "")
-        return (
-            f"the grammar allows only {len(allowed)} tokens here ({shown}), and another logits processor or the model "
-            "itself forbids them all"
-        )
-
     def _heat(self, scores: Scores) -> None:
         """Applies the temperature of the grammar's part that the text is in."""
-        if not self._temperature or not self._matcher.may_have_temperature:
-            return
-        temperature = self._matcher.temperature()
-        if temperature == 0:
+        factor = score_factor(self._matcher, self._temperature) if self._temperature else None
+        if factor == 0:
             best = scores.argmax()
             kept = scores[best]
             scores[:] = -np.inf
             scores[best] = kept
-        elif temperature is not None:
-            scores *= self._temperature / temperature
+        elif factor is not None:
+            scores *= factor
 
     def _leave_stop_tokens(self, scores: Scores) -> None:
         write_stop_tokens(self._bitmask[0], self.compiled.vocabulary)

@@ -22,15 +22,14 @@ import torch
 from sglang.srt.constrained import base_grammar_backend
 from sglang.srt.constrained.base_grammar_backend import BaseGrammarBackend
 
-from ...automata.bitmask_rows import allocate_token_bitmask
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import BridleError
 from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
-from ...grammar.agent_resumption import resume
 from ...grammar.grammar import Grammar
+from ..request_beginnings import make_mask, matcher_behind
 from ..request_cache import RequestCache
-from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from ..requested_grammars import GrammarRequest, RequestKind
 from .constrained_text import BridleGrammar
 from .vocab_masks import allocate_mask, apply_mask, filter_tokens, move_mask
 
@@ -103,7 +102,11 @@ class BridleGrammarBackend(BaseGrammarBackend):
 
     def _dispatch(self, name: str, kind: RequestKind, text: str, options: Mapping[str, Any] | None = None) -> Any:
         try:
-            compiled, beginning = self._ready.get(GrammarRequest.of(kind, text, options))
+            request, trace = GrammarRequest.of(kind, text, options).parted()
+            compiled = self._ready.get(request)
+            beginning = matcher_behind(compiled, trace) if trace else None
+            if beginning is not None:
+                make_mask(beginning)
             return BridleGrammar(compiled, beginning, _stats(name))
         except BridleError as error:
             logger.error("bridle refuses a %s grammar: %s", name, error)
@@ -122,21 +125,17 @@ class BridleGrammarBackend(BaseGrammarBackend):
             return None
         try:
             compiled = compile_grammar(Grammar.from_structural_tag(frame(grammar.whole_grammar)), self.vocabulary)
-            Matcher(compiled).fill_next_token_bitmask(allocate_token_bitmask(1, self.vocabulary.size))
+            make_mask(Matcher(compiled))
         except BridleError as error:
             logger.warning("bridle cannot frame an answer, which is constrained without its frame: %s", error)
             return None
         return BridleGrammar(compiled, stats=_stats("structural_tag"))
 
-    def _compile(self, request: GrammarRequest) -> tuple[Compiled, Matcher | None]:
-        """(the grammar, a matcher behind the text that the request goes on with), the first mask made."""
+    def _compile(self, request: GrammarRequest) -> Compiled:
+        """The grammar, the mask of its beginning made."""
         compiled = compile_grammar(request.grammar(), self.vocabulary)
-        agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
-        matcher = Matcher(compiled)
-        if agent is not None:
-            resume(matcher, agent.trace)
-        matcher.fill_next_token_bitmask(allocate_token_bitmask(1, self.vocabulary.size))
-        return compiled, matcher if agent is not None and agent.trace else None
+        make_mask(Matcher(compiled))
+        return compiled
 
     def reset(self) -> None:
         """Forgets all grammars; texts in progress keep theirs."""

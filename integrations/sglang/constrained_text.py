@@ -25,6 +25,7 @@ from ...automata.bitmask_rows import as_array, write_stop_tokens
 from ...automata.compiled import Compiled
 from ...automata.errors import BridleError
 from ...automata.matcher import Matcher
+from ..conflict import refusal
 from .vocab_masks import allocate_mask, allow_everything, apply_mask, move_mask
 
 __all__ = ["BridleGrammar"]
@@ -73,7 +74,7 @@ class BridleGrammar(BaseGrammarObject):
         elif token in self._compiled.vocabulary.stop_token_ids:
             self._behind.append(token)
         else:
-            raise ValueError(f"token {token} is not accepted: the text was ended ({self._fault})")
+            raise ValueError(f"token {token} is not allowed: the text was ended ({self._fault})")
         self.current_token = token
 
     def _accept(self, token: int) -> None:
@@ -84,16 +85,7 @@ class BridleGrammar(BaseGrammarObject):
             self._behind.append(token)
             return
         if not is_accepted:
-            raise ValueError(self._refusal(token))
-
-    def _refusal(self, token: int) -> str:
-        try:
-            rejection = self._matcher.explain(token)
-        except BridleError:  # a refusal that cannot be explained is one all the same
-            rejection = None
-        reason = "it may not come here" if rejection is None else rejection.reason
-        expected = f"; expected: {', '.join(rejection.expected[:8])}" if rejection and rejection.expected else ""
-        return f"token {token} is not accepted behind {self._matcher.text()[-80:]!r}: {reason}{expected}"
+            raise ValueError(refusal(self._matcher, token))
 
     def _end(self, error: BridleError) -> None:
         self._fault = error

@@ -16,7 +16,7 @@ from ...automata.errors import BridleError
 from ...automata.vocabulary import Vocabulary
 from ...grammar.agent_resumption import awaited
 from ..request_cache import RequestCache
-from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from ..requested_grammars import GrammarRequest
 from .plugin import BACKEND
 from .request_reading import BridleArguments, agent_text, arguments_of, request_of
 from .vocabularies import vocabulary_of
@@ -52,10 +52,11 @@ def names_special_tokens(request: GrammarRequest) -> bool:
 
     Raises BridleError for a grammar that is none, and for a trace that its agent cannot have.
     """
-    names = _known.get(request)
-    agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
+    whole, trace = request.parted()
+    names = _known.get(whole)
+    agent = whole.agent()
     if agent is not None:
-        awaited(agent.spec(), agent.trace)
+        awaited(agent.spec(), trace)
     return names
 
 

@@ -27,6 +27,7 @@ from vllm.v1.structured_output.utils import strip_speculative_padding
 from ...automata.bitmask_rows import allocate_token_bitmask, write_stop_tokens
 from ...automata.errors import BridleError
 from ...automata.matcher import Matcher
+from ..conflict import refusal
 from ..requested_grammars import GrammarRequest, RequestKind
 from .budgeted_text import BudgetedText
 from .grammar_drafts import drafts_from_grammars
@@ -171,17 +172,12 @@ class BridleGrammar(StructuredOutputGrammar):
                 if text.current().is_terminated():
                     break
                 if not text.accept(token):
-                    self._explain(request_id, text.current(), token)
+                    logger.error("request %s: %s", request_id, refusal(text.current(), token))
                     return False
         except Exception as error:
             self._log(error)
             return False
         return True
-
-    def _explain(self, request_id: str, matcher: Matcher, token: int) -> None:
-        rejection = matcher.explain(token)
-        reason = "" if rejection is None else f": {rejection.reason}; expected {', '.join(rejection.expected[:8])}"
-        logger.error("request %s: token %s is not allowed behind %r%s", request_id, token, matcher.text()[-80:], reason)
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
         """The legal prefix of a draft, or the draft that is put in its place (grammar_drafts.py)."""

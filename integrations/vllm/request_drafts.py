@@ -13,7 +13,7 @@ import numpy as np
 
 from ...automata.matcher import Matcher
 from ...speculative.acceptance import ForwardCost
-from ...speculative.draft_tree import NO_DRAFT
+from ...speculative.draft_tree import NO_DRAFT, right_tokens
 from ...speculative.drafter import Draft, Drafter, TextDrafter
 from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import SuffixSource, TrieSource
@@ -59,16 +59,8 @@ class RequestDrafts:
             weakref.finalize(self, self._text.end)  # vLLM does not say when a request ends
             self._length = prompt
         came = tokens[self._length :].tolist()
-        self._text.observe(came, self._draft, range(_common(self._draft.tree.tokens.tolist(), came)))
+        self._text.observe(came, self._draft, range(right_tokens(self._draft.tree.tokens.tolist(), came)))
         self._length = len(tokens)
         room = self._request.max_tokens - (len(tokens) - prompt) - 1
         self._draft = self._text.propose(DraftContext(tokens, prompt, matcher), room)
         return [*map(int, self._draft.tree.tokens)]
-
-
-def _common(drafted: list[int], came: list[int]) -> int:
-    """How many tokens of a draft were right."""
-    right = 0
-    while right < min(len(drafted), len(came)) and drafted[right] == came[right]:
-        right += 1
-    return right

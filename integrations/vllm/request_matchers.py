@@ -11,14 +11,13 @@ from typing import Any
 
 from vllm.logger import init_logger
 
-from ...automata.bitmask_rows import allocate_token_bitmask
 from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import LimitError
 from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
-from ...grammar.agent_resumption import resume
+from ..request_beginnings import make_mask, matcher_behind
 from ..request_cache import RequestCache
-from ..requested_grammars import GrammarRequest, RequestKind, agent_request
+from ..requested_grammars import GrammarRequest
 from .vocabularies import default_stops, vocabulary_of
 
 __all__ = ["RequestMatchers"]
@@ -51,11 +50,12 @@ class RequestMatchers:
 
     def start(self, request: GrammarRequest, stop_token_ids: Collection[int] | None) -> Matcher:
         """A matcher where the text of a request begins, its first mask made. Raises BridleError."""
-        matcher = Matcher(self._compiled.get((request, self._chosen(stop_token_ids))))
-        agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
-        if agent is not None and agent.trace:
-            resume(matcher, agent.trace)
-            _make_first_mask(matcher)
+        whole, trace = request.parted()
+        compiled = self._compiled.get((whole, self._chosen(stop_token_ids)))
+        if not trace:
+            return Matcher(compiled)
+        matcher = matcher_behind(compiled, trace)
+        _make_first_mask(matcher)
         return matcher
 
     def vocabulary(self, stop_token_ids: Collection[int] | None) -> Vocabulary:
@@ -85,9 +85,8 @@ class RequestMatchers:
 
 
 def _make_first_mask(matcher: Matcher) -> None:
-    """Makes the mask of the present state; where a budget is met, the text says so when it comes there."""
-    bitmask = allocate_token_bitmask(1, matcher.compiled.vocabulary.size)
+    """Where a budget is met, the text says so when it comes there."""
     try:
-        matcher.fill_next_token_bitmask(bitmask)
+        make_mask(matcher)
     except LimitError as error:
         logger.debug("the first mask: %s", error)

@@ -18,6 +18,8 @@ from ...automata.bitmask_rows import write_stop_tokens
 from ...automata.errors import BridleError, GrammarError
 from ...automata.matcher import Matcher
 from ...automata.vocabulary import Vocabulary
+from ..conflict import refusal
+from ..part_temperature import LEAST_TEMPERATURE, score_factor
 from ..requested_grammars import GrammarRequest
 from .budgeted_text import BudgetedText
 from .request_matchers import RequestMatchers
@@ -26,8 +28,6 @@ from .request_reading import arguments_of, logits_request_of
 __all__ = ["RequestText", "text_of"]
 
 logger = init_logger("vllm.plugins.bridle")
-
-_LEAST_TEMPERATURE = 1e-5  # vLLM takes less for greedy
 
 
 def text_of(matchers: RequestMatchers, params: Any, prompt_tokens: int) -> RequestText | None:
@@ -141,16 +141,13 @@ class RequestText:
         To be asked when the mask is made.
         """
         matcher, temperature = self.matcher, self._params.temperature
-        if matcher is None or temperature < _LEAST_TEMPERATURE or not matcher.may_have_temperature:
+        if matcher is None or temperature < LEAST_TEMPERATURE:
             return None
         try:
-            wanted = matcher.temperature()
+            return score_factor(matcher, temperature)
         except Exception as error:
             self._fail(error, self.taken)
             return None
-        if wanted is None or wanted == temperature:
-            return None
-        return temperature / wanted if wanted >= _LEAST_TEMPERATURE else 0.0
 
 
 def _refusal(matcher: Matcher, token: int) -> str:
@@ -159,6 +156,4 @@ def _refusal(matcher: Matcher, token: int) -> str:
             "vLLM has not said which token was sampled: under async scheduling it tells only processors that are named "
             "in --logits-processors, not those that are entry points"
         )
-    rejection = matcher.explain(token)
-    reason = "" if rejection is None else f": {rejection.reason}; expected {', '.join(rejection.expected[:8])}"
-    return f"token {token} is not allowed behind {matcher.text()[-80:]!r}{reason}"
+    return refusal(matcher, token)

@@ -18,11 +18,12 @@ import torch
 from ...automata.batch_fill import MaskKey, ended_key, fill_next_token_bitmasks, mask_keys
 from ...automata.bitmask_rows import allocate_token_bitmask, write_stop_tokens
 from ...automata.matcher import Matcher
-from ...sampler.bitmask import apply_token_bitmask_inplace, on_device
+from ...sampler.bitmask import apply_token_bitmask_inplace
 from ...sampler.device_masks import mask_table
+from ...sampler.heat import heat_rows
 from .request_texts import RequestText
 
-__all__ = ["RowMasks", "heat_rows"]
+__all__ = ["RowMasks"]
 
 
 class RowMasks:
@@ -92,16 +93,3 @@ def _fill(texts: Sequence[RequestText], masks: npt.NDArray[np.int32]) -> None:
         except Exception:
             for row in rows:
                 texts[row].fill(masks, row)
-
-
-def heat_rows(logits: torch.Tensor, rows: Sequence[int], factors: Sequence[float]) -> None:
-    """Multiplies row `rows[i]` of masked logits [batch, vocab] by `factors[i]`, in place; 0 leaves its best alone."""
-    index = on_device(torch.tensor(rows, dtype=torch.int64), logits.device)
-    scales = on_device(torch.tensor(factors, dtype=logits.dtype), logits.device)[:, None]
-    chosen = logits.index_select(0, index)
-    scaled = chosen * scales
-    if 0 in factors:
-        best = chosen.argmax(dim=-1, keepdim=True)
-        alone = torch.full_like(chosen, -torch.inf).scatter_(1, best, chosen.gather(1, best))
-        scaled = torch.where(scales == 0, alone, scaled)
-    logits.index_copy_(0, index, scaled)

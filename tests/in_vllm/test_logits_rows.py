@@ -35,8 +35,9 @@ from bridle.integrations.vllm.logits_processor import BridleLogitsProcessor
 from bridle.integrations.vllm.logits_rows import BatchRows, SlotRows
 from bridle.integrations.vllm.request_matchers import RequestMatchers
 from bridle.integrations.vllm.request_texts import RequestText, text_of
-from bridle.integrations.vllm.row_masks import RowMasks, heat_rows
+from bridle.integrations.vllm.row_masks import RowMasks
 from bridle.sampler.device_masks import mask_table
+from bridle.sampler.heat import heat_rows
 
 NAME = "bridle.integrations.vllm.logits_processor:BridleLogitsProcessor"
 LENGTH = 200  # of the model's context
@@ -554,6 +555,17 @@ def test_a_row_has_the_temperature_of_the_part_once_vllm_has_divided_it(
     assert not torch.allclose(found, (results[1] / 1.6).softmax(-1), atol=1e-2)
 
 
+@pytest.mark.parametrize("digits", ["1" + "0" * 60, "0.00001"])
+def test_temperatures_far_from_the_requests_leave_logits_that_are_numbers(
+    digits: str, matchers: RequestMatchers, tokenizer: Any
+) -> None:
+    text = begun({"grammar": f"root[temperature={digits}] ::= [a-z]{{9}}"}, matchers, tokenizer, temperature=0.7)
+    text.take([])
+    logits = torch.randn(1, matchers.size)
+    RowMasks(matchers.size).apply(logits, [text], [0])
+    assert not logits.isnan().any() and 0 < int(logits.isfinite().sum()) < matchers.size
+
+
 def test_heated_rows_are_those_that_are_named(matchers: RequestMatchers) -> None:
     logits = torch.tensor([[1.0, -torch.inf, 3.0, 2.0]]).repeat(3, 1)
     heat_rows(logits, [2, 0], [0.0, 0.5])
@@ -609,12 +621,24 @@ REFUSED = [
     ({"regex": 5}, "no structured_outputs"),
     (3, "is a dict"),
 ]
+REFUSED_BESIDE: list[tuple[dict[str, Any], str]] = [
+    ({"options": {"indent": {}}}, "indent is 0 to 16"),
+    ({"options": {"max_whitespace": True}}, "max_whitespace is 0 to 65536"),
+    ({"budget": 0}, "true, false or left out, not 0"),
+]
 
 
 @pytest.mark.parametrize(("asked", "reason"), REFUSED)
 def test_what_is_no_grammar_is_refused_with_its_reason(asked: Any, reason: str) -> None:
     with pytest.raises(VLLMValidationError, match=reason):
         BridleLogitsProcessor.validate_params(SamplingParams(extra_args={"bridle": {"logits": asked}}))
+
+
+@pytest.mark.parametrize(("beside", "reason"), REFUSED_BESIDE)
+def test_what_stands_beside_a_grammar_is_refused_with_its_reason(beside: dict[str, Any], reason: str) -> None:
+    params = SamplingParams(extra_args={"bridle": {"logits": {"json": {"type": "object"}}, **beside}})
+    with pytest.raises(VLLMValidationError, match=reason):
+        BridleLogitsProcessor.validate_params(params)
 
 
 @pytest.mark.parametrize(

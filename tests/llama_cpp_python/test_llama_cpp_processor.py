@@ -223,6 +223,15 @@ def test_a_part_of_a_grammar_has_its_own_temperature(llama: Any) -> None:
     assert len({complete(llama, unheated, "Number: ", temperature=1.5, seed=seed) for seed in range(6)}) > 1
 
 
+def test_temperatures_as_far_apart_as_floats_leave_scores_that_are_numbers(llama: Any) -> None:
+    for part in (1e-320, 1e60):
+        grammar = bridle.Grammar.from_regex("[0-9]{6}").with_temperature(part)
+        assert re.fullmatch("[0-9]{6}", complete(llama, processor_of(llama, grammar, temperature=0.8), temperature=0.8))
+    for call in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="temperature is that of the call, from 0 on"):
+            processor_of(llama, grammar, temperature=call)
+
+
 # ---------------------------------------------------------------------------------------------- what may go wrong
 
 
