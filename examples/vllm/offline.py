@@ -21,9 +21,9 @@ from vllm.config import StructuredOutputsConfig
 from vllm.plugins import load_general_plugins
 from vllm.sampling_params import StructuredOutputsParams
 
-import bridle
+from bridle.integrations import box
 
-BOX = Path(bridle.__file__).parent.parent / "integrations" / "box"
+BOX = Path(next(iter(box.__path__)))
 PERSON = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0, "maximum": 120}},

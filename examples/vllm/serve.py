@@ -17,9 +17,9 @@ import os
 import sys
 from pathlib import Path
 
-import bridle
+from bridle.integrations import box
 
-BOX = Path(bridle.__file__).parent.parent / "integrations" / "box"
+BOX = Path(next(iter(box.__path__)))
 TEMPLATE = Path(__file__).with_name("plain.jinja")
 FOR_THE_BOX = [
     "--served-model-name=box", f"--chat-template={TEMPLATE}", "--dtype=float32", "--max-model-len=1024",
