@@ -24,11 +24,13 @@ from typing import Any
 from ..automata.errors import GrammarError
 from ..grammar.agent_spec import AgentSpec
 from ..grammar.grammar import Grammar
+from ..grammar.json_schema import SchemaOptions
 
 __all__ = ["AgentRequest", "GrammarRequest", "RequestKind", "agent_request", "json_of"]
 
 _AGENT = "%agent"
-_LITERAL = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|#[^\n]*")
+# A quote that none follows takes its line: gone back for, a line of them would take as long as its square.
+_LITERAL = re.compile(r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|//[^\n]*|#[^\n]*")
 _OPTIONS = frozenset(
     ("property_order", "whitespace", "max_whitespace", "indent", "separators", "formats", "on_unsupported")
 )
@@ -58,11 +60,15 @@ class GrammarRequest:
 
     @classmethod
     def of(cls, kind: RequestKind, text: str, options: Mapping[str, Any] | None = None) -> GrammarRequest:
-        """Raises GrammarError for options that there are not."""
+        """Raises GrammarError for options that there are not, and for values that they cannot have."""
         given = dict(options or {})
-        unknown = sorted(given.keys() - _OPTIONS)
+        unknown = sorted(map(str, given.keys() - _OPTIONS))
         if unknown:
             raise GrammarError(f"{unknown[0]!r} is no option: there are {', '.join(sorted(_OPTIONS))}")
+        try:
+            SchemaOptions(**given).verify()  # what is left is small and can be a key
+        except (TypeError, ValueError) as error:
+            raise GrammarError(str(error)) from None
         pairs = ((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(given.items()))
         return cls(kind, text, tuple(pairs))
 
@@ -97,6 +103,11 @@ class AgentRequest:
     source: str
     tools: str | None
     trace: str
+
+    @property
+    def begun(self) -> str:
+        """The text of a request for the same agent at the beginning, which is one for all of its turns."""
+        return f'{_AGENT} {{"agent": {json.dumps(self.source)}, "tools": {self.tools or "null"}}}'
 
     def spec(self) -> AgentSpec:
         """The specification. Raises GrammarError."""
@@ -136,6 +147,8 @@ def json_of(text: str, what: str) -> dict[str, Any]:
         raise GrammarError(f"{what} is not JSON: {error.msg}", text=text, offset=error.pos) from None
     except RecursionError:
         raise GrammarError(f"{what} is nested too deeply") from None
+    except ValueError as error:  # a number of too many digits
+        raise GrammarError(f"{what} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise GrammarError(f"{what} is a JSON object, not {text[:40]!r}")
     return value
