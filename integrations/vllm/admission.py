@@ -6,6 +6,7 @@ vLLM makes before it asks a backend are made here again, or are the grammar's ow
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vllm.exceptions import VLLMValidationError
@@ -52,8 +53,10 @@ def names_special_tokens(request: GrammarRequest) -> bool:
 
     Raises BridleError for a grammar that is none, and for a trace that its agent cannot have.
     """
-    names = _known.get(request)
     agent = agent_request(request.text) if request.kind is RequestKind.GRAMMAR else None
+    if agent is not None:
+        request = replace(request, text=agent.begun)
+    names = _known.get(request)
     if agent is not None:
         awaited(agent.spec(), agent.trace)
     return names

@@ -56,12 +56,12 @@ def arguments_of(extra_args: Mapping[str, Any] | None) -> BridleArguments:
     members = json_of(given, "extra_args['bridle']") if isinstance(given, str) else given
     if not isinstance(members, Mapping):
         raise GrammarError(f"extra_args['bridle'] is a dict, or JSON text of one, not {members!r:.80}")
-    unknown = sorted(members.keys() - {"budget", "options", "logits", *_AGENT})
+    unknown = sorted(map(str, members.keys() - {"budget", "options", "logits", *_AGENT}))
     if unknown:
         known = "budget, options, logits, agent, tools and trace"
         raise GrammarError(f"extra_args['bridle'] has no {unknown[0]!r}, but {known}")
     budget, options, logits = members.get("budget"), members.get("options"), members.get("logits")
-    if budget not in (None, True, False):
+    if budget is not None and not isinstance(budget, bool):
         raise GrammarError(f"extra_args['bridle']['budget'] is true, false or left out, not {budget!r:.80}")
     if options is not None and not isinstance(options, Mapping):
         raise GrammarError(f"extra_args['bridle']['options'] is a dict, not {options!r:.80}")
