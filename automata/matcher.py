@@ -316,13 +316,14 @@ class Matcher:
                 return n
         return len(tokens)
 
-    def allot(self, max_tokens: int) -> None:
+    def allot(self, max_tokens: int, *, warn: bool = True) -> None:
         """Gives the text from here on a budget of so many tokens, as the constructor does for all of it.
 
-        Taking back steps before this takes the budget back, too. Raises and warns as the constructor does.
+        Taking back steps before this takes the budget back, too. Raises as the constructor does, and warns unless told
+        not to (silencing Python's warnings is nothing for threads).
         """
         self._move()
-        self._budget = self._plan(Plans.begin, self._ref, max_tokens)
+        self._budget = self._plan(Plans.begin, self._ref, max_tokens, warn)
 
     # ------------------------------------------------------------------------------------------------ history
 
@@ -400,6 +401,11 @@ class Matcher:
     def machine_number(self) -> int:
         """The number of the machine that the state is of, which no other machine of the process has."""
         return self._machine.number
+
+    @property
+    def last_step(self) -> int | bytes | None:
+        """The step accepted last: a token, or the bytes that were accepted or fed; None before the first."""
+        return None if self._history is None else self._history[2]
 
     @property
     def n_steps(self) -> int:

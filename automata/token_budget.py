@@ -55,6 +55,8 @@ TOO_FEW_TOKENS = "max_tokens (what a whole text needs)"  # LimitError.limit of a
 
 # Configurations that are looked at for a completion of few tokens, or of greedy leaves; narrowed masks that are kept.
 _SCANS, _SEARCHED, _KEPT = 100, 200, 256
+# Tokens of all the completions that are looked at for that; what one counts for that was searched in vain.
+_PLANNED, _UNPLANNED = 1 << 16, 1 << 12
 _NUMBERS = 256
 
 
@@ -177,13 +179,16 @@ class Plans:
         """
         layer: dict[int, tuple[int, ...]] = {ref: ()}
         seen = {ref}
-        scans = 0
+        scans = planned = 0
         for depth in range(most):
             following: dict[int, tuple[int, ...]] = {}
             for at, path in layer.items():
                 plan = self.plan(at)
                 if plan is not None and depth + len(plan) <= most:
                     return (*path, *plan), 0
+                planned += _UNPLANNED if plan is None else len(plan)
+                if planned > _PLANNED:
+                    return None, depth + 1
             if depth == most - 1:
                 break
             for at, path in layer.items():
@@ -213,10 +218,11 @@ class Plans:
             raise LimitError("configurations searched for a completion", _SEARCHED + 1, _SEARCHED)
         return found
 
-    def begin(self, ref: int, tokens: int) -> TokenBudget:
+    def begin(self, ref: int, tokens: int, warn: bool = True) -> TokenBudget:
         """The budget of a text that begins in a configuration.
 
-        Raises ValueError below 1, LimitError where no text is so few tokens; warns where that was hard to tell.
+        Raises ValueError below 1, LimitError where no text is so few tokens; warns, unless told not to, where that was
+        hard to tell.
         """
         if tokens < 1:
             raise ValueError(f"max_tokens is {tokens}, but the stop token alone is one")
@@ -228,10 +234,11 @@ class Plans:
         if found is None and fewest > tokens:
             needed = fewest if plan is None else len(plan)
             raise LimitError(TOO_FEW_TOKENS, needed, tokens, place="")
-        enough = "no text was found" if plan is None else f"{len(plan)} are enough for some text"
-        then = "one of fewer was found" if found else "the text may be cut short"
-        # Of whoever makes the matcher, above Matcher's `_ask`, `_plan` and `__init__`.
-        warnings.warn(f"max_tokens is {tokens}: {enough}, and {then}", stacklevel=5)
+        if warn:
+            enough = "no text was found" if plan is None else f"{len(plan)} are enough for some text"
+            then = "one of fewer was found" if found else "the text may be cut short"
+            # Of whoever makes the matcher, above Matcher's `_ask`, `_plan` and `__init__`.
+            warnings.warn(f"max_tokens is {tokens}: {enough}, and {then}", stacklevel=5)
         return TokenBudget(tokens, found)
 
     def entered(self, to: int, budget: TokenBudget, tokens: int) -> TokenBudget:

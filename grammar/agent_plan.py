@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..automata import regular
 from ..automata.byte_dfa import ByteDfa
-from ..automata.errors import GrammarError, UnsatisfiableError
+from ..automata.errors import GrammarError, LimitError, UnsatisfiableError
 from ..automata.fragment import Target
 from .agent_contents import (
     NUMBER,
@@ -39,6 +39,7 @@ __all__ = ["Known", "Place", "Plan"]
 
 # What `str.strip` leaves nothing of where a text has no span (substring.py): no character, white space, line breaks.
 _GAPS = {"char": "", "word": None, "line": "\r\n"}
+_MOST_STATES = 256  # each delimiter is compared with each other
 _IN_NUMBERS = frozenset("0123456789.eE+-")
 
 
@@ -120,6 +121,8 @@ class Plan:
     """
 
     def __init__(self, spec: AgentSpec, automaton: Steps) -> None:
+        if len(spec.states) > _MOST_STATES:
+            raise LimitError("states of an agent", len(spec.states), _MOST_STATES)
         self.spec, self.automaton = spec, automaton
         self.states: tuple[AgentState, ...] = spec.states
         self.number = {state.name: i for i, state in enumerate(self.states)}
@@ -423,8 +426,14 @@ def _begins(one: _Mark, other: _Mark) -> bool:
     """Whether a text of the one delimiter begins with one of the other."""
     if one.behind is None and other.behind is None:
         return one.text.startswith(other.text)
-    longer = regular.Concat((other.language, regular.ANY_TEXT))
-    return not regular.compile_regular(regular.Intersection((one.language, longer))).is_empty
+    shorter, longer = sorted((one, other), key=lambda mark: len(mark.text))
+    rest = longer.text[len(shorter.text) :]
+    if not longer.text.startswith(shorter.text) or (shorter.behind is not None and rest[:1].strip("0123456789")):
+        return False  # PERF: where the shorter has its number, the longer goes on with what is no digit
+    if one.behind is not None and other.behind is not None and not rest:
+        return one.behind.startswith(other.behind)
+    begun = regular.Concat((other.language, regular.ANY_TEXT))
+    return not regular.compile_regular(regular.Intersection((one.language, begun))).is_empty
 
 
 def _has_numbers(grammar: Grammar) -> bool:

@@ -31,38 +31,41 @@ def resume(matcher: Matcher, trace: str) -> None:
     grammar = matcher.compiled.grammar
     if not isinstance(grammar, AgentGrammar):
         raise TypeError(f"only texts of agents can be resumed, and {grammar!r} is no grammar of one")
-    plan, end = grammar.turns.plan, 0
+    plan, end, at = grammar.turns.plan, 0, 0
     for step in read_steps(plan, trace)[0]:  # where that ends early, what follows is accepted, or refused, as it stands
         if plan.states[step.state].env and step.is_bare:
-            _accept(matcher, trace, end)
+            at = _accept(matcher, trace, at, end)
             if matcher.pending_state() == grammar.spec.states[step.state].name:
                 return  # the text ends with a delimiter that is implied: what is fed brings it along
         elif plan.states[step.state].env:
-            _feed(matcher, trace, end, step, grammar.spec)
+            at = _feed(matcher, trace, at, end, step, grammar.spec)
         end = step.end
-    _accept(matcher, trace, len(trace))
+    _accept(matcher, trace, at, len(trace))
 
 
-def _feed(matcher: Matcher, trace: str, end: int, step: Step, spec: AgentSpec) -> None:
-    """Takes a step from outside and all before it, which ends at `end`."""
+def _feed(matcher: Matcher, trace: str, at: int, end: int, step: Step, spec: AgentSpec) -> int:
+    """Takes a step from outside and all before it, which ends at `end`. Returns where the text is then."""
     state = spec.states[step.state].name
-    _accept(matcher, trace, end)
+    at = _accept(matcher, trace, at, end)
     if matcher.pending_state() != state:  # as its delimiter is not implied
-        _accept(matcher, trace, step.begin - len(spec.space))
+        at = _accept(matcher, trace, at, step.begin - len(spec.space))
     if matcher.pending_state() != state:
         raise GrammarError(f"no text of {state} may come here", text=trace, offset=step.offset)
     try:
         matcher.feed(trace[step.begin : step.end])
     except GrammarError as error:
         raise error.moved(trace, step.begin + (error.offset or 0)) from None
+    added = bytes(matcher.last_step or b"").decode()
+    if added != trace[at : step.end]:  # as numbers of steps are told by counting
+        raise GrammarError(f"the text of {state} begins with another delimiter here", text=trace, offset=step.offset)
+    return step.end
 
 
-def _accept(matcher: Matcher, trace: str, end: int) -> None:
-    """Takes what the model has written up to `end`."""
-    begin = len(matcher.text().decode())
+def _accept(matcher: Matcher, trace: str, begin: int, end: int) -> int:
+    """Takes what the model has written from `begin`, where the text is, up to `end`. Returns where the text is then."""
     written = trace[begin:end]
     if not written or matcher.accept_bytes(written):
-        return
+        return max(begin, end)
     rejection = matcher.explain(written)
     assert rejection is not None
     read = written.encode("utf-8", "surrogatepass")[: rejection.offset].decode("utf-8", "ignore")

@@ -86,7 +86,8 @@ class _Reader:
         if mark is None:
             return Cut(offset, "no step begins here", known)
         i = int((mark.lastgroup or "s0")[1:])
-        number = int(mark.group(f"n{i}")) if self.plan.marks[i].behind is not None else 0
+        # Beyond so many digits none is right, and Python reads no number.
+        number = int(mark.group(f"n{i}")[:19]) if self.plan.marks[i].behind is not None else 0
         begin = mark.end()
         if begin == len(self.text):
             return Step(i, number, offset, begin, begin, is_bare=True)

@@ -30,7 +30,8 @@ __all__ = ["read_ready", "read_yaml", "ready_agents"]
 
 _Made = TypeVar("_Made")
 _Place = tuple["str | int", ...]
-_MOST_VALUES = 100_000
+# YAML is read at 10 to 30 us a character.
+_LONGEST, _MOST_VALUES = 1 << 17, 100_000
 
 
 class _Model(BaseModel):
@@ -139,13 +140,13 @@ def ready_agents() -> dict[str, str]:
 @cache
 def read_ready(name: str) -> AgentSpec:
     """The ready specification of that name. Raises GrammarError if there is none."""
-    file = _folder().joinpath(f"{name}.yaml")
-    if not name.isidentifier() or not file.is_file():
-        names = sorted(other.name.removesuffix(".yaml") for other in _folder().iterdir())
-        near = get_close_matches(name, names, n=1)
+    ready = {file.name.removesuffix(".yaml"): file for file in _folder().iterdir() if file.name.endswith(".yaml")}
+    if name not in ready:
+        names = sorted(ready)
+        near = get_close_matches(name, names, n=1) if len(name) < 80 else []
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-        raise GrammarError(f"no agent named {name!r} comes with the package; {hint}")
-    return read_yaml(file.read_text(encoding="utf-8"))
+        raise GrammarError(f"no agent named {name[:80]!r} comes with the package; {hint}")
+    return read_yaml(ready[name].read_text(encoding="utf-8"))
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -225,6 +226,8 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- values
 
     def _value(self) -> Any:
+        if len(self.text) > _LONGEST:
+            raise LimitError("characters of a specification in YAML", len(self.text), _LONGEST)
         try:
             loader = _UniqueKeys(self.text)
             node = loader.get_single_node()
@@ -243,9 +246,11 @@ class _Reader:
         if len(self.places) >= _MOST_VALUES:
             raise LimitError("values of a specification, aliases written out", _MOST_VALUES + 1, _MOST_VALUES)
         self.places[place] = node.start_mark.index, node.end_mark.index
+        if isinstance(node, yaml.MappingNode):
+            for name, _ in node.value:
+                if isinstance(name, yaml.ScalarNode):
+                    self.keys[(*place, name.value)] = name.start_mark.index
         for key, child in _children(node):
-            if isinstance(node, yaml.MappingNode):
-                self.keys[(*place, key)] = next(k for k, v in node.value if v is child).start_mark.index
             self._note(child, (*place, key))
 
     def _malformed(self, error: ValidationError) -> GrammarError:

@@ -37,8 +37,8 @@ __all__ = ["LarkText", "Schema", "Spans", "Tokens", "bracket_open_at", "read_tex
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|\#[^\n]*)
-    |(?P<string>"(?:\\"|\\\\|[^"\n])*?"i?)
-    |(?P<regexp>/(?!/)(?:\\/|\\\\|[^/])*?/[imslux]*)
+    |(?P<string>"(?:\\["\\]|[^"\\\n]|\\(?!["\\]))*"i?)
+    |(?P<regexp>/(?!/)(?:\\[/\\]|[^/\\]|\\(?![/\\]))*/[imslux]*)
     |(?P<directive>%[a-z]+)
     |(?P<name>_?[A-Za-z][_A-Za-z0-9]*)
     |(?P<special></?[\w|\[][^<>\s]*>)
@@ -46,6 +46,10 @@ _PIECE = re.compile(
     |(?P<mark>->|\.\.|[^\s])""",
     re.VERBOSE,
 )
+_NO_END = {
+    '"': "this string has no end: expected '\"' on the same line",
+    "/": "this pattern has no end: expected '/'",
+}
 _LINE_START = re.compile(r"[ \t!?]*")
 _IDS = re.compile(r"<\[((?:\d+(?:-\d+)?)(?:,\d+(?:-\d+)?)*)\]>")
 _BY: dict[str, Boundary] = {"substring_chars": "char", "substring_words": "word", "substring_lines": "line"}
@@ -121,6 +125,9 @@ def read_text(original: str) -> LarkText:
         at, start, kind, piece = found.end(), found.start(), found.lastgroup, found[0]
         if kind in ("comment", "line"):
             continue
+        if kind == "mark" and piece in _NO_END:
+            # PERF: lark would look for one in all ways to read the backslashes.
+            out.fail(_NO_END[piece], start)
         if kind == "special" or piece in ("%json", "%regex"):
             if definition == "%ignore" or definition.lstrip("_")[:1].isupper():
                 what = "a special token" if kind == "special" else piece

@@ -28,7 +28,8 @@ from ..grammar.grammar import Grammar
 __all__ = ["AgentRequest", "GrammarRequest", "RequestKind", "agent_request", "json_of"]
 
 _AGENT = "%agent"
-_LITERAL = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|//[^\n]*|#[^\n]*")
+# A quote that none follows takes its line: gone back for, a line of them would take as long as its square.
+_LITERAL = re.compile(r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|//[^\n]*|#[^\n]*")
 _OPTIONS = frozenset(
     ("property_order", "whitespace", "max_whitespace", "indent", "separators", "formats", "on_unsupported")
 )
@@ -157,6 +158,8 @@ def json_of(text: str, what: str) -> dict[str, Any]:
         raise GrammarError(f"{what} is not JSON: {error.msg}", text=text, offset=error.pos) from None
     except RecursionError:
         raise GrammarError(f"{what} is nested too deeply") from None
+    except ValueError as error:  # a number of too many digits
+        raise GrammarError(f"{what} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise GrammarError(f"{what} is a JSON object, not {text[:40]!r}")
     return value
@@ -169,7 +172,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
     try:
         SchemaOptions(**options).verify()
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise GrammarError(str(error)) from error
 
 

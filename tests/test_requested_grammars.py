@@ -74,6 +74,13 @@ def test_equal_requests_are_equal_and_options_count():
         (RequestKind.GRAMMAR, "", {}, "."),
         (RequestKind.GRAMMAR, "%agent nobody", {}, "no agent named 'nobody'"),
         (RequestKind.GRAMMAR, "%agent /etc/passwd", {}, "no agent named"),
+        (RequestKind.JSON_SCHEMA, "{}", {"indent": {}}, "indent is 0 to 16"),
+        (RequestKind.JSON_SCHEMA, "{}", {"separators": [[","], ":"]}, "separators are a comma and a colon"),
+        (RequestKind.REGEX, "a", {"formats": []}, "formats is one of"),
+        (RequestKind.GRAMMAR, "%agent " + "x" * 5000, {}, "no agent named"),
+        (RequestKind.GRAMMAR, '"' + '\\"' * 200_000, {}, "."),  # looking for quotes takes no square of its length
+        (RequestKind.GRAMMAR, 'start: "' + "\\" * 100_000, {}, "this string has no end"),
+        (RequestKind.GRAMMAR, "start: /" + "\\" * 100_000, {}, "this pattern has no end"),
         (RequestKind.GRAMMAR, '%agent {"agent": 3}', {}, 'has an "agent"'),
         (RequestKind.GRAMMAR, '%agent {"agent": "react", "tool": {}}', {}, "'tool' is no member"),
         (RequestKind.GRAMMAR, '%agent {"agent": "react", "tools": 3}', {}, "."),
@@ -127,6 +134,18 @@ def test_all_turns_of_an_agent_ask_for_one_grammar():
     for kind, text in ((RequestKind.GRAMMAR, 'root ::= "a"'), (RequestKind.CHOICE, '["%agent react"]')):
         request = GrammarRequest.of(kind, text)
         assert request.parted() == (request, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("agent: x\nstates:\n" + "".join(f"  s{i}: {{text: 'S{i}:'}}\n" for i in range(1000)), "states of an agent"),
+        ("agent: x\nstates: {}\nz: {" + ",".join(f"s{i}: 1" for i in range(30_000)) + "}\n", "characters of a spec"),
+    ],
+)
+def test_a_large_specification_meets_a_limit_before_it_takes_long(text, limit):
+    with pytest.raises(bridle.LimitError, match=limit):
+        _ = GrammarRequest.of(RequestKind.GRAMMAR, f"%agent {text}").grammar().root
 
 
 # ------------------------------------------------------------------------------------------------ the cache

@@ -12,6 +12,7 @@ allows only stop tokens, and accepting one fails, upon which vLLM ends that requ
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,7 +113,7 @@ class BridleGrammar(StructuredOutputGrammar):
     at_once : as for BudgetedText.
     """
 
-    __slots__ = ("_backend", "_drafts", "_error", "_error_at", "_request", "_text")
+    __slots__ = ("_asked_at", "_backend", "_drafts", "_error", "_error_at", "_request", "_text")
 
     def __init__(self, backend: BridleBackend, start: Matcher, request: Any = None, *, at_once: bool = False) -> None:
         name = "a request" if request is None else f"request {request.request_id}"
@@ -120,22 +121,29 @@ class BridleGrammar(StructuredOutputGrammar):
         self._text = BudgetedText(start, at_once=at_once, name=name)
         self._error: Exception | None = None  # met in making a mask
         self._error_at = 0  # behind so many tokens
+        self._asked_at: int | None = None  # tokens that the request counted when its first mask was asked for
         self._drafts: RequestDrafts | None = None
         if request is not None:
             if backend.drafts is not None:
                 self._drafts = RequestDrafts(backend.drafts, request)
             self._text.allot(backend.allotted(request))
 
-    def _begin(self, more: int = 0) -> BudgetedText:
-        """The text. more : tokens that are accepted now, which the request counts already."""
+    def _begin(self, accepted: int = 0) -> BudgetedText:
+        """The text. accepted : how many tokens are accepted now, 0 for a question."""
         if self._text.tokens == 0 and self._request is not None:
             left = self._backend.allotted(self._request)
+            counted = self._request.num_output_tokens
             if self._is_thinking():
                 # These are drafts, and nobody says how many of them come before the answer; what a smaller budget
                 # allows, the right one will allow, too.
                 self._text.allot(left - self._backend.most_drafted, or_least=True)
+            elif counted != self._asked_at:
+                # Tokens that were sampled are counted before they are accepted; drafts come behind a mask, and are not.
+                self._text.allot(left + accepted)
             else:
-                self._text.allot(left + more)
+                self._text.allot(left)
+            if not accepted:
+                self._asked_at = counted
         return self._text
 
     def _is_thinking(self) -> bool:
@@ -169,7 +177,7 @@ class BridleGrammar(StructuredOutputGrammar):
         try:
             text = self._begin(len(tokens))
             for token in tokens:
-                if text.current().is_terminated():
+                if text.is_terminated():
                     break
                 if not text.accept(token):
                     logger.error("request %s: %s", request_id, refusal(text.current(), token))
@@ -184,11 +192,10 @@ class BridleGrammar(StructuredOutputGrammar):
         if self._error is not None or self.is_terminated():
             return []
         try:
-            matcher = self._begin().current()
-            if self._drafts is not None:
-                return self._drafts.propose(matcher)
-            tokens = strip_speculative_padding(tokens)
-            return tokens[: matcher.validate_tokens(tokens)]
+            text = self._begin().fork()
+            drafted = self._drafts
+            tokens = strip_speculative_padding(tokens) if drafted is None else drafted.propose(text.current())
+            return list(itertools.takewhile(text.accept, tokens))  # not all at once: its budget may come on the way
         except Exception as error:  # a draft is not needed, and the mask, or the token itself, meets it again
             logger.debug("no draft: %s", error)
             return []
@@ -201,7 +208,7 @@ class BridleGrammar(StructuredOutputGrammar):
 
     def is_terminated(self) -> bool:
         """Whether a stop token has ended the text."""
-        return self._text.current().is_terminated()
+        return self._text.is_terminated()
 
     def reset(self) -> None:
         """Back to where the text begins."""

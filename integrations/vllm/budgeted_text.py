@@ -10,7 +10,6 @@ opens what takes more than all that is left to close is possible, and not seen; 
 from __future__ import annotations
 
 import copy
-import warnings
 
 from vllm.logger import init_logger
 
@@ -33,13 +32,14 @@ class BudgetedText:
     finding out how to close it takes long (`Matcher.closes_slowly`). name : of the request, for the log.
     """
 
-    __slots__ = ("_allotted", "_at_once", "_looks_at", "_matcher", "_name", "_rationed_at", "_start", "tokens")
+    __slots__ = ("_allotted", "_at_once", "_looked_at", "_looks_at", "_matcher", "_name", "_start", "tokens")
 
     def __init__(self, start: Matcher, *, at_once: bool = False, name: str = "a request") -> None:
         self._start, self._at_once, self._name = start, at_once, name
         self._matcher = start.fork()
         self._allotted: int | None = None  # when it began
-        self._looks_at = self._rationed_at = 0  # tokens that are left when the budget is looked at next, and were last
+        self._looks_at = 0  # tokens that are left when the budget is looked at next
+        self._looked_at: tuple[int, ...] = ()  # and were left when it was looked at
         self.tokens = 0
 
     @property
@@ -54,7 +54,7 @@ class BudgetedText:
         """
         assert self.tokens == 0, "a text is allotted its tokens where it begins"
         if tokens != self._allotted:
-            self._allotted = tokens
+            self._allotted, self._looked_at = tokens, ()
             self._ration(self._start, or_least=or_least)
 
     def _ration(self, at: Matcher, *, or_least: bool = False) -> None:
@@ -62,18 +62,19 @@ class BudgetedText:
         without one where no text is so short, or that takes long to tell."""
         assert self._allotted is not None
         left = self._allotted - self.tokens
-        self._matcher, self._looks_at, self._rationed_at = at.fork(), 0, left
+        self._matcher, self._looks_at = at.fork(), 0
+        self._looked_at += (left,)
         try:
             enough = None if self._at_once else at.closing_tokens()
             over = 0 if enough is None else left - 2 * enough - _NEAR
             if over > 0:
                 self._looks_at = left - over // _OPENED - 1
                 return
+            if not self._at_once and (enough is None or (enough > 2 * left and not or_least)):
+                return  # PERF: nothing to search for: parts cut each for itself are hardly twice as many tokens
             matcher = at.fork()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                matcher.allot(max(left, at.least_tokens()) if or_least else left)
-            if self._at_once or not matcher.closes_slowly:
+            matcher.allot(max(left, at.least_tokens()) if or_least else left, warn=False)
+            if self._at_once or (not matcher.closes_slowly and matcher.least_tokens() <= matcher.remaining_tokens):
                 self._matcher = matcher
         except (LimitError, ValueError) as error:  # ValueError: nothing is left
             logger.debug("%s: %s; it is decoded without a budget", self._name, error)
@@ -83,6 +84,10 @@ class BudgetedText:
         if self._allotted is not None and self._allotted - self.tokens <= self._looks_at:
             self._ration(self._matcher)
         return self._matcher
+
+    def is_terminated(self) -> bool:
+        """Whether a stop token has ended it."""
+        return self._matcher.is_terminated()
 
     def accept(self, token: int) -> bool:
         """One token. False leaves all as it was."""
@@ -95,8 +100,11 @@ class BudgetedText:
         """Takes back the last tokens."""
         self._matcher.rollback(tokens)
         self.tokens -= tokens
-        if self._allotted is not None and self._allotted - self.tokens > self._rationed_at:
-            self._looks_at = max(self._looks_at, self._rationed_at)  # a budget that came with a draft has gone with it
+        if self._allotted is None:
+            return
+        left = self._allotted - self.tokens
+        while self._looked_at and self._looked_at[-1] < left:  # what came of a look at a draft has gone with it
+            self._looks_at, self._looked_at = self._looked_at[-1], self._looked_at[:-1]
 
     def fork(self) -> BudgetedText:
         """An independent text in the same state."""
@@ -106,4 +114,4 @@ class BudgetedText:
 
     def reset(self) -> None:
         """Back to where it begins, without a budget."""
-        self._matcher, self._allotted, self.tokens = self._start.fork(), None, 0
+        self._matcher, self._allotted, self._looked_at, self.tokens = self._start.fork(), None, (), 0

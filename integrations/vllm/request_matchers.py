@@ -24,8 +24,8 @@ __all__ = ["RequestMatchers"]
 
 logger = init_logger("vllm.plugins.bridle")
 
-_KEPT, _KEPT_CHARACTERS = 256, 1 << 26  # compiled grammars, and the texts that they were made of
 _VOCABULARIES = 4  # sets of stop tokens at a time: each has masks of its own
+_KEPT, _KEPT_CHARACTERS = 256, 1 << 24  # compiled grammars of each of them, and the texts that they were made of
 
 Stops = frozenset[int]
 
@@ -43,15 +43,14 @@ class RequestMatchers:
         self._tokenizer = tokenizer
         self._model = vllm_config.model_config
         self._stops = default_stops(vllm_config, tokenizer)
-        self._vocabularies = RequestCache(self._read, _VOCABULARIES)
-        self._compiled = RequestCache(self._compile, _KEPT, lambda key: len(key[0].text), _KEPT_CHARACTERS)
+        self._known = RequestCache(self._begun, _VOCABULARIES)
         if self._stops:
-            self._vocabularies.get(self._stops)  # the kernels, too, before the first request waits for them
+            self._known.get(self._stops)  # the kernels, too, before the first request waits for them
 
     def start(self, request: GrammarRequest, stop_token_ids: Collection[int] | None) -> Matcher:
         """A matcher where the text of a request begins, its first mask made. Raises BridleError."""
         whole, trace = request.parted()
-        compiled = self._compiled.get((whole, self._chosen(stop_token_ids)))
+        compiled = self._known.get(self._chosen(stop_token_ids)).compiled.get(whole)
         if not trace:
             return Matcher(compiled)
         matcher = matcher_behind(compiled, trace)
@@ -60,7 +59,7 @@ class RequestMatchers:
 
     def vocabulary(self, stop_token_ids: Collection[int] | None) -> Vocabulary:
         """The vocabulary of a request with such stop tokens; without any, with those of the engine."""
-        return self._vocabularies.get(self._chosen(stop_token_ids))
+        return self._known.get(self._chosen(stop_token_ids)).vocabulary
 
     def allotted(self, max_tokens: int, prompt_tokens: int) -> int:
         """Tokens that a request may write, behind a prompt of so many."""
@@ -68,18 +67,24 @@ class RequestMatchers:
 
     def clear(self) -> None:
         """Drops what was compiled."""
-        self._compiled.clear()
-        self._vocabularies.clear()
+        self._known.clear()
 
     def _chosen(self, stop_token_ids: Collection[int] | None) -> Stops:
-        return frozenset(id_ for id_ in stop_token_ids or () if id_ < self.size) or self._stops
+        return frozenset(id_ for id_ in stop_token_ids or () if 0 <= id_ < self.size) or self._stops
 
-    def _read(self, stops: Stops) -> Vocabulary:
-        return vocabulary_of(self._tokenizer, self.size, stops)
+    def _begun(self, stops: Stops) -> _StopTokens:
+        return _StopTokens(vocabulary_of(self._tokenizer, self.size, stops))
 
-    def _compile(self, key: tuple[GrammarRequest, Stops]) -> Compiled:
-        request, stops = key
-        compiled = compile_grammar(request.grammar(), self._vocabularies.get(stops))
+
+class _StopTokens:
+    """What is kept for requests with the same stop tokens; grammars hold their vocabulary, so they go with it."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.compiled = RequestCache(self._compile, _KEPT, lambda request: len(request.text), _KEPT_CHARACTERS)
+
+    def _compile(self, request: GrammarRequest) -> Compiled:
+        compiled = compile_grammar(request.grammar(), self.vocabulary)
         _make_first_mask(Matcher(compiled))
         return compiled
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -240,6 +242,31 @@ def test_a_budget_that_came_with_a_draft_goes_with_it_and_comes_again(backend, t
         request.num_output_tokens = 0
 
 
+def test_looks_at_a_budget_that_came_with_a_draft_go_with_it(backend, tokenizer):
+    """What is written in the place of the draft may need more, and is looked at where it would have been."""
+    grammar = backend.compile_request(request_for(800, json=ARRAYS))
+    opening, text = ids_of(tokenizer, "["), grammar._text
+    row_of(grammar, backend)
+    first = text._looks_at
+    for _ in range(2):
+        assert grammar.accept_tokens("r", opening * 300)
+        assert text._looks_at < first
+        grammar.rollback(300)
+        assert text._looks_at == first
+
+
+def test_drafts_are_cut_to_a_budget_that_comes_on_their_way(backend, tokenizer):
+    request = request_for(200, json=ARRAYS)
+    grammar = backend.compile_request(request)
+    draft = ids_of(tokenizer, "[") * 150
+    row_of(grammar, backend)
+    valid = grammar.validate_tokens(draft)
+    assert 50 < len(valid) < 150
+    assert all(grammar.accept_tokens("r", [token]) for token in valid)
+    grammar.rollback(len(valid))
+    assert grammar.validate_tokens(draft) == valid
+
+
 # ------------------------------------------------------------------------------------------------ faults
 
 
@@ -334,6 +361,11 @@ TOOLS = {"find": {"type": "object", "properties": {"q": {"type": "string"}}, "ad
         ({"bridle": "{"}, {"regex": "a"}, "not JSON"),
         ({"bridle": {"bugdet": True}}, {"regex": "a"}, "has no 'bugdet'"),
         ({"bridle": {"budget": 3}}, {"regex": "a"}, "true, false or left out"),
+        ({"bridle": {"budget": 1}}, {"regex": "a"}, "true, false or left out"),
+        ({"bridle": '{"budget": ' + "9" * 5000 + "}"}, {"regex": "a"}, "cannot be read"),
+        ({"bridle": {1: 2, "x": 3}}, {"regex": "a"}, "has no"),
+        ({"bridle": {"options": {"indent": {}}}}, {"json": "{}"}, "indent is 0 to 16"),
+        ({"bridle": {"options": {"separators": [[","], ":"]}}}, {"json": "{}"}, "separators are a comma and a colon"),
         ({"bridle": {"options": {"max_white": 3}}}, {"json": "{}"}, "'max_white' is no option"),
         ({"bridle": {"agent": "react"}}, {}, "names a tool, and there are none"),
         ({"bridle": {"agent": "react", "tools": TOOLS, "trace": "Answer: 3"}}, {}, "cannot have written"),
@@ -474,3 +506,49 @@ def take(manager, request, tokens):
     request.all_token_ids.extend(tokens)
     request.num_output_tokens += len(tokens)
     assert manager.accept_tokens(request, tokens)
+
+
+@pytest.mark.parametrize("room", range(8))
+def test_drafts_right_behind_a_thought_have_the_budget_of_the_answer(tokenizer, room):
+    """The step before ended with the thought, so that the answer begins with drafts."""
+    backend = make_backend(tokenizer, drafted=4)
+    manager = make_manager(backend, 4)
+    manager.reasoner_cls = Reasoner
+    first = ids_of(tokenizer, '{"')
+    compiled = backend.compile_request(request_for(json=SCHEMA))._text.start.compiled
+    room += bridle.Matcher(compiled).least_tokens()
+    request = Request(**vars(request_for(20 + room, json=SCHEMA)), all_token_ids=[5] * 10)
+    request.structured_output_request = SimpleNamespace(
+        grammar=backend.compile_request(request), reasoner=Reasoner(), reasoning_ended=False,
+        reasoning_parser_kwargs=None,
+    )  # fmt: skip
+    take(manager, request, [THOUGHT] * 19)
+    take(manager, request, [END])
+    draft = manager.validate_tokens(request, first)
+    rows = manager.grammar_bitmask({"r": request}, ["r"], {"r": draft})
+    twin, expected = bridle.Matcher(compiled, max_tokens=room), bridle.allocate_token_bitmask(1, SIZE)
+    for row, token in zip(rows, [*draft, None], strict=True):
+        twin.fill_next_token_bitmask(expected)
+        np.testing.assert_array_equal(row, expected[0])
+        assert token is None or twin.accept_token(token)
+
+
+def test_the_turns_of_an_agent_share_what_was_compiled(backend, tokenizer):
+    begun = 'Question: hi?\nThought: a b\nAction: find\nAction Input: {"q": "x"}'
+    starts = []
+    for trace in ("", begun, f"{begun}\nObservation: 3"):
+        params = admitted(tokenizer, {"bridle": {"agent": "react", "tools": TOOLS, "trace": trace}})
+        grammar = backend.compile_request(request_for(grammar=params.structured_outputs.grammar))
+        assert grammar._text.start.text() == trace.encode()
+        starts.append(grammar._text.start.compiled)
+    assert starts[0] is starts[1] is starts[2]
+
+
+def test_vocabularies_of_requests_with_their_own_stop_tokens_are_not_kept_for_ever(tokenizer):
+    backend = make_backend(tokenizer)
+    known = [
+        weakref.ref(backend.compile_request(request_for(stops=(1, stop), json=SCHEMA))._text.start.compiled.vocabulary)
+        for stop in range(100, 120)
+    ]
+    gc.collect()
+    assert sum(one() is not None for one in known) <= 4
