@@ -255,8 +255,11 @@ def _attention_of(config: Any) -> tuple[bool, bool, int]:
     return not slides, slides, int(window or 0)
 
 
-def rope_change(config: Any) -> tuple[str, int] | None:
-    """(kind, length) of rotary positions that are others for a whole forward once its longest text exceeds a length."""
+def rope_change(config: Any, shortest: int, longest: int | None) -> tuple[str, int] | None:
+    """(kind, length) of rotary positions that are others for a whole forward once its longest text exceeds a length.
+
+    None, too, if no text comes there: the shortest has that many tokens already, and each may come to `longest`.
+    """
     text = config.get_text_config(decoder=True)
     given = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
     found = []
@@ -266,7 +269,9 @@ def rope_change(config: Any) -> tuple[str, int] | None:
             names = "original_max_position_embeddings", "max_position_embeddings"
             lengths = [rope.get(names[0]), *(getattr(text, name, None) for name in names)]
             found.append((kind, int(next(n for n in lengths if n))))
-    return min(found, key=lambda one: one[1], default=None)
+    kind, length = min(found, key=lambda one: one[1], default=("", 0))
+    alike = not kind or (longest is not None and longest <= length) or (kind == "longrope" and shortest > length)
+    return None if alike else (kind, length)
 
 
 _fit: WeakKeyDictionary[Any, set[tuple[str, torch.dtype]]] = WeakKeyDictionary()

@@ -471,7 +471,14 @@ def test_positions_that_change_with_the_length_of_a_text_are_refused_where_it_ma
                 continue
             with pytest.raises(UnfitModelError, match=f"{kind}' change behind 40 tokens"):
                 model.generate(ids, **options)
-    assert rope_change(tiny().config) is None
+    assert rope_change(tiny().config, 0, None) is None
+    c = compiled("(x|y)the quick brown fox(e|f)jumps over the lazy dog[a-z]{12}", llama)
+    plain, runs = (generate(llama, box()[1], PROMPT, c, max_new_tokens=40, runs=runs) for runs in (False, True))
+    assert ids_of(runs) == ids_of(plain)
+    assert runs[0].stats.forwards == plain[0].stats.forwards
+    plain, runs = (generate(llama, box()[1], "x", c, max_new_tokens=30, runs=runs) for runs in (False, True))
+    assert ids_of(runs) == ids_of(plain)
+    assert runs[0].stats.forwards < plain[0].stats.forwards
 
 
 class Frozen(dict[str, Any]):

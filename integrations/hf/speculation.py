@@ -219,12 +219,10 @@ def _check_inputs(config: Any, model_kwargs: dict[str, Any]) -> None:
 
 def _check_positions(model: Any, input_ids: torch.Tensor, config: Any, model_kwargs: dict[str, Any]) -> None:
     """A forward that reads ahead must not be where positions change for all that it reads."""
-    change = rope_change(model.config)
-    if change is None or (config.max_length is not None and config.max_length <= change[1]):
-        return
     mask = model_kwargs.get("attention_mask")
     shortest = input_ids.shape[1] if mask is None else int(mask.sum(1).min())
-    if change[0] == "longrope" and shortest > change[1]:
+    change = rope_change(model.config, shortest, config.max_length)
+    if change is None:
         return
     raise UnfitModelError(
         f"rotary positions of kind {change[0]!r} change behind {change[1]} tokens, for all that one forward reads, and "
