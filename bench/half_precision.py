@@ -3,14 +3,18 @@
     python bench/half_precision.py                          # the model in the box, 60 texts, bfloat16 and float16
     python bench/half_precision.py --model path --device cuda --number 200
 
-A forward of several tokens rounds otherwise than one of a single token. Where the two best logits that the grammar
-allows lie closer together than that, either may win, so a text that is speculated can part from the plain one there and
-nowhere else. Each text is decoded plainly and with drafts; then the plain one is read twice more, token by token and
-16 tokens at a time. Columns:
+A forward of several tokens rounds otherwise than one of a single token, and so do the keys and values that it leaves.
+Where the two best logits that the grammar allows lie closer together than that, either may win, so a text that is
+speculated can part from the plain one there and nowhere else. Each text is decoded plainly and with drafts, and the
+logits that each of its tokens was chosen from are kept: so what is compared are the very forwards that chose, whatever
+their widths were. How rare near ties are says the plain text, read twice more: token by token and 16 tokens at a time.
+Columns:
 
-    parted      texts that differ; in brackets, those of them whose first difference is at a near tie
-    near ties   places where the two best allowed logits differ by no more than either of them, from the one reading to
-                the other: twice the larger of these differences, since both may move
+    parted      texts that differ; in brackets, those of them whose first difference is at a near tie: the two tokens
+                are no farther apart than either moves from the one forward to the other, twice the larger of these
+                differences (both may move), and that is no more than such readings differ by elsewhere
+    apart       the two tokens at such a place, in the plain forward: median, and the largest
+    near ties   places where the two best allowed logits differ by no more than that, from the one reading to the other
     flips       places where the two readings choose different tokens
     difference  between the readings, of the two best logits: median, and the largest
 """
@@ -25,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import LogitsProcessor
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bridle
@@ -83,23 +88,44 @@ def near_ties(model: Any, compiled: Any, prompt: torch.Tensor, ids: list[int]) -
     return np.array(found).reshape(-1, 4)
 
 
-def compare(model: Any, tokenizer: Any, number: int) -> tuple[list[bool], np.ndarray]:
-    """(for each text that parts, whether it does at a near tie; what `near_ties` says of all texts)."""
-    vocabulary, parted, ties = hf.vocabulary_of(model, tokenizer), [], []
+class Watch(LogitsProcessor):
+    """Keeps the logits that tokens are chosen from, before anything is done to them."""
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.seen.append(scores[0].to("cpu", torch.float32, copy=True))
+        return scores
+
+
+def parting(texts: list[list[int]], logits: list[list[torch.Tensor]]) -> tuple[float, float] | None:
+    """Of two texts, chosen from the given logits: how far apart the two tokens are where they differ first, in the
+    first one's, and how far either moves to the other's. None: they do not differ."""
+    place = next((i for i, (one, other) in enumerate(zip(*texts)) if one != other), None)
+    if place is None:
+        return None
+    at = [ids[place] for ids in texts]
+    one, other = (seen[place][at] for seen in logits)
+    return float(one[0] - one[1]), float((one - other).abs().max())
+
+
+def compare(model: Any, tokenizer: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """(what `parting` says of each text that parts, float64[texts, 2]; what `near_ties` says of all texts)."""
+    vocabulary, partings, ties = hf.vocabulary_of(model, tokenizer), [], []
     speculation = hf.Speculation(tokenizer=tokenizer, fallback=False)
     for prompt, grammar in texts(number):
         compiled = bridle.compile(grammar, vocabulary)
-        plain, drafted = (
-            hf.generate(model, tokenizer, prompt, compiled, **GREEDY, speculate=speculate)[0].token_ids
-            for speculate in (False, speculation)
-        )
+        decoded, watches = [], [Watch(), Watch()]
+        for speculate, watch in zip((False, speculation), watches, strict=True):
+            options = GREEDY | {"speculate": speculate, "logits_processor": [watch]}
+            decoded.append(hf.generate(model, tokenizer, prompt, compiled, **options)[0].token_ids)
         ids = torch.tensor([tokenizer(prompt)["input_ids"]], device=model.device)
-        ties.append(near_ties(model, compiled, ids, plain))
-        if plain != drafted:
-            pairs = enumerate(zip(plain, drafted))
-            place = next((i for i, (one, other) in pairs if one != other), min(len(plain), len(drafted)))
-            parted.append(any(at == place and gap <= 2 * moved for at, gap, moved, _ in ties[-1]))
-    return parted, np.concatenate(ties)
+        ties.append(near_ties(model, compiled, ids, decoded[0]))
+        parted = parting(decoded, [watch.seen for watch in watches])
+        assert parted is not None or decoded[0] == decoded[1], "a text ends before the other, but for no token"
+        partings += [] if parted is None else [parted]
+    return np.array(partings).reshape(-1, 2), np.concatenate(ties)
 
 
 def main() -> None:
@@ -109,19 +135,25 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=60, help="texts")
     parser.add_argument("--dtypes", default="bfloat16,float16,float32")
     options = parser.parse_args()
-    print("| dtype | texts | parted | places | near ties | flips | difference, median (largest) |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| dtype | texts | parted | apart | places | near ties | flips | difference |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for dtype in options.dtypes.split(","):
         model, tokenizer = hf.load(options.model)
         model = model.to(options.device, getattr(torch, dtype))
-        parted, ties = compare(model, tokenizer, options.number)
+        partings, ties = compare(model, tokenizer, options.number)
         _, gap, moved, flips = ties.T
+        apart, moved_there = partings.T
+        tied = int(((apart <= 2 * moved_there) & (moved_there <= moved.max())).sum())
         near, flipped = int((gap <= 2 * moved).sum()), int(flips.sum())
         print(
-            f"| {dtype} | {options.number} | {len(parted)} ({sum(parted)}) | {len(ties)} | {near} | {flipped} | "
-            f"{np.median(moved):.2g} ({moved.max():.2g}) |",
+            f"| {dtype} | {options.number} | {len(partings)} ({tied}) | {spread(apart)} | {len(ties)} | {near} | "
+            f"{flipped} | {spread(moved)} |",
             flush=True,
         )
+
+
+def spread(numbers: np.ndarray) -> str:
+    return f"{np.median(numbers):.2g} ({numbers.max():.2g})" if len(numbers) else "–"
 
 
 if __name__ == "__main__":

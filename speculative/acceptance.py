@@ -7,7 +7,9 @@ source that was not trusted can win trust back. Older outcomes fade.
 `ForwardCost` fits seconds = a (1 + [w > 0] j + b w) to the forwards seen, of w drafted tokens, older ones fading. The
 jump j is what a processor pays for leaving the product of a matrix with a vector (and next to nothing on a GPU). A node
 is worth verifying while it raises the expected tokens per second: with G of them at a cost of 1 + j + b w forwards, one
-more of probability p does if p > G b / (1 + j + b w). A draft as a whole is, if G > 1 + j + b w.
+more of probability p does if p > G b / (1 + j + b w). A draft as a whole is, if G > 1 + j + b w. Where a few forwards
+that took long for another reason have made that never so, no others would say otherwise; so what is known fades to the
+first guess.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _PROMISED, _KEPT = 0.5, 0.15
 _MEMORY = 256.0  # outcomes of a band that are remembered
 _LEAST = 0.01
 _FEW = 3.0  # forwards of a kind, of which nothing is concluded
+_GUESS = (0.02, 0.3)  # slope and jump, of which nothing is known
+_FORGET = 0.01  # a forward without drafts, once those with drafts are forgotten
 
 
 class Acceptance:
@@ -80,7 +84,7 @@ class ForwardCost:
         self._fixed = slope
         self._alone = (0.0, 0.0)  # forwards without drafts: how many, their seconds
         self._wide = (0.0,) * 5  # those with drafts: sums of 1, w, w², t, w t
-        self.slope, self.jump = (0.02, 0.3) if slope is None else (slope, 0.0)
+        self.slope, self.jump = _GUESS if slope is None else (slope, 0.0)
         self.seconds = 0.0
 
     def of(self, width: int) -> float:
@@ -89,6 +93,7 @@ class ForwardCost:
 
     def learn(self, width: int, seconds: float) -> None:
         """A forward that verified `width` drafted tokens has taken so long."""
+        seconds = max(seconds, 1e-9)  # of a clock that stands still, or goes back
         if self._alone[0] + self._wide[0] > 8:
             seconds = min(seconds, 4 * self.seconds * self.of(width))  # another program was in the way
         n, t = self._alone
@@ -100,6 +105,9 @@ class ForwardCost:
         self._wide = wide[0], wide[1], wide[2], wide[3], wide[4]
         if self._fixed is None and width:
             self._fit()
+        elif self._fixed is None and wide[0] <= _FEW:
+            self.slope += _FORGET * (_GUESS[0] - self.slope)
+            self.jump += _FORGET * (_GUESS[1] - self.jump)
         n, t = self._alone
         self.seconds = (t + wide[3]) / (n + wide[0] * (1 + self.jump) + self.slope * wide[1])
 

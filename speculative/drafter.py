@@ -5,7 +5,8 @@ what proposals like it were worth; from the likeliest on, nodes that the grammar
 while one more raises the expected tokens per second. A draft can so be empty: then the forward is a plain one.
 
 When to ask. A source that costs more time than it saves is asked less often, up to every 64th step, until it is right
-again; its cost is measured. Those that cost less than a hundredth of a forward are asked always.
+again; its cost is measured. Steps are counted from text to text, so that short ones do not silence it for good. Sources
+that cost less than a hundredth of a forward are asked always.
 
 INVARIANT: nodes stand parents first, likeliest path first; each is allowed by the grammar after its path.
 Cost of a step, 64 nodes: see docs/speculation.md.
@@ -32,6 +33,7 @@ __all__ = ["Draft", "DraftStats", "Drafter", "TextDrafter"]
 _FREE_SHARE = 0.01  # of a forward: what a source may always cost
 _RAREST = 64  # steps between two questions to a source, at the most
 _FADE = 0.9  # per question, of what a source's tokens were
+_ANY = 1 << 31  # tokens, where nobody says how many the model has
 
 
 @dataclass(slots=True)
@@ -39,7 +41,8 @@ class DraftStats:
     """Counts over all texts of a Drafter.
 
     steps : forwards that verified, each row of a batch for itself. drafted : nodes verified; accepted : of them, right.
-    wasted : the rest. forbidden : nodes that the grammar cut before they cost anything. by_source : accepted, by name.
+    wasted : the rest. forbidden : nodes that the grammar cut before they cost anything (or
+    that are no tokens of the model). by_source : accepted, by name.
     proposed_by : verified nodes, by name. draft_us : microseconds that proposing, merging and cutting took.
     """
 
@@ -95,19 +98,23 @@ class Drafter:
         self.worth = [_Worth() for _ in sources]
         self.stats = DraftStats()
 
-    def begin(self, request: Request, stop_tokens: Sequence[int] = ()) -> TextDrafter:
-        """Drafts for one text. stop_tokens : nothing is drafted behind one."""
+    def begin(self, request: Request, stop_tokens: Sequence[int] = (), size: int = _ANY) -> TextDrafter:
+        """Drafts for one text. stop_tokens : nothing is drafted behind one. size : how many tokens the model has."""
         compile_all()
-        return TextDrafter(self, [source.begin(request) for source in self.sources], frozenset(stop_tokens))
+        streams = [source.begin(request) for source in self.sources]
+        return TextDrafter(self, streams, frozenset(stop_tokens), size)
 
 
 class _Worth:
-    """What asking a source has cost and gained: seconds and accepted tokens per question, fading."""
+    """What asking a source has cost and gained: seconds and accepted tokens per question, fading.
 
-    __slots__ = ("asked", "gained", "seconds")
+    waited : steps since the last question, of the text that was last at work.
+    """
+
+    __slots__ = ("asked", "gained", "seconds", "waited")
 
     def __init__(self) -> None:
-        self.asked, self.seconds, self.gained = 0, 0.0, 1.0
+        self.asked, self.seconds, self.gained, self.waited = 0, 0.0, 1.0, 0
 
     def interval(self, forward: float) -> int:
         """Every how many steps it is worth asking."""
@@ -127,9 +134,12 @@ class _Worth:
 class TextDrafter:
     """The sources at work on one text."""
 
-    def __init__(self, drafter: Drafter, streams: list[DraftStream], stop_tokens: frozenset[int]) -> None:
-        self._drafter, self._streams, self._stops = drafter, streams, stop_tokens
-        self._steps = 0
+    def __init__(
+        self, drafter: Drafter, streams: list[DraftStream], stop_tokens: frozenset[int], size: int = _ANY
+    ) -> None:
+        self._drafter, self._streams, self._stops, self._size = drafter, streams, stop_tokens, size
+        self._waited = [worth.waited for worth in drafter.worth]  # each row of a batch counts for itself
+        self._foreign = [not type(stream).__module__.startswith(f"{__package__}.") for stream in streams]
         self._asked: list[int] = []
         self._candidates = NO_DRAFT
         self._forbidden: set[int] = set()
@@ -138,19 +148,23 @@ class TextDrafter:
         """The draft for the next forward. room : how many tokens the text may still have after the next one."""
         started = time.perf_counter()
         drafter = self._drafter
-        self._steps += 1
         trees: list[DraftTree] = []
         owners: list[int] = []
         self._asked = []
         budget = 2 * drafter.most
         for i, stream in enumerate(self._streams if drafter.most and room > 0 else ()):
             worth = drafter.worth[i]
-            if self._steps % worth.interval(drafter.cost.seconds):
+            self._waited[i] += 1
+            worth.waited = self._waited[i]
+            if worth.waited < worth.interval(drafter.cost.seconds):
                 continue
+            self._waited[i] = worth.waited = 0
             began = time.perf_counter()
             tree = stream.propose(context, budget)
             worth.learn(time.perf_counter() - began)
             self._asked.append(i)
+            if self._foreign[i]:
+                self._check(tree, i)
             if len(tree):
                 trees.append(tree)
                 owners.append(i)
@@ -158,6 +172,13 @@ class TextDrafter:
         draft = self._chosen(context.matcher, paths, room) if len(self._candidates) else _EMPTY
         drafter.stats.draft_us += 1e6 * (time.perf_counter() - started)
         return draft
+
+    def _check(self, tree: DraftTree, source: int) -> None:
+        """Kernels trust a tree; one that a user's source has made may be none."""
+        try:
+            tree.verify()
+        except ValueError as error:
+            raise ValueError(f"the source {self._drafter.names[source]!r} proposes what is no draft: {error}") from None
 
     def _merged(self, trees: list[DraftTree], owners: list[int]) -> tuple[DraftTree, np.ndarray]:
         """The trees of the sources of these numbers as one, likeliest first, and how likely each path is."""
@@ -189,6 +210,9 @@ class TextDrafter:
                 break
             depth = depths[above] + 1
             if depth > room:
+                continue
+            if not 0 <= token < self._size:
+                self._forbidden.add(i)
                 continue
             state = matcher if above < 0 else states[place[above]]
             if state is not None:
@@ -225,6 +249,7 @@ class TextDrafter:
         for i in self._asked:
             gained = sum(sources[node] == i for node in path)
             drafter.worth[i].gained += (1 - _FADE) * (gained - drafter.worth[i].gained)
+        self._candidates, self._asked = NO_DRAFT, []  # judged once
         for stream in self._streams:
             stream.observe(tokens)
 

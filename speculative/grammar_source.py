@@ -73,7 +73,8 @@ class GrammarSource:
 class _Knowledge:
     """What is known of a grammar.
 
-    drafts : by place, what was proposed there. steps : what the machine at `address` has answered.
+    drafts : by place, what was proposed there. steps : what the machine of number `machine` has answered. By number, as
+    another machine may come to lie at the same address, in which configurations of the first one are nothing.
     """
 
     encode: Callable[[bytes], list[int]]
@@ -82,7 +83,7 @@ class _Knowledge:
     vocabulary: Vocabulary
     drafts: dict[Any, DraftTree] = field(default_factory=dict)
     steps: dict[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)
-    address: int = 0
+    machine: int = 0
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, grammar: Any, encode: Callable[[str], list[int]] | None) -> _Knowledge:
@@ -110,7 +111,7 @@ class _GrammarStream:
         if partial and not knowledge.names.begin_with(partial):
             partial = _UNKNOWN  # free text, of which no more matters than that it is none of the schema's
         place = (
-            *matcher.configuration, partial, bytes(style.run), style.last, style.kinds, style.layout,
+            matcher.machine_number, matcher._ref, partial, bytes(style.run), style.last, style.kinds, style.layout,
             style.keys[-1] if style.keys else b"",
         )  # fmt: skip
         draft = knowledge.drafts.get(place)
@@ -159,9 +160,9 @@ class _Walk:
         self._knowledge, self._matcher, self._style = knowledge, matcher, style
         self._machine: Machine = matcher._machine
         self._guesses: list[_Guess] = []
-        if knowledge.address != self._machine.address or len(knowledge.steps) > _STEPS_KEPT:
+        if knowledge.machine != self._machine.number or len(knowledge.steps) > _STEPS_KEPT:
             knowledge.steps.clear()
-            knowledge.address = self._machine.address
+            knowledge.machine = self._machine.number
 
     def draft(self, budget: int) -> DraftTree:
         style = self._style

@@ -53,7 +53,7 @@ class JsonNames:
         if isinstance(value, str) and value[:1] in ("{", "["):
             try:
                 self._collect(json.loads(value), depth + 1)
-            except ValueError:
+            except (ValueError, RecursionError):  # no JSON, but a text that begins like it
                 return
         elif isinstance(value, list | tuple):
             for item in value:

@@ -43,11 +43,13 @@ def cutter_of(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None)
 
 def _encoded(vocabulary: Vocabulary, encode: Callable[[str], list[int]] | None, text: bytes) -> list[int]:
     if encode is not None:
+        tokens = vocabulary.tokens
         try:
-            ids = list(encode(text.decode()))
+            given = encode(text.decode())
         except UnicodeDecodeError:
-            ids = []
-        if b"".join(vocabulary.tokens[i] if i < len(vocabulary.tokens) else b"" for i in ids) == text:
+            given = []
+        ids = [i for i in given if 0 <= i < len(tokens) and tokens[i]]  # what frames or pads a text spells nothing
+        if b"".join(tokens[i] for i in ids) == text:
             return ids
     if vocabulary not in _longest_first:
         by_text = {data: i for i, data in reversed(list(enumerate(vocabulary.tokens))) if data}

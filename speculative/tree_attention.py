@@ -34,7 +34,7 @@ from ..automata.kernel import compile_all
 from .draft_kernels import tree_attention
 from .draft_tree import DraftTree
 
-__all__ = ["TreeCache", "UnfitModelError", "check_model"]
+__all__ = ["TreeCache", "UnfitModelError", "check_model", "rope_change"]
 
 _IMPLEMENTATIONS = ("sdpa", "eager")
 _LAYERS = frozenset(("full_attention", "sliding_attention"))
@@ -203,7 +203,8 @@ class TreeCache:
         """Goes on with these rows alone."""
         index = torch.tensor(list(rows), device=self._model.device)
         for layer in self._layers():
-            layer.keys, layer.values = layer.keys.index_select(0, index), layer.values.index_select(0, index)
+            at = index.to(layer.keys.device)  # layers may lie on several devices
+            layer.keys, layer.values = layer.keys.index_select(0, at), layer.values.index_select(0, at)
         chosen = np.array(list(rows))
         self._seen, self._positions, self.lengths = self._seen[chosen], self._positions[chosen], self.lengths[chosen]
 
@@ -225,6 +226,7 @@ class TreeCache:
 def _gathered(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """states [rows, heads, columns, size] at index [rows, n] -> [rows, heads, n, size]."""
     rows, heads, _, size = states.shape
+    index = index.to(states.device)
     return states.gather(2, index[:, None, :, None].expand(rows, heads, index.shape[1], size))
 
 
@@ -251,6 +253,25 @@ def _attention_of(config: Any) -> tuple[bool, bool, int]:
     # Configurations that keep a window they do not use have a flag for that.
     slides = bool(window) and getattr(text, "use_sliding_window", True)
     return not slides, slides, int(window or 0)
+
+
+def rope_change(config: Any, shortest: int, longest: int | None) -> tuple[str, int] | None:
+    """(kind, length) of rotary positions that are others for a whole forward once its longest text exceeds a length.
+
+    None, too, if no text comes there: the shortest has that many tokens already, and each may come to `longest`.
+    """
+    text = config.get_text_config(decoder=True)
+    given = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    found = []
+    for rope in (given, *given.values()):  # for all layers, or by their kinds
+        kind = str(rope.get("rope_type", rope.get("type"))) if isinstance(rope, dict) else ""
+        if "dynamic" in kind or kind == "longrope":
+            names = "original_max_position_embeddings", "max_position_embeddings"
+            lengths = [rope.get(names[0]), *(getattr(text, name, None) for name in names)]
+            found.append((kind, int(next(n for n in lengths if n))))
+    kind, length = min(found, key=lambda one: one[1], default=("", 0))
+    alike = not kind or (longest is not None and longest <= length) or (kind == "longrope" and shortest > length)
+    return None if alike else (kind, length)
 
 
 _fit: WeakKeyDictionary[Any, set[tuple[str, torch.dtype]]] = WeakKeyDictionary()

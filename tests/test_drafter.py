@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 import time
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 import bridle
 import naive_drafts as naive
 import vocabularies
+from bridle.automata.machine import Machine
 from bridle.speculative import grammar_source
 from bridle.speculative.acceptance import Acceptance, ForwardCost
 from bridle.speculative.draft_tree import NO_DRAFT, DraftTree
-from bridle.speculative.drafter import Drafter, _Worth
+from bridle.speculative.drafter import Draft, Drafter, _Worth
 from bridle.speculative.grammar_source import GrammarSource
 from bridle.speculative.json_names import JsonNames
 from bridle.speculative.json_style import JsonStyle
@@ -158,6 +160,32 @@ def test_a_jump_that_was_measured_too_high_is_measured_again() -> None:
     assert cost.jump < 0.1
 
 
+@pytest.mark.parametrize("slow", [range(1), range(3), range(1, 9), range(100, 160)])
+@pytest.mark.parametrize("seed", range(4))
+def test_drafts_come_back_after_forwards_that_took_long_for_another_reason(slow: range, seed: int) -> None:
+    cost, rng, widths = ForwardCost(), random.Random(seed), []
+    for step in range(1200):
+        p, gain, width = rng.choice([0, 0.3, 0.6, 0.8, 0.9, 0.95]), 1.0, 0
+        while width < 64 and p and p ** (width + 1) >= cost.threshold(gain, width):
+            width, gain = width + 1, gain + p ** (width + 1)
+        width *= gain > cost.of(width)
+        took = 0.01 * (1 + 0.01 * width + 0.1 * (width > 0)) * (1 + 0.05 * abs(rng.gauss(0, 1)))
+        cost.learn(width, took * (100 if step in slow else 1))
+        widths.append(width)
+    assert np.mean(widths[-300:]) > 8
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_a_clock_that_stands_still_or_goes_back_does_no_harm(seconds: float) -> None:
+    cost = ForwardCost()
+    for step in range(60):
+        cost.learn(step % 3, seconds)
+    for step in range(400):
+        cost.learn(step % 3, 0.01)
+    assert cost.seconds == pytest.approx(0.01, rel=0.5)
+    assert 0 <= cost.slope <= 1 and 0 <= cost.jump <= 1
+
+
 def test_a_node_is_verified_while_it_raises_the_tokens_per_second() -> None:
     tree = DraftTree.of(list(range(10, 30)), list(range(-1, 19)), [0.825] * 20)
     sizes = {}
@@ -197,6 +225,68 @@ def test_a_source_that_costs_more_than_it_saves_is_asked_less() -> None:
         text.observe([5], text.propose(context(), 100), [])
     assert slow.asked < 50
     assert free.asked == 160
+
+
+def test_a_dear_source_is_asked_again_though_texts_are_short() -> None:
+    dear = Fixed(DraftTree.of([7], [-1], [0.9]), "dear")
+    drafter = Drafter([dear])
+    drafter.cost.seconds, worth = 0.001, drafter.worth[0]
+    worth.asked, worth.seconds, worth.gained = 100, 1.0, 0.0
+    for _ in range(40):
+        text = drafter.begin(Request(np.zeros(1, np.int32)))
+        for _ in range(8):
+            worth.seconds = 1.0
+            text.observe([5], text.propose(context(), 100), [])
+        text.end()
+    assert dear.asked == 5
+
+
+def test_each_row_of_a_batch_asks_a_dear_source_in_its_turn() -> None:
+    dear = [Fixed(NO_DRAFT, "dear") for _ in range(3)]
+    drafter = Drafter(dear[:1])
+    streams = iter(dear)
+    dear[0].begin = lambda request: next(streams)  # type: ignore[method-assign]
+    drafter.cost.seconds, worth = 0.001, drafter.worth[0]
+    texts = [drafter.begin(Request(np.zeros(1, np.int32))) for _ in dear]
+    for _ in range(128):
+        for text in texts:
+            worth.asked, worth.seconds, worth.gained = 100, 1.0, 0.0
+            text.observe([5], text.propose(context(), 100), [])
+    assert [stream.asked for stream in dear] == [2, 2, 2]
+
+
+def test_what_is_proposed_is_judged_once() -> None:
+    drafter = Drafter([Fixed(DraftTree.of([7], [-1], [0.9]))], cost=ForwardCost(0.0))
+    text = drafter.begin(Request(np.zeros(1, np.int32)))
+    text.observe([5], text.propose(context(), 100), [])
+    known = drafter.acceptance.rates.copy(), drafter.worth[0].gained
+    for _ in range(9):  # steps in which nothing is asked
+        text.observe([5], Draft(NO_DRAFT, []), [], verified=False)
+    assert (drafter.acceptance.rates == known[0]).all()
+    assert drafter.worth[0].gained == known[1]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        DraftTree.of([7, 8], [-1, 5], [0.5, 0.5]),
+        DraftTree.of([7, 8], [1, -1], [0.5, 0.5]),
+        DraftTree.of([7], [-1], [float("nan")]),
+        DraftTree.of([7], [-1], [-3.0]),
+        DraftTree(*(np.zeros(n, t) for n, t in ((2, np.int32), (1, np.int32), (2, np.float32), (2, np.int8)))),
+    ],
+)
+def test_a_source_whose_proposal_is_no_tree_is_named(tree: DraftTree) -> None:
+    text = Drafter([Fixed(tree, "mine")]).begin(Request(np.zeros(1, np.int32)))
+    with pytest.raises(ValueError, match="the source 'mine' proposes what is no draft: "):
+        text.propose(context(), 100)
+
+
+def test_what_is_no_token_of_the_model_is_not_drafted() -> None:
+    tree = DraftTree.of([7, -2, 100, 101, 8], [-1, -1, -1, 0, 2], [0.9] * 5)
+    drafter = Drafter([Fixed(tree)], cost=ForwardCost(0.0))
+    assert paths(drafter.begin(Request(np.zeros(1, np.int32)), (), 100).propose(context(), 9).tree) == [(7,)]
+    assert drafter.stats.forbidden == 3
 
 
 def test_two_sources_need_two_names() -> None:
@@ -354,6 +444,22 @@ def test_free_text_is_one_place_whatever_it_says(monkeypatch: pytest.MonkeyPatch
     assert paths(fresh.propose(context(matcher), 64)) == drafts[len(cut('{"text": "words that te'))]
 
 
+def test_what_was_known_of_a_machine_is_not_asked_of_another_at_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    c, source, asked = compiled(PET), GrammarSource(), []
+    step_bytes = Machine.step_bytes
+    monkeypatch.setattr(
+        Machine, "step_bytes", lambda self, ref, data: asked.append(data) or step_bytes(self, ref, data)
+    )
+    counts = []
+    for _ in range(2):
+        matcher = bridle.Matcher(c)
+        source.begin(Request(np.zeros(0, np.int32), c, cut)).propose(context(matcher), 64)
+        counts.append(len(asked))
+        asked.clear()
+        matcher._machine.number += 10**6  # as if it were another one, that lies where the first one has lain
+    assert counts[0] == counts[1] > 0
+
+
 def test_what_is_no_json_is_drafted_where_it_is_forced() -> None:
     c = bridle.compile(bridle.Grammar.from_regex("abc(d|e)fgh"), words())
     stream = GrammarSource().begin(Request(np.zeros(0, np.int32), c, None))
@@ -370,10 +476,15 @@ def test_texts_are_cut_as_the_tokenizer_does_it_unless_that_spells_another_text(
             b"name",
             b'": ',
         ]
+    framed = cutter_of(words(), lambda text: [STOP, *letters, STOP, 10**6])  # bytes that they spell: none
+    assert framed(b"na") == letters
     assert [tokens[t] for t in cutter_of(words(), None)("é".encode()[:1])] == ["é".encode()[:1]]
 
 
-@pytest.mark.parametrize("recipe", [None, {"schema": "{"}, {"properties": {"a": 3}}, {"required": [1]}, ["{]"]])
+@pytest.mark.parametrize(
+    "recipe",
+    [None, {"schema": "{"}, {"properties": {"a": 3}}, {"required": [1]}, ["{]"], pytest.param("[" * 10**5, id="deep")],
+)
 def test_names_are_taken_from_whatever_a_recipe_holds(recipe: Any) -> None:
     JsonNames.of(recipe)
     assert JsonNames.of({"schema": json.dumps(PET)}).names[:3] == [b"name", b"kind", b"tame"]

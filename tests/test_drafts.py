@@ -252,6 +252,21 @@ def test_a_reference_that_is_text_needs_a_tokenizer():
     assert stream.propose(context([97, 98]), 4).tokens.tolist() == [99]
 
 
+def test_a_reference_is_cut_once_for_all_texts():
+    source, cut = ReferenceSource(["abc"]), []
+
+    def encode(text):
+        cut.append(text)
+        return [ord(letter) for letter in text]
+
+    for _ in range(3):
+        draft = source.begin(Request(np.array([5], np.int32), None, encode)).propose(context([5, ord("a")]), 9)
+        assert draft.tokens.tolist() == [ord("b"), ord("c")]
+    other = source.begin(Request(np.array([5], np.int32), None, lambda text: [ord(letter) + 9 for letter in text]))
+    assert other.propose(context([5, ord("a") + 9]), 9).tokens.tolist() == [ord("b") + 9, ord("c") + 9]
+    assert cut == ["abc"]
+
+
 def test_the_trie_source_learns_the_text_as_it_comes_and_keeps_outputs_for_the_next():
     source = TrieSource()
     first = source.begin(Request(ints([1, 2, 3, 1, 2])))

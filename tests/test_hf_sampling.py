@@ -210,7 +210,7 @@ def test_what_a_gpu_finds_empty_is_told_at_the_next_token_and_leaves_a_stop_toke
     masks = processor._begun(states, scores.device, background=False)
     masks.wait()
     masks.apply(scores)
-    processor._keep_finite(scores, masks)
+    processor._keep_finite(scores, masks, set())
     assert torch.isfinite(scores.amax(dim=-1)).all() and scores[1].argmax() == EOS
     with pytest.raises(ConflictError, match="row 1: the grammar allows only"):
         processor.foresee(torch.tensor([[0, 5], [0, 6]]))

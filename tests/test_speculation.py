@@ -29,7 +29,7 @@ from bridle.speculative.heads import HeadsSource
 from bridle.speculative.history import ReferenceSource, SuffixSource, TrieSource
 from bridle.speculative.sources import DraftContext, Request
 from bridle.speculative.text_cutting import unspaced
-from bridle.speculative.tree_attention import UnfitModelError
+from bridle.speculative.tree_attention import UnfitModelError, rope_change
 
 torch.set_num_threads(1)
 
@@ -453,9 +453,52 @@ def test_what_cannot_be_verified_is_decoded_plainly_and_says_why() -> None:
             model.generate(**inputs, **options, **more, custom_generate=spoken())
 
 
+def test_positions_that_change_with_the_length_of_a_text_are_refused_where_it_may_come_there() -> None:
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "original_max_position_embeddings": 40}
+    longrope = {"rope_type": "longrope", "rope_theta": 1e4, **factors}
+    phi = tiny("phi3", original_max_position_embeddings=40, max_position_embeddings=160,
+               rope_parameters=Frozen(longrope))  # fmt: skip
+    dynamic = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
+    llama = tiny("llama", max_position_embeddings=40, rope_parameters=Frozen(dynamic))
+    for model, kind in ((phi, "longrope"), (llama, "dynamic")):
+        for length, most, fits in ((9, 31, True), (9, 32, False), (60, 30, kind == "longrope")):
+            ids = torch.tensor([[(7 * i + 3) % 999 for i in range(length)]])
+            options = {"max_new_tokens": most, "do_sample": False, "eos_token_id": None}
+            plain = model.generate(ids, **options)
+            options["custom_generate"] = spoken(sources=[Guesses(), Oracle(plain[0, length:].tolist())])
+            if fits:
+                assert model.generate(ids, **options).tolist() == plain.tolist()
+                continue
+            with pytest.raises(UnfitModelError, match=f"{kind}' change behind 40 tokens"):
+                model.generate(ids, **options)
+    assert rope_change(tiny().config, 0, None) is None
+    c = compiled("(x|y)the quick brown fox(e|f)jumps over the lazy dog[a-z]{12}", llama)
+    plain, runs = (generate(llama, box()[1], PROMPT, c, max_new_tokens=40, runs=runs) for runs in (False, True))
+    assert ids_of(runs) == ids_of(plain)
+    assert runs[0].stats.forwards == plain[0].stats.forwards
+    plain, runs = (generate(llama, box()[1], "x", c, max_new_tokens=30, runs=runs) for runs in (False, True))
+    assert ids_of(runs) == ids_of(plain)
+    assert runs[0].stats.forwards < plain[0].stats.forwards
+
+
+class Frozen(dict[str, Any]):
+    """An option of `tiny`, which remembers the models of its options."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(str(self))
+
+
 def test_attention_that_ignores_masks_is_refused_before_a_token_is_written() -> None:
     with pytest.raises(UnfitModelError, match="flex_attention"):
         generate(flexible(), box()[1], PROMPT, compiled(), speculate=spoken())
+
+
+def test_a_tokenizer_that_has_padded_or_truncated_before_cuts_whole_texts() -> None:
+    tokenizer, text = copy.deepcopy(box()[1]), "a text of more than three tokens, and of fewer than sixty-four"
+    encode, whole = spoken(tokenizer=tokenizer)._encoder(), tokenizer.encode(text, add_special_tokens=False)
+    for options in ({"max_length": 3, "truncation": True}, {"max_length": 64, "padding": "max_length"}):
+        tokenizer(text, **options)
+        assert encode(text) == whole
 
 
 def test_what_tokens_spell_is_known_by_the_grammar_the_vocabulary_or_the_tokenizer() -> None:

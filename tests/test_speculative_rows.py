@@ -85,6 +85,14 @@ def test_a_single_text_that_meets_a_budget_ends(seed: int | None) -> None:
         assert drafted[0].error is not None
 
 
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_row_that_meets_a_budget_where_it_may_not_stop_yet_ends_alone(runs: bool) -> None:
+    grammars, prompts, options = [limited(""), compiled(WORDS)], [PROMPT, "x"], {"min_new_tokens": 3, "budget": False}
+    plain, drafted = both(tiny(), grammars, spoken(), prompts, runs=runs, **options)
+    assert told(drafted) == told(plain)
+    assert [result.error is None for result in plain] == [False, True]
+
+
 def test_a_budget_that_is_met_in_accepting_a_token_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
     accept = bridle.Matcher.accept_token
 

@@ -8,7 +8,8 @@ INVARIANT: the tokens are those of plain decoding, drawn from the same random nu
 drawing it would have used. (In half precision a pass over several tokens can round otherwise than one over each.)
 
 Runs are left alone where something else could have its say on a forced token: a processor that is not known to keep the
-only allowed token (`_KEEP_THE_ONLY_TOKEN`), or a cache that does not grow. A mask that is not made yet is made ahead of
+only allowed token (`_KEEP_THE_ONLY_TOKEN`), a cache that does not grow, or rotary positions that may change within one
+pass (`rope_change`). A mask that is not made yet is made ahead of
 the forward pass only where one byte alone may come next; other new masks are left to the worker.
 
 What this needs of transformers is not public (`_prefill`, the keyword arguments of a step); `is_supported` looks for
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
 
+from ...speculative.tree_attention import rope_change
 from .processor import GrammarLogitsProcessor
 
 __all__ = ["is_supported", "sampling_with_runs"]
@@ -73,6 +75,7 @@ def sampling_with_runs(processor: GrammarLogitsProcessor, *, overlap: bool, stre
     ) -> torch.Tensor:
         loop = _Loop(model, input_ids, logits_processor, stopping_criteria, generation_config, streamer)
         may_run = loop.may_run and type(model_kwargs.get("past_key_values")) is DynamicCache
+        may_run = may_run and rope_change(model.config, 0, generation_config.max_length) is None
         outputs = model._prefill(input_ids, generation_config, model_kwargs, is_first_iteration=True)
         with getattr(model, "_optimize_model_for_decode", contextlib.nullcontext)():
             while True:

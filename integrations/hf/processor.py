@@ -111,7 +111,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         self._rows = RowStates(self._compiled, prompt_length, max_tokens)
         self._bitmask: npt.NDArray[np.int32] | None = None
         self._foreseen: _Foreseen | None = None
-        self._emptied: tuple[torch.Tensor, StepMasks] | None = None
+        self._emptied: tuple[torch.Tensor, StepMasks, set[int]] | None = None
         self._shortlisted = False
         self._fetched: tuple[torch.Tensor, int | None, Ids] | None = None
         self.errors: dict[tuple[int, bytes], LimitError] = {}
@@ -159,9 +159,9 @@ class GrammarLogitsProcessor(LogitsProcessor):
             met = self._note_limits(masks)
             masks.apply(masked)
             if overlapped and masked.is_cuda:
-                self._keep_finite(masked, masks)
+                self._keep_finite(masked, masks, met)
             else:
-                self._check_left(scores, masked, masks)
+                self._check_left(scores, masked, masks, met)
             self._heat(masked, masks, met)
         self._bitmask = masks.bitmask
         return cast("torch.FloatTensor", masked)
@@ -358,24 +358,24 @@ class GrammarLogitsProcessor(LogitsProcessor):
             raise error
         self.errors.setdefault((grammar, generated), error)
 
-    def _check_left(self, scores: torch.Tensor, masked: torch.Tensor, masks: StepMasks) -> None:
-        """Raise for a row without a token; a row that has ended gets its scores back instead."""
+    def _check_left(self, scores: torch.Tensor, masked: torch.Tensor, masks: StepMasks, met: set[int]) -> None:
+        """Raise for a row without a token; one that has ended, or has met a budget, gets its scores back instead."""
         best = masked.amax(dim=-1).tolist()
-        for row, state in zip(masks.rows, masks.states, strict=True):
+        for k, (row, state) in enumerate(zip(masks.rows, masks.states, strict=True)):
             if best[row] != -np.inf:
                 continue
-            if not state.ended and state.is_live:
+            if k not in met and not state.ended and state.is_live:
                 raise ConflictError(self._conflict(state), row)
             masked[row] = scores[row]
 
-    def _keep_finite(self, masked: torch.Tensor, masks: StepMasks) -> None:
+    def _keep_finite(self, masked: torch.Tensor, masks: StepMasks, met: set[int]) -> None:
         """As `_check_left`, without waiting for the scores: what there is to say is said in `foresee`."""
         emptied = masked.amax(dim=-1) == -torch.inf
         stop = self._vocabulary.stop_token_ids[0]
         masked[:, stop] = torch.where(emptied, 0.0, masked[:, stop])
         on_host = torch.empty(len(masked), dtype=torch.bool, pin_memory=masked.is_cuda)
         on_host.copy_(emptied, non_blocking=True)
-        self._emptied = on_host, masks
+        self._emptied = on_host, masks, met
 
     def check_emptied(self) -> None:
         """Raises ConflictError for a row that the last call has left without a token on a GPU, as `foresee` does.
@@ -384,9 +384,9 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """
         if self._emptied is None:
             return
-        (emptied, masks), self._emptied = self._emptied, None
-        for row, state in zip(masks.rows, masks.states, strict=True):
-            if emptied[row] and not state.ended and state.is_live:
+        (emptied, masks, met), self._emptied = self._emptied, None
+        for k, (row, state) in enumerate(zip(masks.rows, masks.states, strict=True)):
+            if emptied[row] and k not in met and not state.ended and state.is_live:
                 raise ConflictError(self._conflict(state), row)
 
     def _conflict(self, state: PrefixState) -> str:

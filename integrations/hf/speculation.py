@@ -41,7 +41,7 @@ from ...speculative.grammar_source import GrammarSource
 from ...speculative.history import ReferenceSource, SuffixSource, TrieSource
 from ...speculative.sources import DraftSource
 from ...speculative.text_cutting import unspaced, unspaced_of
-from ...speculative.tree_attention import UnfitModelError, check_model
+from ...speculative.tree_attention import UnfitModelError, check_model, rope_change
 from .processor import GrammarLogitsProcessor
 from .speculative_rows import decode_rows
 
@@ -167,6 +167,7 @@ class Speculation:
         try:
             check_model(model)
             _check_inputs(config, model_kwargs)
+            _check_positions(model, input_ids, config, model_kwargs)
         except UnfitModelError as error:
             if not self.fallback:
                 raise
@@ -216,12 +217,30 @@ def _check_inputs(config: Any, model_kwargs: dict[str, Any]) -> None:
         raise UnfitModelError("a cache that holds part of the text already is not taken over; pass the whole prompt")
 
 
+def _check_positions(model: Any, input_ids: torch.Tensor, config: Any, model_kwargs: dict[str, Any]) -> None:
+    """A forward that reads ahead must not be where positions change for all that it reads."""
+    mask = model_kwargs.get("attention_mask")
+    shortest = input_ids.shape[1] if mask is None else int(mask.sum(1).min())
+    change = rope_change(model.config, shortest, config.max_length)
+    if change is None:
+        return
+    raise UnfitModelError(
+        f"rotary positions of kind {change[0]!r} change behind {change[1]} tokens, for all that one forward reads, and "
+        f"prompt and text may have {config.max_length}; pass fewer max_new_tokens"
+    )
+
+
 def _encoder_of(tokenizer: Any) -> Callable[[str], list[int]]:
     """text -> ids without special tokens. PERF: the wrapper around a fast tokenizer costs five times what it does."""
     fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:
-        return lambda text: fast.encode(text, add_special_tokens=False).ids
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False))
+
+    def encode(text: str) -> list[int]:
+        # A fast tokenizer keeps the padding and truncation of its last call; the wrapper ends them.
+        if fast is None or fast.truncation is not None or fast.padding is not None:
+            return list(tokenizer.encode(text, add_special_tokens=False))
+        return list(fast.encode(text, add_special_tokens=False).ids)
+
+    return encode
 
 
 def _unspaced_by(tokenizer: Any) -> npt.NDArray[np.int32] | None:

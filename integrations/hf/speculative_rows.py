@@ -69,7 +69,7 @@ def decode_rows(
     if streamer is not None and len(input_ids) > 1:
         raise ValueError("a streamer takes one text at a time: rows that are speculated go on each at its own pace")
     spelling = encode, unspaced
-    rows = _rows(input_ids, attention_mask, processors, criteria, config, drafter, spelling, streamer)
+    rows = _rows(model, input_ids, attention_mask, processors, criteria, config, drafter, spelling, streamer)
     cache = TreeCache(model, wants_hidden=any(getattr(source, "wants_hidden", False) for source in drafter.sources))
     logits = cache.read(input_ids, attention_mask, **_last_logits(model))
     try:
@@ -206,6 +206,7 @@ class _Choice:
         scores = logits.to(copy=True, dtype=torch.float32, device=ids.device)
         for processor in self._processors:
             if isinstance(processor, GrammarLogitsProcessor) and matcher is not None:
+                scores = scores if processor is self._processors[0] else scores.clone()  # another may have kept them
                 self._mask(processor, ids, scores, matcher)
             else:
                 scores = processor(ids, scores)
@@ -268,6 +269,7 @@ class _Choice:
 
 
 def _rows(
+    model: Any,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor | None,
     processors: Sequence[Any],
@@ -290,6 +292,7 @@ def _rows(
     sample = bool(config.do_sample)
     stops = config._eos_token_tensor
     stop_tokens = [] if stops is None else stops.flatten().tolist()
+    size = int(model.config.get_text_config(decoder=True).vocab_size)
     generators = _generators(n, sample, input_ids.device)
     rows = []
     for i in range(n):
@@ -304,7 +307,7 @@ def _rows(
         row = _Row(input_ids[i], begin, choice, matcher, criteria, config.max_length)
         prompt = np.ascontiguousarray(input_ids[i, begin:].cpu().numpy(), np.int32)
         compiled = None if matcher is None else matcher.compiled
-        row.drafter = drafter.begin(Request(prompt, compiled, *spelling), stop_tokens)
+        row.drafter = drafter.begin(Request(prompt, compiled, *spelling), stop_tokens, size)
         rows.append(row)
     return rows
 
