@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=60, help="texts")
     parser.add_argument("--dtypes", default="bfloat16,float16,float32")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     print("| dtype | texts | parted | apart | places | near ties | flips | difference |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for dtype in options.dtypes.split(","):
