@@ -21,7 +21,7 @@ from .plugin import BACKEND
 from .request_reading import BridleArguments, agent_text, arguments_of, request_of
 from .vocabularies import vocabulary_of
 
-__all__ = ["admit", "names_special_tokens"]
+__all__ = ["admit", "admit_elsewhere", "names_special_tokens"]
 
 _KEPT, _KEPT_CHARACTERS = 512, 1 << 26  # requests that were found good or bad, and their texts
 
@@ -32,6 +32,20 @@ def admit(params: Any, model_config: Any, config: Any, tokenizer: Any) -> None:
         _admit(params, model_config, config, tokenizer)
     except BridleError as error:
         raise VLLMValidationError(str(error)) from error
+
+
+def admit_elsewhere(params: Any, model_config: Any) -> None:
+    """Raises VLLMValidationError for what `extra_args["bridle"]` asks of an engine with another backend, if nothing
+    there would read it: the text would be free."""
+    try:
+        arguments = arguments_of(params.extra_args)
+    except BridleError as error:
+        raise VLLMValidationError(str(error)) from error
+    _check_processor(arguments, model_config)
+    if arguments.logits is None:
+        raise VLLMValidationError(
+            f"extra_args['bridle'] is for an engine with --structured-outputs-config.backend {BACKEND}"
+        )
 
 
 def _admit(params: Any, model_config: Any, config: Any, tokenizer: Any) -> None:

@@ -8,8 +8,9 @@ vLLM has no register of backends, so three of its functions are wrapped and a li
     StructuredOutputManager._create_grammar         a grammar is told whose it is, for its budget
     StructuredOutputsConfig.backend                 admits "bridle", for the command line
 
-Engines with another backend go the ways that they went. INVARIANT: where vLLM is a version that this was not tried
-with, or not as it is expected, it is left as it was, with a warning; nothing is raised.
+Engines with another backend go the ways that they went; there, a request is refused that asks for what only bridle
+could give it. INVARIANT: where vLLM is a version that this was not tried with, or not as it is expected, it is left as
+it was, with a warning; nothing is raised.
 INVARIANT: registering does not import numba, which vLLM's workers on CPUs cannot start beside (they look for kernels in
 all that was imported, and stumble over an object of llvmlite's).
 """
@@ -88,10 +89,14 @@ def _validating(original: Callable[..., None]) -> Callable[..., None]:
     def _validate_structured_outputs(
         self: Any, model_config: Any, structured_outputs_config: Any, tokenizer: Any
     ) -> None:
-        if structured_outputs_config is None or structured_outputs_config.backend != BACKEND:
+        is_ours = structured_outputs_config is not None and structured_outputs_config.backend == BACKEND
+        if not is_ours and "bridle" not in (self.extra_args or ()):
             return original(self, model_config, structured_outputs_config, tokenizer)
-        from .admission import admit
+        from .admission import admit, admit_elsewhere
 
+        if not is_ours:
+            admit_elsewhere(self, model_config)
+            return original(self, model_config, structured_outputs_config, tokenizer)
         return admit(self, model_config, structured_outputs_config, tokenizer)
 
     return _validate_structured_outputs

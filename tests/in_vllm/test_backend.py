@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -390,6 +392,31 @@ def test_good_requests_are_let_in_and_agents_become_grammars(tokenizer):
     assert arguments_of(params.extra_args).agent["trace"] == "Question: a"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "processors", "says"),
+    [
+        ({"agent": "cot"}, [], "is for an engine with --structured-outputs-config.backend"),
+        ({"budget": True}, ["a:BridleLogitsProcessor"], "is for an engine with --structured-outputs-config.backend"),
+        ({"logits": {"regex": "a"}}, [], "is for an engine with --logits-processors"),
+        ({"bugdet": True}, [], "has no 'bugdet'"),
+        ({"logits": {"regex": "a"}}, ["a:BridleLogitsProcessor"], None),
+        (None, [], None),
+    ],
+)
+def test_an_engine_with_another_backend_refuses_what_nothing_in_it_reads(tokenizer, arguments, processors, says):
+    from bridle.integrations.vllm.plugin import register
+
+    register()
+    params = SamplingParams(extra_args=None if arguments is None else {"bridle": arguments})
+    model = SimpleNamespace(is_diffusion=False, get_vocab_size=lambda: SIZE, logits_processors=processors)
+    for config in (SimpleNamespace(backend="xgrammar"), None):
+        if says is None:
+            params._validate_structured_outputs(model, config, tokenizer)
+            continue
+        with pytest.raises(VLLMValidationError, match=says):
+            params._validate_structured_outputs(model, config, tokenizer)
+
+
 def test_an_engine_without_a_tokenizer_and_a_diffusion_model_are_refused():
     with pytest.raises(VLLMValidationError, match="need a tokenizer"):
         admitted(None, json=SCHEMA)
@@ -552,3 +579,22 @@ def test_vocabularies_of_requests_with_their_own_stop_tokens_are_not_kept_for_ev
     ]
     gc.collect()
     assert sum(one() is not None for one in known) <= 4
+
+
+# ------------------------------------------------------------------------------------------------ the plugin
+
+
+def test_registering_in_vllm_imports_no_numba_and_is_once():
+    """Beside llvmlite, vLLM's worker on a CPU does not start."""
+    program = (
+        "import sys\n"
+        "from bridle.integrations.vllm.plugin import register\n"
+        "from vllm.v1.structured_output import StructuredOutputManager as Manager\n"
+        "from vllm.config import StructuredOutputsConfig\n"
+        "before = {*sys.modules}\n"
+        "register(); wrapped = Manager.__init__; register()\n"
+        "print(Manager.__init__ is wrapped, StructuredOutputsConfig(backend='bridle').backend)\n"
+        "print(sorted({'numba', 'llvmlite'} & ({*sys.modules} - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[-3:-1] == ["True bridle", "[]"], done.stderr
