@@ -73,8 +73,9 @@ class BudgetedText:
             if not self._at_once and (enough is None or (enough > 2 * left and not or_least)):
                 return  # PERF: nothing to search for: parts cut each for itself are hardly twice as many tokens
             matcher = at.fork()
-            matcher.allot(max(left, at.least_tokens()) if or_least else left, warn=False)
-            if self._at_once or (not matcher.closes_slowly and matcher.least_tokens() <= matcher.remaining_tokens):
+            allotted = max(left, at.least_tokens()) if or_least else left
+            matcher.allot(allotted, warn=False)
+            if self._at_once or (not matcher.closes_slowly and matcher.least_tokens() <= allotted):
                 self._matcher = matcher
         except (LimitError, ValueError) as error:  # ValueError: nothing is left
             logger.debug("%s: %s; it is decoded without a budget", self._name, error)
