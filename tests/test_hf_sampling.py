@@ -12,7 +12,18 @@ from transformers import LogitsProcessor
 import bridle
 from bridle.integrations.hf import ConflictError, GrammarLogitsProcessor, generate
 from test_overlap import fresh, ids_of, limited, scores_for
-from tiny_models import DIGITS, EOS, PAIR, WORDS, assert_sentences, compiled, llama, prompt, tokenizer
+from tiny_models import (
+    DIGITS,
+    EOS,
+    PAIR,
+    WORDS,
+    assert_sentences,
+    compiled,
+    llama,
+    meet_a_budget_behind,
+    prompt,
+    tokenizer,
+)
 
 SAMPLERS: list[dict[str, Any]] = [
     {"temperature": 0.1},
@@ -185,14 +196,7 @@ def test_a_processor_of_ones_own_raises_a_budget_unless_it_is_told_to_end_the_ro
 
 
 def test_a_budget_that_is_met_in_accepting_a_token_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    accept = bridle.Matcher.accept_token
-
-    def limited_accept(self: bridle.Matcher, token: int) -> bool:
-        if self.n_steps == 3:
-            raise bridle.LimitError("states", 2, 1)
-        return accept(self, token)
-
-    monkeypatch.setattr(bridle.Matcher, "accept_token", limited_accept)
+    meet_a_budget_behind(3, monkeypatch)
     result = generate(llama(), tokenizer(), "a", compiled(r"[a-z]{30}"))[0]
     assert len(result.token_ids) == 3 and result.error.limit == "states" and not result.complete
 

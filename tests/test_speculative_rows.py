@@ -20,6 +20,7 @@ import bridle
 from bridle.integrations.hf import GrammarLogitsProcessor, Result, generate, vocabulary_of
 from bridle.speculative.draft_model import DraftModelSource
 from test_speculation import PROMPT, WORDS, Guesses, both, box, compiled, ids_of, spoken, tiny
+from tiny_models import meet_a_budget_behind
 
 torch.set_num_threads(1)
 
@@ -94,14 +95,7 @@ def test_a_row_that_meets_a_budget_where_it_may_not_stop_yet_ends_alone(runs: bo
 
 
 def test_a_budget_that_is_met_in_accepting_a_token_ends_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    accept = bridle.Matcher.accept_token
-
-    def limited_accept(self: bridle.Matcher, token: int) -> bool:
-        if self.n_steps == 3:
-            raise bridle.LimitError("states", 2, 1)
-        return accept(self, token)
-
-    monkeypatch.setattr(bridle.Matcher, "accept_token", limited_accept)
+    meet_a_budget_behind(3, monkeypatch)
     plain, drafted = both(tiny(), compiled("[a-z]{30}"), spoken())
     assert told(drafted) == told(plain)
     assert len(drafted[0].token_ids) == 3

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
@@ -82,3 +83,15 @@ def assert_sentences(texts: Sequence[str], patterns: str | Sequence[str]) -> Non
     each = [patterns] * len(texts) if isinstance(patterns, str) else list(patterns)
     for text, pattern in zip(texts, each, strict=True):
         assert re.fullmatch(pattern, text), (text, pattern)
+
+
+def meet_a_budget_behind(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets every matcher meet a budget of its grammar in accepting the token behind so many."""
+    accept = bridle.Matcher.accept_token
+
+    def limited_accept(self: bridle.Matcher, token: int) -> bool:
+        if self.n_steps == tokens:
+            raise bridle.LimitError("states", 2, 1)
+        return accept(self, token)
+
+    monkeypatch.setattr(bridle.Matcher, "accept_token", limited_accept)

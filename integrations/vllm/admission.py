@@ -11,10 +11,11 @@ from typing import Any
 from vllm.exceptions import VLLMValidationError
 from vllm.sampling_params import StructuredOutputsParams
 
-from ...automata.compiled import compile_grammar
+from ...automata.compiled import Compiled, compile_grammar
 from ...automata.errors import BridleError
 from ...automata.vocabulary import Vocabulary
-from ...grammar.agent_resumption import awaited
+from ...grammar.validation import byte_vocabulary
+from ..request_beginnings import matcher_behind
 from ..request_cache import RequestCache
 from ..requested_grammars import GrammarRequest
 from .plugin import BACKEND
@@ -24,6 +25,7 @@ from .vocabularies import vocabulary_of
 __all__ = ["admit", "admit_elsewhere", "names_special_tokens"]
 
 _KEPT, _KEPT_CHARACTERS = 512, 1 << 26  # requests that were found good or bad, and their texts
+_KEPT_AGENTS = 64
 
 
 def admit(params: Any, model_config: Any, config: Any, tokenizer: Any) -> None:
@@ -68,9 +70,8 @@ def names_special_tokens(request: GrammarRequest) -> bool:
     """
     whole, trace = request.parted()
     names = _known.get(whole)
-    agent = whole.agent()
-    if agent is not None:
-        awaited(agent.spec(), trace)
+    if trace:
+        matcher_behind(_agents.get(whole), trace)
     return names
 
 
@@ -116,6 +117,11 @@ def _read(request: GrammarRequest) -> bool:
     return bool(grammar.special_tokens)
 
 
+def _reading(request: GrammarRequest) -> Compiled:
+    """The grammar of an agent, for reading the traces of all of its turns."""
+    return compile_grammar(request.grammar(), byte_vocabulary())
+
+
 def _check_names(request: GrammarRequest, tokenizer: Any, size: int) -> None:
     """Raises GrammarError, with the place, for special tokens that the vocabulary has not."""
     compile_grammar(request.grammar(), _vocabulary(tokenizer, size))
@@ -130,4 +136,7 @@ def _vocabulary(tokenizer: Any, size: int) -> Vocabulary:
 
 
 _known: RequestCache[GrammarRequest, bool] = RequestCache(_read, _KEPT, lambda r: len(r.text), _KEPT_CHARACTERS)
+_agents: RequestCache[GrammarRequest, Compiled] = RequestCache(
+    _reading, _KEPT_AGENTS, lambda r: len(r.text), _KEPT_CHARACTERS
+)
 _named: tuple[Any, Vocabulary] | None = None

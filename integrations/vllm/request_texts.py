@@ -70,7 +70,7 @@ class RequestText:
         try:
             text = self._begun()
             for token in tokens:
-                if text.current().is_terminated():
+                if text.is_terminated():
                     return
                 if token < 0 or not text.accept(token):
                     raise GrammarError(_refusal(text.current(), token))
